@@ -1,0 +1,338 @@
+//! Every setting with its default. The defaults need nothing installed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the embedded backends keep their data.
+    pub data_dir: PathBuf,
+    /// The deployment's name, in every event's `source`.
+    pub deployment: String,
+    /// Slices of users. Fixed for the life of a deployment.
+    pub shards: u16,
+    /// The API.
+    pub http: HttpSettings,
+    /// Metrics and health.
+    pub admin: AdminSettings,
+    /// Who may call.
+    pub auth: AuthSettings,
+    /// How much a user may store.
+    pub quota: QuotaSettings,
+    /// Uploads.
+    pub upload: UploadSettings,
+    /// Downloads.
+    pub download: DownloadSettings,
+    /// Events.
+    pub events: EventSettings,
+    /// The embedded S3 endpoint.
+    pub s3: S3Settings,
+    /// Where accounts and files live.
+    pub ledger: LedgerSettings,
+    /// Where events live.
+    pub log: LogSettings,
+    /// Where the bucket tells what happened.
+    pub queue: QueueSettings,
+    /// The bucket.
+    pub objects: BucketSettings,
+    /// Who signs.
+    pub signer: SignerSettings,
+    /// Logs.
+    pub telemetry: TelemetrySettings,
+}
+
+/// The API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// How clients reach it, without a final slash; empty: as it listens.
+    pub public_url: String,
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// Origins of pages that may call it, `https://app.example.com`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Metrics and health, on a listener of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// Whose tokens count.
+    pub issuers: Vec<IssuerSettings>,
+}
+
+/// One issuer of tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSettings {
+    /// The token's `iss`, to the letter.
+    pub issuer: String,
+    /// What the token's `aud` must hold.
+    pub audience: String,
+    /// The only algorithm that counts for this issuer.
+    pub algorithm: IssuerAlgorithm,
+    /// A file with the key: the secret's bytes (HS256) or a public key in PEM.
+    pub key_file: PathBuf,
+    /// The claim that holds the roles.
+    #[serde(default = "roles_claim")]
+    pub roles_claim: String,
+}
+
+fn roles_claim() -> String {
+    "roles".to_owned()
+}
+
+/// How an issuer signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IssuerAlgorithm {
+    /// HMAC with SHA-256; for a single machine.
+    HS256,
+    /// RSA with SHA-256.
+    RS256,
+    /// ECDSA on P-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// How much a user may store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaSettings {
+    /// Bytes of a user without a limit of their own.
+    pub default_bytes: u64,
+    /// Files of a user.
+    pub files_max: u32,
+}
+
+/// Uploads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UploadSettings {
+    /// Bytes of one file.
+    pub max_bytes: u64,
+    /// How long a signed upload may be started, in seconds.
+    pub url_ttl_secs: u64,
+    /// Content types that may be declared; empty: all. `image/*` takes a whole family.
+    pub allowed_types: Vec<String>,
+}
+
+/// Downloads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DownloadSettings {
+    /// How long a signed download may be started, in seconds.
+    pub url_ttl_secs: u64,
+}
+
+/// Events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventSettings {
+    /// Leaves file names out of events.
+    pub redact_names: bool,
+}
+
+/// The embedded S3 endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// Where accounts and files live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerSettings {
+    /// Which backend.
+    pub kind: LedgerKind,
+}
+
+/// A backend of the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerKind {
+    /// In this process, under `data_dir`.
+    #[default]
+    Embedded,
+}
+
+/// Where events live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// Which backend.
+    pub kind: LogKind,
+}
+
+/// A backend of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogKind {
+    /// In this process, under `data_dir`.
+    #[default]
+    Embedded,
+}
+
+/// Where the bucket tells what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueSettings {
+    /// Which backend.
+    pub kind: QueueKind,
+}
+
+/// A backend of the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueKind {
+    /// In this process, under `data_dir`.
+    #[default]
+    Embedded,
+}
+
+/// The bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BucketSettings {
+    /// Which backend.
+    pub kind: BucketKind,
+    /// Its name.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+}
+
+/// A backend of the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketKind {
+    /// In this process, under `data_dir`, with an S3 endpoint of its own.
+    #[default]
+    Embedded,
+}
+
+/// Who signs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignerSettings {
+    /// Which backend.
+    pub kind: SignerKind,
+}
+
+/// A backend of the signer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignerKind {
+    /// SigV4 against the embedded endpoint.
+    #[default]
+    Embedded,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetrySettings {
+    /// What is logged, in the syntax of `tracing`'s `EnvFilter`.
+    pub filter: String,
+    /// `auto` (JSON off a terminal), `json` or `text`.
+    pub format: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("wharf-data"),
+            deployment: "local".to_owned(),
+            shards: limits::SHARDS_DEFAULT,
+            http: HttpSettings::default(),
+            admin: AdminSettings::default(),
+            auth: AuthSettings::default(),
+            quota: QuotaSettings::default(),
+            upload: UploadSettings::default(),
+            download: DownloadSettings::default(),
+            events: EventSettings::default(),
+            s3: S3Settings::default(),
+            ledger: LedgerSettings::default(),
+            log: LogSettings::default(),
+            queue: QueueSettings::default(),
+            objects: BucketSettings::default(),
+            signer: SignerSettings::default(),
+            telemetry: TelemetrySettings::default(),
+        }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            connections_max: 10_000,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+    }
+}
+
+impl Default for QuotaSettings {
+    fn default() -> Self {
+        Self { default_bytes: limits::QUOTA_BYTES_DEFAULT, files_max: limits::FILES_MAX }
+    }
+}
+
+impl Default for UploadSettings {
+    fn default() -> Self {
+        Self {
+            max_bytes: limits::FILE_BYTES_DEFAULT,
+            url_ttl_secs: limits::UPLOAD_URL_TTL.as_secs(),
+            allowed_types: Vec::new(),
+        }
+    }
+}
+
+impl Default for DownloadSettings {
+    fn default() -> Self {
+        Self { url_ttl_secs: limits::DOWNLOAD_URL_TTL.as_secs() }
+    }
+}
+
+impl Default for S3Settings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9000)) }
+    }
+}
+
+impl Default for BucketSettings {
+    fn default() -> Self {
+        Self { kind: BucketKind::default(), bucket: "wharf".to_owned(), region: "us-east-1".to_owned() }
+    }
+}
+
+impl Default for TelemetrySettings {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: "auto".to_owned() }
+    }
+}

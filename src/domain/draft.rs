@@ -1,0 +1,166 @@
+//! A draft: transitions decided one after the other on a copy of the account, to be written as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::account::{Account, Change, Remembered, Transition};
+use super::entry::Entry;
+use super::file::{File, Visibility};
+use super::ids::{FileId, OpId};
+use crate::limits::COMMIT_TRANSITIONS_MAX;
+
+/// Percentages of the limit whose crossing is told.
+const THRESHOLDS_PERCENT: [u8; 3] = [100, 95, 80];
+
+/// The one write: account, file rows and entries, to be applied together or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The version that must be there; none: nothing was ever written.
+    pub expected: Option<u64>,
+    /// The account after.
+    pub account: Account,
+    /// The attempt; the entries carry it too.
+    pub op: OpId,
+    /// File rows as they are after.
+    pub files: Vec<File>,
+    /// File rows to forget: gone long enough.
+    pub forgotten: Vec<FileId>,
+    /// One a transition, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// Transitions on their way into one write.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    expected: Option<u64>,
+    account: Account,
+    rows: BTreeMap<FileId, File>,
+    changed: BTreeSet<FileId>,
+    entries: Vec<Entry>,
+    op: OpId,
+    quota_bytes_default: u64,
+    forgotten: Vec<FileId>,
+}
+
+impl Draft {
+    /// Starts from what the ledger holds; `rows` are the rows that decisions will need.
+    #[must_use]
+    pub fn new(account: Account, rows: BTreeMap<FileId, File>, op: OpId, quota_bytes_default: u64) -> Self {
+        Self {
+            expected: account.expected_version(),
+            account,
+            rows,
+            changed: BTreeSet::new(),
+            entries: Vec::new(),
+            op,
+            quota_bytes_default,
+            forgotten: Vec::new(),
+        }
+    }
+
+    /// The account with everything drafted so far.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// A file's row with everything drafted so far.
+    #[must_use]
+    pub fn row(&self, file: FileId) -> Option<&File> {
+        self.rows.get(&file)
+    }
+
+    /// How many more transitions fit.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        COMMIT_TRANSITIONS_MAX.saturating_sub(self.entries.len())
+    }
+
+    /// Adds a transition that was decided on this draft.
+    pub fn push(&mut self, transition: &Transition) {
+        let used_before = self.account.totals.used_bytes + self.account.totals.reserved_bytes;
+        self.account.apply(transition);
+        let entry = self.entry_of(transition, used_before);
+        self.entries.push(entry);
+        if let Change::File { after, .. } = &transition.change {
+            self.changed.insert(after.file_id);
+            self.rows.insert(after.file_id, (**after).clone());
+        }
+    }
+
+    /// Adds what to remember of a request.
+    pub fn remember(&mut self, request: Remembered) {
+        self.account.remember(request);
+    }
+
+    /// Keeps who the token said it was, the first time.
+    pub fn keep_subject(&mut self, subject: Option<&String>) {
+        if self.account.subject.is_none() {
+            self.account.subject = subject.cloned();
+        }
+    }
+
+    /// Moves `published` up to `version`. Alone it makes no entry.
+    pub fn mark_published(&mut self, version: u64) {
+        self.account.published = self.account.published.max(version.min(self.account.version));
+    }
+
+    /// Forgets the row of a file that has been gone for long enough. Alone it makes no entry.
+    pub fn forget(&mut self, file: FileId) {
+        self.changed.remove(&file);
+        self.rows.remove(&file);
+        self.forgotten.push(file);
+    }
+
+    /// Whether there is nothing to write for its transitions.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The write, and all rows known after it.
+    #[must_use]
+    pub fn into_write(self) -> (Write, BTreeMap<FileId, File>) {
+        let files = self.changed.iter().filter_map(|id| self.rows.get(id)).cloned().collect();
+        let write = Write {
+            expected: self.expected,
+            account: self.account,
+            op: self.op,
+            files,
+            forgotten: self.forgotten,
+            entries: self.entries,
+        };
+        (write, self.rows)
+    }
+
+    fn entry_of(&self, transition: &Transition, used_before: u64) -> Entry {
+        let row = match &transition.change {
+            Change::File { after, .. } => Some(after),
+            Change::Quota(_) | Change::State(_) => None,
+        };
+        let limit_bytes = self.account.limit_bytes(self.quota_bytes_default);
+        let totals = self.account.totals;
+        Entry {
+            version: self.account.version,
+            kind: transition.kind,
+            file_id: row.map(|row| row.file_id),
+            at: transition.at,
+            op: self.op,
+            size_bytes: row.map_or(0, |row| row.size_bytes),
+            reason: row.and_then(|row| row.reason),
+            visibility: row.map_or(Visibility::Private, |row| row.visibility),
+            revision: row.map_or(0, |row| row.revision),
+            totals,
+            limit_bytes,
+            threshold_percent: crossed(used_before, totals.used_bytes + totals.reserved_bytes, limit_bytes),
+        }
+    }
+}
+
+/// The highest threshold that the taken bytes crossed upwards.
+fn crossed(before: u64, after: u64, limit: u64) -> Option<u8> {
+    let reached =
+        |taken: u64, percent: u8| u128::from(taken) * 100 >= u128::from(limit) * u128::from(percent);
+    THRESHOLDS_PERCENT
+        .into_iter()
+        .find(|percent| limit > 0 && reached(after, *percent) && !reached(before, *percent))
+}

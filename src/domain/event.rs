@@ -1,0 +1,202 @@
+//! Events: what internal services hear. Each is made from one entry, so a repeat is the same to the byte.
+//!
+//! The envelope is CloudEvents 1.0 in structured JSON mode (<https://github.com/cloudevents/spec>).
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::entry::{Entry, EntryKind};
+use super::file::{File, Reason};
+use super::ids::{EventId, ObjectKey, UserId};
+
+/// What all events of a deployment have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSource {
+    /// The deployment's name, in `source`.
+    pub deployment: String,
+    /// The bucket that holds the objects.
+    pub bucket: String,
+    /// Leaves file names out.
+    pub redact_names: bool,
+}
+
+/// An event, ready for the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its id: the same for every repeat of the same change.
+    pub id: EventId,
+    /// Its place: `wharf.<domain>.v1.<event>.<user_id>`.
+    pub subject: String,
+    /// The user's version it tells of.
+    pub version: u64,
+    /// Its short name, `files.processed`.
+    pub name: String,
+    /// The envelope.
+    pub envelope: Envelope,
+}
+
+/// The CloudEvents envelope; fields in the order of the contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Envelope {
+    specversion: &'static str,
+    /// Same as [`Event::id`].
+    pub id: EventId,
+    source: String,
+    /// `io.wharfinger.files.processed.v1`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    subject: String,
+    /// When the change was decided, RFC 3339.
+    pub time: String,
+    datacontenttype: &'static str,
+    dataschema: String,
+    partitionkey: String,
+    /// The user's version, 20 digits.
+    pub sequence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    data: Value,
+}
+
+/// Every event of one user: `wharf.<domain>.v1.<event>.<user>`.
+#[must_use]
+pub fn filter_of(user: UserId) -> String {
+    format!("wharf.*.v1.*.{user}")
+}
+
+/// Domain and name of the event that an entry of this kind becomes.
+const fn name_of(kind: EntryKind) -> (&'static str, &'static str) {
+    match kind {
+        EntryKind::Reserved => ("files", "reserved"),
+        EntryKind::Processed => ("files", "processed"),
+        EntryKind::Failed | EntryKind::Cancelled => ("files", "failed"),
+        EntryKind::Expired => ("files", "expired"),
+        EntryKind::Updated => ("files", "updated"),
+        EntryKind::Trashed => ("files", "trashed"),
+        EntryKind::Restored => ("files", "restored"),
+        EntryKind::Deleted => ("files", "deleted"),
+        EntryKind::Purged => ("files", "purged"),
+        EntryKind::QuotaChanged => ("usage", "quota_changed"),
+        EntryKind::StateChanged => ("usage", "state_changed"),
+    }
+}
+
+/// The file's status as clients see it right after an entry of this kind.
+const fn status_after(kind: EntryKind, reason: Option<Reason>) -> &'static str {
+    match kind {
+        EntryKind::Reserved => "pending",
+        EntryKind::Processed | EntryKind::Restored => "processed",
+        EntryKind::Trashed => "trashed",
+        EntryKind::Failed | EntryKind::Expired | EntryKind::Cancelled => "failed",
+        EntryKind::Updated => "updated",
+        EntryKind::Deleted | EntryKind::Purged => match reason {
+            None | Some(Reason::User) => "deleted",
+            Some(_) => "failed",
+        },
+        EntryKind::QuotaChanged | EntryKind::StateChanged => "",
+    }
+}
+
+/// The events that an entry tells: the transition's, and a threshold's if it crossed one.
+///
+/// `file` is the row of the entry's file, which may be newer than the entry or already forgotten.
+#[must_use]
+pub fn events_of(source: &EventSource, user: UserId, entry: &Entry, file: Option<&File>) -> Vec<Event> {
+    let (domain, name) = name_of(entry.kind);
+    let data = match entry.file_id {
+        Some(_) => file_data(source, user, entry, file),
+        None => account_data(user, entry),
+    };
+    let mut events = vec![event(source, user, entry, (domain, name), (data, file))];
+    if let Some(percent) = entry.threshold_percent {
+        let mut data = account_data(user, entry);
+        data.insert("threshold_percent".into(), json!(percent));
+        events.push(event(source, user, entry, ("usage", "threshold"), (data, None)));
+    }
+    events
+}
+
+fn event(
+    source: &EventSource,
+    user: UserId,
+    entry: &Entry,
+    (domain, name): (&str, &str),
+    (data, file): (Map<String, Value>, Option<&File>),
+) -> Event {
+    let event_type = format!("io.wharfinger.{domain}.{name}.v1");
+    let id = EventId::of(user, entry.version, &event_type);
+    let about = match entry.file_id.filter(|_| domain == "files") {
+        Some(file) => format!("files/{file}"),
+        None => "usage".to_owned(),
+    };
+    let envelope = Envelope {
+        specversion: "1.0",
+        id,
+        source: format!("/wharfinger/{}/users/{user}", source.deployment),
+        event_type,
+        subject: about,
+        time: entry.at.to_string(),
+        datacontenttype: "application/json",
+        dataschema: format!("/v1/schemas/{domain}.{name}/1.0"),
+        partitionkey: user.to_string(),
+        sequence: format!("{:020}", entry.version),
+        traceparent: file.and_then(|file| file.traceparent.clone()),
+        data: Value::Object(data),
+    };
+    Event {
+        id,
+        subject: format!("wharf.{domain}.v1.{name}.{user}"),
+        version: entry.version,
+        name: format!("{domain}.{name}"),
+        envelope,
+    }
+}
+
+fn usage(entry: &Entry) -> Value {
+    json!({
+        "used_bytes": entry.totals.used_bytes,
+        "reserved_bytes": entry.totals.reserved_bytes,
+        "trashed_bytes": entry.totals.trashed_bytes,
+        "limit_bytes": entry.limit_bytes,
+        "file_count": entry.totals.file_count,
+    })
+}
+
+fn account_data(user: UserId, entry: &Entry) -> Map<String, Value> {
+    let mut data = Map::new();
+    data.insert("user_id".into(), json!(user));
+    data.insert("usage".into(), usage(entry));
+    data
+}
+
+fn file_data(source: &EventSource, user: UserId, entry: &Entry, file: Option<&File>) -> Map<String, Value> {
+    let ended = if entry.kind == EntryKind::Expired { Some("expired") } else { None };
+    let reason = entry.reason.map(Reason::as_str).or(ended);
+    let status = match (entry.kind, file) {
+        (EntryKind::Updated, Some(file)) => file.shown().as_str().unwrap_or("deleted"),
+        (kind, _) => status_after(kind, entry.reason),
+    };
+    let mut data = account_data(user, entry);
+    data.insert("file_id".into(), json!(entry.file_id));
+    data.insert("size_bytes".into(), json!(entry.size_bytes));
+    data.insert("visibility".into(), json!(entry.visibility));
+    data.insert("status".into(), json!(status));
+    data.insert("reason".into(), json!(reason));
+    data.insert("revision".into(), json!(entry.revision));
+    if let Some(file) = file {
+        if !source.redact_names {
+            data.insert("filename".into(), json!(file.filename));
+        }
+        let checksum = file.checksum_sha256.map(|sum| base64_of(&sum.0));
+        data.insert("content_type".into(), json!(file.content_type));
+        data.insert("checksum_sha256".into(), json!(checksum));
+        let key = ObjectKey { user, file: file.file_id }.to_string();
+        data.insert("object".into(), json!({"bucket": source.bucket, "key": key, "etag": file.etag}));
+    }
+    data
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

@@ -1,0 +1,350 @@
+//! A file and its status machine.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::FileId;
+use super::time::Timestamp;
+
+/// Where a file stands inside. Clients see less: [`Shown`].
+///
+/// ```text
+/// Pending -> Processed | Expired | Deleting      Processed <-> Trashed
+/// Expired -> Processed | Deleting                Processed | Trashed -> Deleting -> Gone
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Status {
+    /// Reserved; its bytes may come.
+    Pending,
+    /// Its bytes are there, checked and counted.
+    Processed,
+    /// Deleted by its owner, restorable, still counted.
+    Trashed,
+    /// Will never be processed again; its bytes are being removed.
+    Deleting,
+    /// Its reservation ended without bytes.
+    Expired,
+    /// Its bytes are gone. The row stays for a while, so that nothing can come back.
+    Gone,
+}
+
+impl Status {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Processed, Self::Trashed, Self::Deleting, Self::Expired, Self::Gone];
+
+    /// The number that stands for it in a table. Frozen.
+    #[must_use]
+    pub const fn code(self) -> i8 {
+        match self {
+            Self::Pending => 0,
+            Self::Processed => 1,
+            Self::Trashed => 2,
+            Self::Deleting => 3,
+            Self::Expired => 4,
+            Self::Gone => 5,
+        }
+    }
+
+    /// The status with this number, if there is one.
+    #[must_use]
+    pub fn from_code(code: i8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+
+    /// Whether a file may go from this status to `next` (invariant 6).
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Pending, Self::Processed | Self::Expired | Self::Deleting)
+                | (Self::Expired, Self::Processed | Self::Deleting)
+                | (Self::Processed, Self::Trashed | Self::Deleting)
+                | (Self::Trashed, Self::Processed | Self::Deleting)
+                | (Self::Deleting, Self::Gone)
+        )
+    }
+}
+
+/// Why a file is not, or will not be, processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Its owner deleted it.
+    User,
+    /// It came too late and no longer fits.
+    Quota,
+    /// It is larger than declared.
+    Size,
+    /// It is not the bytes that were declared.
+    Checksum,
+    /// Its type is not the declared one.
+    Type,
+    /// The scanner found something.
+    Malware,
+    /// Its owner cancelled it while it was pending.
+    Cancelled,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::User, Self::Quota, Self::Size, Self::Checksum, Self::Type, Self::Malware, Self::Cancelled];
+
+    /// Its word on the wire and in tables. Frozen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Quota => "quota",
+            Self::Size => "size",
+            Self::Checksum => "checksum",
+            Self::Type => "type",
+            Self::Malware => "malware",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The reason with this word, if there is one.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// Who but the owner may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Nobody.
+    #[default]
+    Private,
+    /// Whoever holds a link that has not been revoked.
+    PublicLink,
+    /// The owner's team.
+    Team,
+}
+
+impl Visibility {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 3] = [Self::Private, Self::PublicLink, Self::Team];
+
+    /// The number that stands for it in a table. Frozen.
+    #[must_use]
+    pub const fn code(self) -> i8 {
+        match self {
+            Self::Private => 0,
+            Self::PublicLink => 1,
+            Self::Team => 2,
+        }
+    }
+
+    /// The visibility with this number, if there is one.
+    #[must_use]
+    pub fn from_code(code: i8) -> Option<Self> {
+        Self::ALL.into_iter().find(|visibility| visibility.code() == code)
+    }
+
+    /// Its word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::PublicLink => "public_link",
+            Self::Team => "team",
+        }
+    }
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sha256(pub [u8; 32]);
+
+/// A step of a file's way, for its timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hop {
+    /// The object was complete, as the bucket says.
+    Landed,
+    /// We heard of it.
+    ArrivalSeen,
+    /// The bucket confirmed size and checksum.
+    Inspected,
+}
+
+impl Hop {
+    /// All of them, in their usual order.
+    pub const ALL: [Self; 3] = [Self::Landed, Self::ArrivalSeen, Self::Inspected];
+
+    /// Its word on the wire and in tables. Frozen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Landed => "landed",
+            Self::ArrivalSeen => "arrival_seen",
+            Self::Inspected => "inspected",
+        }
+    }
+}
+
+/// What a user stores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name in every interface.
+    pub file_id: FileId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why, where that needs a reason.
+    pub reason: Option<Reason>,
+    /// Declared while pending, actual from processed on.
+    pub size_bytes: u64,
+    /// As the owner named it; data only, never part of a key.
+    pub filename: String,
+    /// As declared.
+    pub content_type: String,
+    /// Of the bytes: declared or found.
+    pub checksum_sha256: Option<Sha256>,
+    /// The object's, once it is processed, without quotes.
+    pub etag: Option<String>,
+    /// Who but the owner may read it.
+    pub visibility: Visibility,
+    /// When it was reserved.
+    pub created_at: Timestamp,
+    /// When it was settled.
+    pub processed_at: Option<Timestamp>,
+    /// When it was put in the trash, while it is there.
+    pub trashed_at: Option<Timestamp>,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// Counts the changes of this row, from 1.
+    pub revision: u32,
+    /// The steps of its way.
+    pub hops: Vec<(Hop, Timestamp)>,
+    /// The multipart upload it comes by, if it comes in chunks.
+    pub multipart: Option<Multipart>,
+    /// W3C trace context of the request that reserved it.
+    pub traceparent: Option<String>,
+}
+
+/// The multipart upload of a file that comes in chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Multipart {
+    /// The bucket's name of it.
+    pub upload_id: String,
+    /// Bytes of every chunk but the last.
+    pub chunk_bytes: u64,
+}
+
+/// What a row counts for in the account's sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Weight {
+    /// Bytes processed or trashed.
+    pub used_bytes: u64,
+    /// Bytes pending.
+    pub reserved_bytes: u64,
+    /// Bytes trashed.
+    pub trashed_bytes: u64,
+    /// One if it is pending, processed or trashed.
+    pub file_count: u32,
+}
+
+/// A file's status as its owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Waiting for its bytes.
+    Pending,
+    /// There.
+    Processed,
+    /// In the trash.
+    Trashed,
+    /// Not there and never will be, with the reason's word.
+    Failed(&'static str),
+    /// Deleted by its owner: as if it had never been.
+    Hidden,
+}
+
+impl Shown {
+    /// Its word on the wire; a hidden file has none.
+    #[must_use]
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Pending => Some("pending"),
+            Self::Processed => Some("processed"),
+            Self::Trashed => Some("trashed"),
+            Self::Failed(_) => Some("failed"),
+            Self::Hidden => None,
+        }
+    }
+}
+
+impl File {
+    /// What this row counts for. The sums of an account are the sums of this, always.
+    #[must_use]
+    pub const fn weight(&self) -> Weight {
+        let size = self.size_bytes;
+        match self.status {
+            Status::Pending => {
+                Weight { used_bytes: 0, reserved_bytes: size, trashed_bytes: 0, file_count: 1 }
+            }
+            Status::Processed => {
+                Weight { used_bytes: size, reserved_bytes: 0, trashed_bytes: 0, file_count: 1 }
+            }
+            Status::Trashed => {
+                Weight { used_bytes: size, reserved_bytes: 0, trashed_bytes: size, file_count: 1 }
+            }
+            Status::Deleting | Status::Expired | Status::Gone => {
+                Weight { used_bytes: 0, reserved_bytes: 0, trashed_bytes: 0, file_count: 0 }
+            }
+        }
+    }
+
+    /// What its owner sees.
+    #[must_use]
+    pub const fn shown(&self) -> Shown {
+        match (self.status, self.reason) {
+            (Status::Pending, None) => Shown::Pending,
+            (Status::Processed, _) => Shown::Processed,
+            (Status::Trashed, _) => Shown::Trashed,
+            (Status::Expired, None) => Shown::Failed("expired"),
+            (Status::Deleting | Status::Gone, None | Some(Reason::User)) => Shown::Hidden,
+            (Status::Pending | Status::Expired | Status::Deleting | Status::Gone, Some(reason)) => {
+                Shown::Failed(reason.as_str())
+            }
+        }
+    }
+
+    /// Whether its owner cancelled it before its bytes came.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.reason == Some(Reason::Cancelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_words_read_back() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_code(status.code()), Some(status));
+        }
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        }
+        for visibility in Visibility::ALL {
+            assert_eq!(Visibility::from_code(visibility.code()), Some(visibility));
+        }
+        assert_eq!(Status::from_code(6), None);
+        assert_eq!(Reason::parse("bored"), None);
+    }
+
+    #[test]
+    fn nothing_comes_back_from_deleting_or_gone() {
+        for next in Status::ALL {
+            assert_eq!(Status::Deleting.may_become(next), next == Status::Gone);
+            assert!(!Status::Gone.may_become(next));
+            assert!(!next.may_become(Status::Pending), "nothing is reserved twice");
+        }
+    }
+}

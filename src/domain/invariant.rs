@@ -1,0 +1,117 @@
+//! The ledger's invariants by name, as pure checks: called by production before every write, by the
+//! suites and by the simulation.
+
+use std::collections::BTreeMap;
+
+use super::account::Account;
+use super::draft::Write;
+use super::entry::{EntryKind, Totals};
+use super::file::{File, Status};
+use super::ids::FileId;
+
+/// An invariant that does not hold. The number is the one in `ARCHITECTURE.md`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// 1, 2 and 4: the sums are not the sums of the rows.
+    #[error("I1: sums {stored:?} differ from rows {counted:?}")]
+    Sums {
+        /// As the account says.
+        stored: Totals,
+        /// As the rows say.
+        counted: Totals,
+    },
+    /// 2: the open reservations are not the pending rows.
+    #[error("I2: {reserved_bytes} bytes reserved, but open reservations come to {pending_bytes}")]
+    Pending {
+        /// As the account says.
+        reserved_bytes: u64,
+        /// As its reservations say.
+        pending_bytes: u64,
+    },
+    /// 3: a new reservation went over the limit.
+    #[error("I3: {taken_bytes} bytes taken of {limit_bytes} after a new reservation")]
+    OverQuota {
+        /// Used and reserved.
+        taken_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// 5: the entries do not count the transitions.
+    #[error("I5: entries do not lead from version {expected} to {version}")]
+    Versions {
+        /// Before.
+        expected: u64,
+        /// After.
+        version: u64,
+    },
+    /// 28: the last entry's totals are not the account's.
+    #[error("I28: the last entry says {entry:?}, the account {account:?}")]
+    History {
+        /// As the entry says.
+        entry: Totals,
+        /// As the account says.
+        account: Totals,
+    },
+}
+
+/// What can be checked about a write without reading anything: invariants 2, 3, 5 and 28.
+///
+/// # Errors
+/// The first that does not hold.
+pub fn check_write(write: &Write) -> Result<(), Broken> {
+    let account = &write.account;
+    check_pending(account)?;
+    let expected = write.expected.unwrap_or(0);
+    let consecutive =
+        write.entries.iter().zip(expected + 1..).all(|(entry, version)| entry.version == version);
+    let count = u64::try_from(write.entries.len()).unwrap_or(u64::MAX);
+    if !consecutive || account.version != expected + count || account.published > account.version {
+        return Err(Broken::Versions { expected, version: account.version });
+    }
+    for entry in &write.entries {
+        let taken_bytes = entry.totals.used_bytes + entry.totals.reserved_bytes;
+        if entry.kind == EntryKind::Reserved && taken_bytes > entry.limit_bytes {
+            return Err(Broken::OverQuota { taken_bytes, limit_bytes: entry.limit_bytes });
+        }
+    }
+    match write.entries.last() {
+        Some(last) if last.totals != account.totals => {
+            Err(Broken::History { entry: last.totals, account: account.totals })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_pending(account: &Account) -> Result<(), Broken> {
+    let reserved_bytes = account.totals.reserved_bytes;
+    let pending_bytes = account.pending.values().map(|reservation| reservation.size_bytes).sum();
+    if reserved_bytes == pending_bytes {
+        Ok(())
+    } else {
+        Err(Broken::Pending { reserved_bytes, pending_bytes })
+    }
+}
+
+/// Invariants 1, 2 and 4 against all rows of a user.
+///
+/// # Errors
+/// The first that does not hold.
+pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File>) -> Result<(), Broken> {
+    let mut counted = Totals::default();
+    let mut pending: BTreeMap<FileId, u64> = BTreeMap::new();
+    for row in rows {
+        counted = counted.moved(super::file::Weight::default(), row.weight());
+        if row.status == Status::Pending {
+            pending.insert(row.file_id, row.size_bytes);
+        }
+    }
+    if counted != account.totals {
+        return Err(Broken::Sums { stored: account.totals, counted });
+    }
+    let known: BTreeMap<FileId, u64> = account.pending.iter().map(|(id, r)| (*id, r.size_bytes)).collect();
+    if known == pending {
+        Ok(())
+    } else {
+        Err(Broken::Pending { reserved_bytes: pending.values().sum(), pending_bytes: known.values().sum() })
+    }
+}

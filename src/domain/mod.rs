@@ -1,0 +1,17 @@
+//! What the business is: ids, accounts, files, entries, events. Pure: no async, no I/O, no clock.
+//!
+//! Read in this order. `account` decides and applies; `draft` turns decisions into the one write.
+
+pub mod time;
+pub mod ids;
+pub mod shard;
+pub mod file;
+pub mod entry;
+pub mod account;
+pub mod decide;
+pub mod moves;
+pub mod draft;
+pub mod invariant;
+pub mod arrival;
+pub mod event;
+pub mod policy;

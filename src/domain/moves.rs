@@ -1,0 +1,156 @@
+//! What its owner may do to a file. Each function decides one move and changes nothing.
+
+use super::account::{Change, Transition};
+use super::entry::EntryKind;
+use super::file::{File, Reason, Shown, Status, Visibility};
+use super::time::Timestamp;
+
+/// Why a file did not change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileRefusal {
+    /// There is no such file, or its owner deleted it.
+    #[error("no such file")]
+    NotFound,
+    /// It is still pending.
+    #[error("the file is not processed yet")]
+    NotReady,
+    /// It failed.
+    #[error("the file failed: {reason}")]
+    Failed {
+        /// The reason's word.
+        reason: &'static str,
+    },
+    /// It is not in the trash.
+    #[error("the file is not in the trash")]
+    NotInTrash,
+    /// It has changed since the caller read it.
+    #[error("the file has changed: its revision is {revision}")]
+    Changed {
+        /// Its revision now.
+        revision: u32,
+    },
+}
+
+/// What its owner may change of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct FilePatch {
+    /// A new name.
+    pub filename: Option<String>,
+    /// A new visibility.
+    pub visibility: Option<Visibility>,
+    /// Only if the file still has this revision.
+    pub if_revision: Option<u32>,
+}
+
+/// How a delete is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// To the trash.
+    Trash,
+    /// For good.
+    Permanent,
+}
+
+impl File {
+    fn refused(&self) -> FileRefusal {
+        match self.shown() {
+            Shown::Pending => FileRefusal::NotReady,
+            Shown::Failed(reason) => FileRefusal::Failed { reason },
+            Shown::Hidden => FileRefusal::NotFound,
+            Shown::Processed | Shown::Trashed => FileRefusal::NotInTrash,
+        }
+    }
+
+    /// Deletes a file as its owner asked; nothing if that is done already.
+    ///
+    /// A pending file is cancelled: it stays reserved until its URL is dead (invariant 8).
+    #[must_use]
+    pub fn remove(&self, removal: Removal, now: Timestamp) -> Option<Transition> {
+        match (self.status, removal) {
+            (Status::Pending, _) if self.is_cancelled() => None,
+            (Status::Pending, _) => {
+                Some(moved(EntryKind::Cancelled, self, now, |file| file.reason = Some(Reason::Cancelled)))
+            }
+            (Status::Processed, Removal::Trash) => Some(moved(EntryKind::Trashed, self, now, |file| {
+                file.status = Status::Trashed;
+                file.trashed_at = Some(now);
+            })),
+            (Status::Processed | Status::Trashed, Removal::Permanent) => {
+                Some(moved(EntryKind::Deleted, self, now, |file| {
+                    file.status = Status::Deleting;
+                    file.reason = Some(Reason::User);
+                }))
+            }
+            (Status::Trashed, Removal::Trash) | (Status::Expired | Status::Deleting | Status::Gone, _) => {
+                None
+            }
+        }
+    }
+
+    /// Takes a file out of the trash; nothing if it is processed already.
+    ///
+    /// # Errors
+    /// It is neither trashed nor processed.
+    pub fn restore(&self, now: Timestamp) -> Result<Option<Transition>, FileRefusal> {
+        match self.status {
+            Status::Processed => Ok(None),
+            Status::Trashed => Ok(Some(moved(EntryKind::Restored, self, now, |file| {
+                file.status = Status::Processed;
+                file.trashed_at = None;
+            }))),
+            Status::Pending => Err(FileRefusal::NotInTrash),
+            Status::Expired | Status::Deleting | Status::Gone => Err(self.refused()),
+        }
+    }
+
+    /// Changes name or visibility; nothing if they are so already.
+    ///
+    /// # Errors
+    /// The file is not there any more, or has changed since the caller read it.
+    pub fn update(&self, patch: &FilePatch, now: Timestamp) -> Result<Option<Transition>, FileRefusal> {
+        if matches!(self.shown(), Shown::Hidden | Shown::Failed(_)) {
+            return Err(self.refused());
+        }
+        if patch.if_revision.is_some_and(|revision| revision != self.revision) {
+            return Err(FileRefusal::Changed { revision: self.revision });
+        }
+        let filename = patch.filename.as_ref().unwrap_or(&self.filename);
+        let visibility = patch.visibility.unwrap_or(self.visibility);
+        if *filename == self.filename && visibility == self.visibility {
+            return Ok(None);
+        }
+        Ok(Some(moved(EntryKind::Updated, self, now, |file| {
+            file.filename.clone_from(filename);
+            file.visibility = visibility;
+        })))
+    }
+
+    /// Marks that the bytes are gone; nothing if the file is not being deleted.
+    #[must_use]
+    pub fn purged(&self, now: Timestamp) -> Option<Transition> {
+        (self.status == Status::Deleting)
+            .then(|| moved(EntryKind::Purged, self, now, |file| file.status = Status::Gone))
+    }
+
+    /// Whether a download may be signed.
+    ///
+    /// # Errors
+    /// It is not processed.
+    pub fn downloadable(&self) -> Result<(), FileRefusal> {
+        match self.status {
+            Status::Processed => Ok(()),
+            Status::Trashed => Err(FileRefusal::NotFound),
+            Status::Pending | Status::Expired | Status::Deleting | Status::Gone => Err(self.refused()),
+        }
+    }
+}
+
+/// A row that moves: its successor, and what it counted for.
+pub(super) fn moved(kind: EntryKind, row: &File, now: Timestamp, edit: impl FnOnce(&mut File)) -> Transition {
+    let before = row.weight();
+    let mut after = row.clone();
+    after.revision += 1;
+    after.changed_at = now;
+    edit(&mut after);
+    Transition { kind, at: now, change: Change::File { before, after: Box::new(after), release_at: None } }
+}

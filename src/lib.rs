@@ -1,0 +1,10 @@
+//! Wharfinger: file storage and delivery.
+//!
+//! Modules in reading order, from the pure middle outwards. Who may name whom stands in `tests/tidy.rs`.
+
+pub mod limits;
+pub mod domain;
+pub mod ports;
+pub mod telemetry;
+pub mod config;
+pub mod actors;

@@ -1,0 +1,109 @@
+//! Every bound of the system in one place, and proofs of how they relate.
+//!
+//! A setting may choose a value below a bound; nothing may choose one above it.
+
+use std::time::Duration;
+
+/// Shards of a new deployment. Fixed for its life: changing it moves users to other owners.
+pub const SHARDS_DEFAULT: u16 = 64;
+/// The most shards a deployment may have.
+pub const SHARDS_MAX: u16 = 1024;
+
+/// Bytes a user may store unless an admin says otherwise (1 GiB).
+pub const QUOTA_BYTES_DEFAULT: u64 = 1 << 30;
+/// Bytes of one file (50 MiB).
+pub const FILE_BYTES_DEFAULT: u64 = 50 << 20;
+/// Bytes of one file that no setting may exceed: S3 takes 5 GiB in one PUT.
+pub const FILE_BYTES_MAX: u64 = 5 << 30;
+/// Files a user may have, trashed and pending ones included. Bounds the partition.
+pub const FILES_MAX: u32 = 50_000;
+/// Reservations of one user that are open at the same time.
+pub const PENDING_MAX: usize = 256;
+
+/// Transitions in one commit.
+pub const COMMIT_TRANSITIONS_MAX: usize = 32;
+/// Uploads in one batch presign: all or none, so they share a commit.
+pub const BATCH_UPLOADS_MAX: usize = 32;
+/// Idempotency keys remembered for a user.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 256;
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
+/// Entries read from the ledger in one go by the publisher.
+pub const ENTRIES_PAGE_MAX: usize = 64;
+
+/// How long a signed upload request may be started.
+pub const UPLOAD_URL_TTL: Duration = Duration::from_secs(900);
+/// How long an upload that was started in time may take.
+pub const UPLOAD_DURATION_MAX: Duration = Duration::from_secs(900);
+/// How far our clock and the bucket's may be apart.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+/// How late the news of an object usually is at most.
+pub const EVENT_LAG_MAX: Duration = Duration::from_secs(120);
+/// How long a signed download may be started.
+pub const DOWNLOAD_URL_TTL: Duration = Duration::from_secs(300);
+/// The longest that SigV4 lets a URL live (7 days).
+pub const URL_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a trashed file can be restored.
+pub const TRASH_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long the row of a file whose bytes are gone is kept.
+pub const GONE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Requests of one user that wait behind the write in flight.
+pub const DESK_QUEUE_MAX: usize = 512;
+/// Requests inside the actor tree, over all users.
+pub const ADMISSION_MAX: usize = 16_384;
+/// Rounds of "reload and decide again" before a request is refused.
+pub const COMMIT_ROUNDS_MAX: u32 = 3;
+/// How long a caller waits for the ledger.
+pub const DESK_REPLY_WITHIN: Duration = Duration::from_secs(8);
+/// How long a stop may take.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Deliveries one pull takes from the log.
+pub const PULL_BATCH_MAX: usize = 64;
+/// How long a delivery of the log stays hidden from others while it is worked on.
+pub const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Deliveries of one consumer that may be open.
+pub const ACK_PENDING_MAX: usize = 256;
+/// Deliveries of one arrival before it is kept on the DLQ instead.
+pub const DELIVERIES_MAX: u32 = 10;
+/// Object inspections (HEAD and gates) at the same time.
+pub const INSPECTIONS_MAX: usize = 64;
+
+/// Deliveries one SQS receive can return.
+pub const QUEUE_BATCH_MAX: usize = 10;
+/// Publishes to the log that are waiting for their acknowledgement.
+pub const PUBLISHES_IN_FLIGHT_MAX: usize = 256;
+/// Bytes of one notification: S3 sends at most 64 KB.
+pub const NOTIFICATION_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a request body.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a request head.
+pub const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Header fields of a request.
+pub const HEADERS_MAX: usize = 100;
+/// How long a client may take to send the head of a request.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may take to send the body of a request.
+pub const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a file name in UTF-8, after normalisation.
+pub const FILENAME_BYTES_MAX: usize = 255;
+/// Bytes of a content type.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 127;
+/// Items of a page unless asked otherwise.
+pub const PAGE_DEFAULT: usize = 50;
+/// Items of a page at most.
+pub const PAGE_MAX: usize = 200;
+
+const _: () = assert!(SHARDS_DEFAULT <= SHARDS_MAX);
+const _: () = assert!(FILE_BYTES_DEFAULT <= FILE_BYTES_MAX);
+const _: () = assert!(FILE_BYTES_DEFAULT <= QUOTA_BYTES_DEFAULT, "a user can store at least one file");
+const _: () = assert!(BATCH_UPLOADS_MAX <= COMMIT_TRANSITIONS_MAX, "a batch fits in one commit");
+const _: () = assert!(BATCH_UPLOADS_MAX <= PENDING_MAX);
+const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= URL_TTL_MAX.as_secs());
+const _: () = assert!(PULL_BATCH_MAX <= ACK_PENDING_MAX);
+const _: () =
+    assert!(DESK_REPLY_WITHIN.as_secs() < DRAIN_WITHIN.as_secs(), "a stop outlives the longest wait");
+const _: () =
+    assert!(DESK_REPLY_WITHIN.as_secs() < ACK_WAIT.as_secs(), "an arrival settles inside its ack wait");

@@ -1,0 +1,3 @@
+//! Settings in, exit code out.
+
+fn main() {}

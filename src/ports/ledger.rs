@@ -1,0 +1,169 @@
+//! The ledger: all accounts, file rows and entries.
+
+use std::future::Future;
+
+use crate::domain::account::{Account, AccountState};
+use crate::domain::draft::Write;
+use crate::domain::entry::{Entry, Totals};
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, UserId};
+use crate::domain::time::Timestamp;
+
+/// Where accounts, files and entries live.
+///
+/// Contract: `commit` applies the whole write or nothing, only on the version it expects, and is durable
+/// when it returns `Ok`. `load` and `entry` are linearizable: they see every write that returned before
+/// they were called. The other reads see at least every write that returned before on this process.
+/// Dropping a future of `commit` leaves its outcome unknown. Checked by `contract::ledger`.
+pub trait LedgerPort: Send + Sync {
+    /// The account, or none if nothing was ever written for the user.
+    fn load(&self, user: UserId) -> impl Future<Output = Result<Option<Account>, LedgerError>> + Send;
+
+    /// One file's row.
+    fn file(
+        &self,
+        user: UserId,
+        file: FileId,
+    ) -> impl Future<Output = Result<Option<File>, LedgerError>> + Send;
+
+    /// File rows of every status, newest id first.
+    fn files(
+        &self,
+        user: UserId,
+        page: FilePage,
+    ) -> impl Future<Output = Result<Vec<File>, LedgerError>> + Send;
+
+    /// The entry that made `version`, if it is (still) there.
+    fn entry(
+        &self,
+        user: UserId,
+        version: u64,
+    ) -> impl Future<Output = Result<Option<Entry>, LedgerError>> + Send;
+
+    /// Entries with a version above `after`, oldest first, at most `limit`.
+    fn entries_after(
+        &self,
+        user: UserId,
+        after: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Entry>, LedgerError>> + Send;
+
+    /// Entries with a version below `before`, newest first, at most `limit`.
+    fn entries_before(
+        &self,
+        user: UserId,
+        before: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Entry>, LedgerError>> + Send;
+
+    /// The one write.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`]: nothing was written. [`CommitError::Unavailable`]: nothing was written, and
+    /// will not be later. [`CommitError::Unknown`]: it may have been, or may be later.
+    fn commit(&self, write: Write) -> impl Future<Output = Result<(), CommitError>> + Send;
+
+    /// All accounts, a page at a time, in an order of the backend's own.
+    ///
+    /// An account that exists for the whole scan is seen; one that is written meanwhile may be seen old.
+    fn scan(
+        &self,
+        after: Option<ScanCursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<ScanPage, LedgerError>> + Send;
+}
+
+/// Which file rows to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePage {
+    /// Only files with an id below this one.
+    pub before: Option<FileId>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Where a scan goes on. Means something to its backend only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanCursor(pub Vec<u8>);
+
+/// Some accounts of a scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanPage {
+    /// The accounts.
+    pub accounts: Vec<Summary>,
+    /// Where to go on; none: that was all.
+    pub next: Option<ScanCursor>,
+}
+
+/// An account as far as a search for due work, and the totals of a deployment, need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Whose it is.
+    pub user: UserId,
+    /// See [`Account::version`].
+    pub version: u64,
+    /// See [`Account::published`].
+    pub published: u64,
+    /// The sums.
+    pub totals: Totals,
+    /// This user's own limit.
+    pub quota_bytes: Option<u64>,
+    /// Whether it may take new files.
+    pub state: AccountState,
+    /// Open reservations.
+    pub pending_count: usize,
+    /// When the first of them may end.
+    pub next_release_at: Option<Timestamp>,
+}
+
+impl From<&Account> for Summary {
+    fn from(account: &Account) -> Self {
+        Self {
+            user: account.user,
+            version: account.version,
+            published: account.published,
+            totals: account.totals,
+            quota_bytes: account.quota_bytes,
+            state: account.state,
+            pending_count: account.pending.len(),
+            next_release_at: account.pending.values().map(|reservation| reservation.release_at).min(),
+        }
+    }
+}
+
+/// Why something could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// Worth repeating, after a pause.
+    #[error("the ledger does not answer: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+    },
+    /// What is stored cannot be understood: a bug, or a newer version wrote it.
+    #[error("the ledger holds something that cannot be read: {reason}")]
+    Corrupt {
+        /// For the log.
+        reason: String,
+    },
+}
+
+/// Why a write was not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else wrote first: load, then decide again.
+    #[error("another write came first")]
+    Conflict,
+    /// Nothing was written, and will not be.
+    #[error("the ledger does not take writes: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+    },
+    /// It may have been written, or may be later: ask for the entry at the proposed version.
+    #[error("the ledger did not say whether it wrote: {reason}")]
+    Unknown {
+        /// For the log.
+        reason: String,
+    },
+}

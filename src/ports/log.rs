@@ -1,0 +1,204 @@
+//! The log: the streams INGEST, EVENTS and DLQ.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::domain::time::Timestamp;
+
+/// A stream of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// Arrivals, `wharf.ingest.v1.<shard>.<user>`. Internal.
+    Ingest,
+    /// Events, `wharf.<domain>.v1.<event>.<user>`. The public contract.
+    Events,
+    /// What could not be understood or processed, `wharf.dlq.v1.<source>`.
+    Dlq,
+}
+
+impl Stream {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ingest, Self::Events, Self::Dlq];
+
+    /// Its name in every backend.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "WHARF_INGEST",
+            Self::Events => "WHARF_EVENTS",
+            Self::Dlq => "WHARF_DLQ",
+        }
+    }
+}
+
+/// Streams of records with subjects.
+///
+/// Contract: `publish` is durable when it returns `Ok`, and a repeat of an `id` within the stream's window
+/// is stored once. Records of a stream have rising sequences and are read in that order. A filter is a
+/// subject in which `*` stands for one token and a last `>` for the rest. Checked by `contract::log`.
+pub trait LogPort: Send + Sync {
+    /// A durable consumer's reader.
+    type Consumer: ConsumerPort;
+    /// A reader from some point on.
+    type Replay: ReplayPort;
+
+    /// Appends a record.
+    ///
+    /// # Errors
+    /// After [`PublishError::Unknown`] the record may be there: repeat it with the same id.
+    fn publish(
+        &self,
+        stream: Stream,
+        record: NewRecord,
+    ) -> impl Future<Output = Result<Stored, PublishError>> + Send;
+
+    /// Opens a durable consumer, making it at the stream's start if it is new. What it has acknowledged
+    /// stays so over restarts.
+    fn consumer(&self, spec: ConsumerSpec) -> impl Future<Output = Result<Self::Consumer, LogError>> + Send;
+
+    /// Reads matching records from some point on, without acknowledgements.
+    fn replay(
+        &self,
+        stream: Stream,
+        filter: String,
+        from: ReplayFrom,
+    ) -> impl Future<Output = Result<Self::Replay, LogError>> + Send;
+}
+
+/// A durable consumer's reader. Two readers of the same name share its records.
+///
+/// Contract: a delivery that is neither acknowledged nor refused within `ack_wait` is delivered again, with a
+/// higher `deliveries`; also after a restart. At most `ack_pending_max` deliveries are open.
+pub trait ConsumerPort: Send {
+    /// Up to `max` deliveries; waits up to `wait` for the first, and returns none if none came.
+    /// Cancelling it loses nothing: what it took is delivered again.
+    fn pull(
+        &mut self,
+        max: usize,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Vec<LogDelivery>, LogError>> + Send;
+
+    /// Done: not delivered again. Repeating it, or doing it late, is harmless.
+    fn ack(&self, token: &AckToken) -> impl Future<Output = Result<(), LogError>> + Send;
+
+    /// Not now: delivered again after `delay`.
+    fn nak(&self, token: &AckToken, delay: Duration) -> impl Future<Output = Result<(), LogError>> + Send;
+}
+
+/// A reader from some point on.
+pub trait ReplayPort: Send {
+    /// The next matching record; waits up to `wait` and returns none if none came. Cancelling it loses nothing.
+    fn next(&mut self, wait: Duration) -> impl Future<Output = Result<Option<Record>, LogError>> + Send;
+}
+
+/// A record to append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Where it stands: tokens of `[A-Za-z0-9_-]` joined by dots.
+    pub subject: String,
+    /// Tells it from every other record, over repeats (`Nats-Msg-Id`).
+    pub id: String,
+    /// Names and values beside the payload.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub payload: Bytes,
+}
+
+/// The log's word that it has a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place.
+    pub sequence: u64,
+    /// It was there already.
+    pub duplicate: bool,
+}
+
+/// A record as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place; rising in a stream, from 1, with holes.
+    pub sequence: u64,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+    /// Where it stands.
+    pub subject: String,
+    /// See [`NewRecord::id`].
+    pub id: String,
+    /// Names and values beside the payload.
+    pub headers: Vec<(String, String)>,
+    /// The content.
+    pub payload: Bytes,
+}
+
+/// A durable consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerSpec {
+    /// What it reads.
+    pub stream: Stream,
+    /// Its name: `[A-Za-z0-9_-]`, up to 64 bytes.
+    pub name: String,
+    /// The subjects it reads. The filter of a consumer that is already there does not change.
+    pub filter: String,
+    /// How long a delivery stays hidden from others.
+    pub ack_wait: Duration,
+    /// How many may be open.
+    pub ack_pending_max: usize,
+}
+
+/// A record, handed out for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDelivery {
+    /// The record.
+    pub record: Record,
+    /// How many times it has been handed out, this time included; from 1.
+    pub deliveries: u32,
+    /// What to acknowledge it with.
+    pub token: AckToken,
+}
+
+/// Names one delivery to its consumer. Means something to its backend only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckToken(pub String);
+
+/// Where a replay starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayFrom {
+    /// With what is still kept.
+    Start,
+    /// With this sequence, or the next that is still kept.
+    Sequence(u64),
+    /// With what was stored at this time or later.
+    Time(Timestamp),
+    /// With what comes after this call.
+    New,
+}
+
+/// Why a record was not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The stream takes no more; nothing was stored.
+    #[error("the stream is full")]
+    Full,
+    /// Nothing was stored.
+    #[error("the log does not answer: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+    },
+    /// It may have been stored: repeat it with the same id.
+    #[error("the log did not say whether it stored: {reason}")]
+    Unknown {
+        /// For the log.
+        reason: String,
+    },
+}
+
+/// Why nothing was read or acknowledged. Worth repeating, after a pause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the log does not answer: {reason}")]
+pub struct LogError {
+    /// For the log.
+    pub reason: String,
+}

@@ -1,0 +1,20 @@
+//! What the product needs of the world, as small traits in its own words.
+//!
+//! Each trait carries its contract; one suite per port in `tests/contract` holds every backend to it.
+
+mod clock;
+mod ledger;
+mod log;
+mod objects;
+mod queue;
+mod signer;
+
+pub use clock::{Clock, ManualClock};
+pub use ledger::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary};
+pub use log::{
+    AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
+    ReplayFrom, ReplayPort, Stored, Stream,
+};
+pub use objects::{ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+pub use queue::{QueueDelivery, QueueError, QueuePort, Receipt};
+pub use signer::{DownloadGrant, PartGrant, SignedRequest, SignedUrl, SignerError, SignerPort, UploadGrant};

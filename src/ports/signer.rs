@@ -1,0 +1,132 @@
+//! The signer: makes requests that others may send to the bucket or the CDN.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::domain::file::Sha256;
+use crate::domain::ids::ObjectKey;
+use crate::domain::time::Timestamp;
+
+/// Signs what clients send to the bucket or the CDN.
+///
+/// Contract: a signed request is valid from `now` for at most `ttl`, for exactly what its grant says; whoever
+/// receives it refuses everything else. Signing the same grant at the same `now` gives the same request.
+pub trait SignerPort: Send + Sync {
+    /// A PUT of exactly one object, once.
+    fn upload(&self, grant: &UploadGrant) -> impl Future<Output = Result<SignedRequest, SignerError>> + Send;
+
+    /// A PUT of one part.
+    fn part(&self, grant: &PartGrant) -> impl Future<Output = Result<SignedRequest, SignerError>> + Send;
+
+    /// A GET of one object.
+    fn download(
+        &self,
+        grant: &DownloadGrant,
+    ) -> impl Future<Output = Result<SignedRequest, SignerError>> + Send;
+}
+
+/// One upload of exactly these bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadGrant {
+    /// Where to.
+    pub key: ObjectKey,
+    /// Exactly this many.
+    pub size_bytes: u64,
+    /// Exactly this type.
+    pub content_type: String,
+    /// Exactly these bytes, if known.
+    pub checksum_sha256: Option<Sha256>,
+    /// Sent as `x-amz-meta-<name>: <value>`; names lower case, values printable ASCII.
+    pub metadata: Vec<(String, String)>,
+    /// When it is signed.
+    pub now: Timestamp,
+    /// For how long; whole seconds, 1 s to 7 days.
+    pub ttl: Duration,
+}
+
+/// One upload of one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartGrant {
+    /// Where to.
+    pub key: ObjectKey,
+    /// The bucket's name of the upload.
+    pub upload_id: String,
+    /// From 1.
+    pub number: u16,
+    /// Exactly this many.
+    pub size_bytes: u64,
+    /// When it is signed.
+    pub now: Timestamp,
+    /// For how long.
+    pub ttl: Duration,
+}
+
+/// One download.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownloadGrant {
+    /// From where.
+    pub key: ObjectKey,
+    /// The `Content-Disposition` of the answer.
+    pub disposition: String,
+    /// The `Content-Type` of the answer.
+    pub content_type: String,
+    /// When it is signed.
+    pub now: Timestamp,
+    /// For how long.
+    pub ttl: Duration,
+}
+
+/// A request that its holder may send. Treat it as a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedRequest {
+    /// `PUT` or `GET`.
+    pub method: &'static str,
+    /// Where to.
+    pub url: SignedUrl,
+    /// What must be sent with it, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// A link that lets its holder write or read one object. Treat it as a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedUrl(String);
+
+impl SignedUrl {
+    /// Takes a signed URL.
+    #[must_use]
+    pub const fn new(url: String) -> Self {
+        Self(url)
+    }
+
+    /// The URL, to be handed to whom it was signed for and to nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedUrl(…)")
+    }
+}
+
+/// Why nothing was signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignerError {
+    /// There are no credentials that live long enough; worth repeating, after a pause.
+    #[error("no credentials to sign with: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+    },
+    /// The grant cannot be signed: a bug of the caller.
+    #[error("the grant cannot be signed: {reason}")]
+    Invalid {
+        /// For the log.
+        reason: String,
+    },
+}

@@ -1,0 +1,4 @@
+//! What operators see: metric names, health of the parts, logs.
+
+pub mod health;
+pub mod names;
