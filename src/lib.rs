@@ -7,4 +7,5 @@ pub mod domain;
 pub mod ports;
 pub mod telemetry;
 pub mod config;
+pub mod adapters;
 pub mod actors;

@@ -38,4 +38,8 @@ metrics! {
     DESK_OPS_PER_COMMIT = Histogram "wharf_desk_ops_per_commit", "Requests that left together in one write.";
     DESK_INVARIANTS_BROKEN_TOTAL = Counter "wharf_desk_invariants_broken_total", "Writes refused because an invariant would not hold. Any is a bug.";
     REPLIES_ABANDONED_TOTAL = Counter "wharf_replies_abandoned_total", "Replies whose caller had gone.";
+
+    // adapters: the embedded store
+    STORE_COMMIT_SECONDS = Histogram "wharf_store_commit_seconds", "Time of one write and sync of the embedded store.";
+    STORE_JOBS_PER_COMMIT = Histogram "wharf_store_jobs_per_commit", "Writes that shared one sync of the embedded store.";
 }

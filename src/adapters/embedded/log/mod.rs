@@ -1,0 +1,21 @@
+//! The log on the store: streams with sequences, durable consumers, replays.
+//!
+//! `append` writes (on the committer), `select` finds, `consumer` and `replay` read.
+
+mod subject;
+mod record;
+mod append;
+mod shared;
+mod select;
+mod place;
+mod consumer;
+mod replay;
+mod port;
+
+pub(super) use append::{StreamHead, append, put_heads, tidy};
+pub(super) use record::{EncodedRecord, Window};
+pub(super) use shared::LogShared;
+
+pub use consumer::EmbeddedConsumer;
+pub use port::EmbeddedLog;
+pub use replay::EmbeddedReplay;

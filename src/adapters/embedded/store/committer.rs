@@ -1,0 +1,113 @@
+//! The one thread that writes: it takes what waits, writes it as one batch, syncs once, then answers all.
+//!
+//! The running sync is the batching window: while it runs, jobs gather. There is no timer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fjall::OwnedWriteBatch;
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Batch, Heads};
+use super::job::{Answer, Job};
+use super::open::Shared;
+use crate::adapters::embedded::log;
+use crate::telemetry::names::{STORE_COMMIT_SECONDS, STORE_JOBS_PER_COMMIT};
+
+/// Jobs in one batch.
+const BATCH_JOBS_MAX: usize = 1024;
+/// Bytes of a batch after which it takes no further job.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// The writing side of the store. Lives on its own thread.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    heads: Heads,
+    jobs: mpsc::Receiver<Job>,
+    closers: Vec<oneshot::Sender<()>>,
+}
+
+impl Committer {
+    pub(super) const fn new(shared: Arc<Shared>, heads: Heads, jobs: mpsc::Receiver<Job>) -> Self {
+        Self { shared, heads, jobs, closers: Vec::new() }
+    }
+
+    /// Works until nobody can send any more, or somebody closes the store; what was accepted is finished.
+    pub(super) fn run(mut self) {
+        let mut waiting = Vec::with_capacity(BATCH_JOBS_MAX);
+        while self.jobs.blocking_recv_many(&mut waiting, BATCH_JOBS_MAX) > 0 {
+            let mut jobs = waiting.drain(..);
+            while jobs.len() > 0 {
+                self.write_some(&mut jobs);
+            }
+        }
+        self.write_some(&mut std::iter::once(Job::SaveConsumers));
+        for closer in self.closers {
+            closer.send(()).ok(); // whoever closed the store may have gone
+        }
+    }
+
+    /// Writes one batch of jobs, and answers them.
+    fn write_some(&mut self, jobs: &mut impl Iterator<Item = Job>) {
+        let mut batch = Batch::new(&self.shared.tables, self.shared.clock.now());
+        let mut answers = Vec::new();
+        while batch.bytes < BATCH_BYTES_MAX
+            && let Some(job) = jobs.next()
+        {
+            match (job, self.shared.trouble()) {
+                (Job::Close(closer), _) => {
+                    self.jobs.close();
+                    self.closers.push(closer);
+                }
+                (job, Some(trouble)) => job.refuse(&trouble),
+                (job, None) => answers.push(job.apply(&self.shared, &mut self.heads, &mut batch)),
+            }
+        }
+        if self.shared.trouble().is_none() && self.shared.log.consumers_are_due() {
+            self.shared.log.save_consumers(&self.shared.tables, &mut batch);
+        }
+        self.finish(batch, answers);
+    }
+
+    fn finish(&mut self, mut batch: Batch, answers: Vec<Answer>) {
+        log::put_heads(&self.shared.tables, &mut self.heads, &mut batch);
+        let started = Instant::now();
+        let is_empty = batch.is_empty();
+        let appended = std::mem::take(&mut batch.appended);
+        let removed = std::mem::take(&mut batch.removed);
+        let outcome = self.write(batch.into_rows());
+        if !is_empty {
+            metrics::histogram!(STORE_COMMIT_SECONDS).record(started.elapsed());
+            metrics::histogram!(STORE_JOBS_PER_COMMIT)
+                .record(f64::from(u32::try_from(answers.len()).unwrap_or(u32::MAX)));
+        }
+        if outcome.is_ok() {
+            self.shared.log.show(&self.heads, &appended);
+            self.shared.queue.show(&self.heads.queue, &removed);
+        }
+        let failed = outcome.err();
+        for answer in answers {
+            answer.give(failed.as_deref());
+        }
+    }
+
+    /// Writes and syncs. After a failure the page cache may lie, so nothing is ever written again.
+    fn write(&self, rows: OwnedWriteBatch) -> Result<(), String> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        #[cfg(test)]
+        if self.shared.is_sync_broken.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(self.shared.poison("the test broke the disk"));
+        }
+        rows.commit().map_err(|error| self.shared.poison(&describe(&error)))
+    }
+}
+
+fn describe(error: &fjall::Error) -> String {
+    if matches!(error, fjall::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull) {
+        "the disk is full; make room, then start again".to_owned()
+    } else {
+        format!("a write failed ({error}); check the disk, then start again")
+    }
+}

@@ -1,0 +1,135 @@
+//! Jobs: everything that is ever written, as plain data with the caller's ear.
+
+use tokio::sync::oneshot;
+
+use super::batch::{Batch, Heads};
+use super::open::Shared;
+use super::tables::ReadError;
+use crate::adapters::embedded::ledger::{self, EncodedWrite};
+use crate::adapters::embedded::log::{self, EncodedRecord};
+use crate::adapters::embedded::queue;
+use crate::ports::{CommitError, PublishError, QueueError, Stored};
+use crate::telemetry::names::REPLIES_ABANDONED_TOTAL;
+
+/// Where an answer goes.
+pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+
+/// One thing to write.
+pub(crate) enum Job {
+    /// The ledger's one write.
+    Commit(EncodedWrite, Reply<(), CommitError>),
+    /// A record for the log.
+    Publish(EncodedRecord, Reply<Stored, PublishError>),
+    /// The places of consumers, as they are when it is its turn.
+    SaveConsumers,
+    /// A notification for the queue.
+    Send(String, Reply<(), QueueError>),
+    /// Notifications that are done with.
+    Delete(Vec<u64>, Reply<(), QueueError>),
+    /// A notification was handed out again.
+    Recount {
+        /// Which.
+        number: u64,
+        /// How many times so far.
+        deliveries: u32,
+    },
+    /// A notification was handed out too often.
+    Bury {
+        /// Which.
+        number: u64,
+        /// How many times.
+        deliveries: u32,
+    },
+    /// Finish what waits, then stop.
+    Close(oneshot::Sender<()>),
+}
+
+/// Why a job has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// It never reached the committer: nothing was or will be written.
+    Refused(String),
+    /// It did, and then nothing was heard.
+    Lost(String),
+}
+
+/// What a job came to, to be told once its batch is on disk.
+pub(crate) enum Answer {
+    Commit(Result<(), CommitError>, Reply<(), CommitError>),
+    Publish(Result<Stored, PublishError>, Reply<Stored, PublishError>),
+    Queue(Result<(), QueueError>, Reply<(), QueueError>),
+    Nobody,
+}
+
+impl Job {
+    /// Puts what the job writes into the batch.
+    pub(crate) fn apply(self, shared: &Shared, heads: &mut Heads, batch: &mut Batch) -> Answer {
+        let tables = &shared.tables;
+        match self {
+            Self::Commit(write, reply) => Answer::Commit(ledger::apply(write, tables, batch), reply),
+            Self::Publish(record, reply) => Answer::Publish(log::append(record, shared, heads, batch), reply),
+            Self::SaveConsumers => {
+                shared.log.save_consumers(tables, batch);
+                Answer::Nobody
+            }
+            Self::Send(body, reply) => {
+                queue::append(body, tables, &mut heads.queue, batch);
+                Answer::Queue(Ok(()), reply)
+            }
+            Self::Delete(numbers, reply) => {
+                queue::delete(&numbers, tables, batch);
+                Answer::Queue(Ok(()), reply)
+            }
+            Self::Recount { number, deliveries } => {
+                Answer::note(queue::recount(number, deliveries, tables, batch))
+            }
+            Self::Bury { number, deliveries } => Answer::note(queue::bury(number, deliveries, tables, batch)),
+            Self::Close(_) => Answer::Nobody,
+        }
+    }
+
+    /// Answers that nothing was written, and nothing will be.
+    pub(crate) fn refuse(self, reason: &str) {
+        let reason = reason.to_owned();
+        match self {
+            Self::Commit(_, reply) => tell(reply, Err(CommitError::Unavailable { reason })),
+            Self::Publish(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
+            Self::Send(_, reply) | Self::Delete(_, reply) => tell(reply, Err(QueueError { reason })),
+            Self::SaveConsumers | Self::Recount { .. } | Self::Bury { .. } | Self::Close(_) => {}
+        }
+    }
+}
+
+impl Answer {
+    /// Nobody waits for it; it is tried again when its notification is due again.
+    fn note(outcome: Result<(), ReadError>) -> Self {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "a notification could not be read");
+        }
+        Self::Nobody
+    }
+
+    /// Tells the caller. After a failed sync, what would have been written is unknown.
+    pub(crate) fn give(self, failed: Option<&str>) {
+        let reason = failed.map(ToOwned::to_owned);
+        match (self, reason) {
+            (Self::Commit(Ok(()), reply), Some(reason)) => {
+                tell(reply, Err(CommitError::Unknown { reason }));
+            }
+            (Self::Publish(Ok(_), reply), Some(reason)) => {
+                tell(reply, Err(PublishError::Unknown { reason }));
+            }
+            (Self::Queue(Ok(()), reply), Some(reason)) => tell(reply, Err(QueueError { reason })),
+            (Self::Commit(outcome, reply), _) => tell(reply, outcome),
+            (Self::Publish(outcome, reply), _) => tell(reply, outcome),
+            (Self::Queue(outcome, reply), _) => tell(reply, outcome),
+            (Self::Nobody, _) => {}
+        }
+    }
+}
+
+fn tell<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
+    if reply.send(outcome).is_err() {
+        metrics::counter!(REPLIES_ABANDONED_TOTAL).increment(1);
+    }
+}

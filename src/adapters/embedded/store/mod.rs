@@ -1,0 +1,20 @@
+//! The folder, its tables, and the one thread that writes them.
+//!
+//! `open` is the door; `committer` is the heart. Jobs are plain data, applied by plain functions.
+
+mod folder;
+mod rows;
+mod tables;
+mod job;
+mod batch;
+mod committer;
+mod open;
+
+pub(super) use batch::{Batch, Heads};
+pub(super) use job::{Job, Unsent};
+pub(super) use open::Shared;
+pub(super) use rows::{row, split, u64_at, unrow};
+pub(super) use tables::{IDS, ReadError, Tables};
+
+pub use folder::OpenError;
+pub use open::{EmbeddedStore, StoreOptions};

@@ -1,0 +1,71 @@
+//! Every ledger we ship.
+
+use super::embedded::EmbeddedLedger;
+use crate::domain::account::Account;
+use crate::domain::draft::Write;
+use crate::domain::entry::Entry;
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, UserId};
+use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage};
+
+/// The ledger that the settings chose. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Ledger {
+    /// In this process.
+    Embedded(EmbeddedLedger),
+}
+
+impl LedgerPort for Ledger {
+    async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.load(user).await,
+        }
+    }
+
+    async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.file(user, file).await,
+        }
+    }
+
+    async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.files(user, page).await,
+        }
+    }
+
+    async fn entry(&self, user: UserId, version: u64) -> Result<Option<Entry>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.entry(user, version).await,
+        }
+    }
+
+    async fn entries_after(&self, user: UserId, after: u64, limit: usize) -> Result<Vec<Entry>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.entries_after(user, after, limit).await,
+        }
+    }
+
+    async fn entries_before(
+        &self,
+        user: UserId,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.entries_before(user, before, limit).await,
+        }
+    }
+
+    async fn commit(&self, write: Write) -> Result<(), CommitError> {
+        match self {
+            Self::Embedded(ledger) => ledger.commit(write).await,
+        }
+    }
+
+    async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.scan(after, limit).await,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Every log we ship, with its readers.
+
+use std::time::Duration;
+
+use super::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
+use crate::ports::{
+    AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
+    ReplayFrom, ReplayPort, Stored, Stream,
+};
+
+/// The log that the settings chose. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Log {
+    /// In this process.
+    Embedded(EmbeddedLog),
+}
+
+/// A durable consumer's reader of that log.
+#[derive(Debug)]
+pub enum LogConsumer {
+    /// In this process.
+    Embedded(EmbeddedConsumer),
+}
+
+/// A reader of that log from some point on.
+#[derive(Debug)]
+pub enum LogReplay {
+    /// In this process.
+    Embedded(EmbeddedReplay),
+}
+
+impl LogPort for Log {
+    type Consumer = LogConsumer;
+    type Replay = LogReplay;
+
+    async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
+        match self {
+            Self::Embedded(log) => log.publish(stream, record).await,
+        }
+    }
+
+    async fn consumer(&self, spec: ConsumerSpec) -> Result<LogConsumer, LogError> {
+        match self {
+            Self::Embedded(log) => log.consumer(spec).await.map(LogConsumer::Embedded),
+        }
+    }
+
+    async fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Result<LogReplay, LogError> {
+        match self {
+            Self::Embedded(log) => log.replay(stream, filter, from).await.map(LogReplay::Embedded),
+        }
+    }
+}
+
+impl ConsumerPort for LogConsumer {
+    async fn pull(&mut self, max: usize, wait: Duration) -> Result<Vec<LogDelivery>, LogError> {
+        match self {
+            Self::Embedded(consumer) => consumer.pull(max, wait).await,
+        }
+    }
+
+    async fn ack(&self, token: &AckToken) -> Result<(), LogError> {
+        match self {
+            Self::Embedded(consumer) => consumer.ack(token).await,
+        }
+    }
+
+    async fn nak(&self, token: &AckToken, delay: Duration) -> Result<(), LogError> {
+        match self {
+            Self::Embedded(consumer) => consumer.nak(token, delay).await,
+        }
+    }
+}
+
+impl ReplayPort for LogReplay {
+    async fn next(&mut self, wait: Duration) -> Result<Option<Record>, LogError> {
+        match self {
+            Self::Embedded(replay) => replay.next(wait).await,
+        }
+    }
+}

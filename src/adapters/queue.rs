@@ -1,0 +1,39 @@
+//! Every queue we ship.
+
+use std::time::Duration;
+
+use super::embedded::EmbeddedQueue;
+use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
+
+/// The queue that the settings chose. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Queue {
+    /// In this process.
+    Embedded(EmbeddedQueue),
+}
+
+impl QueuePort for Queue {
+    async fn send(&self, body: String) -> Result<(), QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.send(body).await,
+        }
+    }
+
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<QueueDelivery>, QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.receive(max, wait).await,
+        }
+    }
+
+    async fn delete(&self, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.delete(receipts).await,
+        }
+    }
+
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.extend(receipt, visibility).await,
+        }
+    }
+}
