@@ -1,6 +1,6 @@
 //! Wharfinger: file storage and delivery.
 //!
-//! Modules in reading order, from the pure middle outwards. Who may name whom stands in `tests/tidy.rs`.
+//! Modules in reading order, from the pure middle outwards. Who may name whom stands in `tests/tidy`.
 
 pub mod limits;
 pub mod domain;
@@ -8,4 +8,3 @@ pub mod ports;
 pub mod telemetry;
 pub mod config;
 pub mod adapters;
-pub mod actors;

@@ -96,7 +96,53 @@ pub const PAGE_DEFAULT: usize = 50;
 /// Items of a page at most.
 pub const PAGE_MAX: usize = 200;
 
+/// File rows looked at for one page, however few of them are shown.
+pub const LIST_ROWS_MAX: usize = 2_000;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long an idle connection is kept; longer than the usual load balancer keeps its own.
+pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
+/// How long a client may let an answer wait before its connection is closed.
+pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(60);
+/// How often a connection's progress is looked at.
+pub const CONNECTION_CHECK_EVERY: Duration = Duration::from_secs(5);
+/// Requests of one connection, after which it is asked to come again.
+pub const REQUESTS_PER_CONNECTION_MAX: u64 = 1_000_000;
+/// Streams of one HTTP/2 connection at the same time.
+pub const H2_STREAMS_MAX: u32 = 100;
+/// Connections of the admin port at the same time.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long a request waits for a single read of the ledger, the log or the signer.
+pub const UPSTREAM_WITHIN: Duration = Duration::from_secs(5);
+/// Open event streams of this process.
+pub const EVENT_STREAMS_MAX: usize = 4_096;
+/// How long an event stream is silent at most.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Bytes of a token.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a token's `kid`.
+pub const TOKEN_KID_BYTES_MAX: usize = 128;
+/// How far our clock and an issuer's may be apart.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(10);
+/// Verified tokens remembered by this process.
+pub const TOKENS_CACHED_MAX: usize = 65_536;
+/// Bytes of an HS256 secret at least (RFC 7518 section 3.2).
+pub const TOKEN_SECRET_BYTES_MIN: usize = 32;
+/// How long a browser may remember what a preflight said.
+pub const CORS_MAX_AGE: Duration = Duration::from_secs(600);
+
 const _: () = assert!(SHARDS_DEFAULT <= SHARDS_MAX);
+const _: () = assert!(PAGE_MAX < LIST_ROWS_MAX, "a full page fits in one search");
+const _: () = assert!(
+    EVENT_HEARTBEAT.as_secs() < ANSWER_STALL_MAX.as_secs(),
+    "a live event stream never looks stalled"
+);
+const _: () = assert!(CONNECTION_CHECK_EVERY.as_secs() < HEAD_WITHIN.as_secs());
+const _: () = assert!(
+    BODY_WITHIN.as_secs() + DESK_REPLY_WITHIN.as_secs() + UPSTREAM_WITHIN.as_secs()
+        < ANSWER_STALL_MAX.as_secs(),
+    "a request that is worked on never looks stalled"
+);
 const _: () = assert!(FILE_BYTES_DEFAULT <= FILE_BYTES_MAX);
 const _: () = assert!(FILE_BYTES_DEFAULT <= QUOTA_BYTES_DEFAULT, "a user can store at least one file");
 const _: () = assert!(BATCH_UPLOADS_MAX <= COMMIT_TRANSITIONS_MAX, "a batch fits in one commit");

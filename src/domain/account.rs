@@ -88,6 +88,8 @@ pub struct Account {
     pub subject: Option<String>,
     /// Whether it may take new files.
     pub state: AccountState,
+    /// Files whose bytes are still to be removed.
+    pub deleting_count: u32,
     /// Open reservations.
     pub pending: BTreeMap<FileId, Reservation>,
     /// Requests not to be repeated, oldest first.
@@ -136,6 +138,7 @@ impl Account {
             quota_bytes: None,
             subject: None,
             state: AccountState::Active,
+            deleting_count: 0,
             pending: BTreeMap::new(),
             idempotency: VecDeque::new(),
         }
@@ -160,6 +163,13 @@ impl Account {
         self.limit_bytes(default_bytes).saturating_sub(taken)
     }
 
+    /// Whether so many more bytes stay inside the limit. Over it nothing fits, not even nothing.
+    #[must_use]
+    pub fn fits(&self, bytes: u64, default_bytes: u64) -> bool {
+        let taken = self.totals.used_bytes.saturating_add(self.totals.reserved_bytes);
+        taken.saturating_add(bytes) <= self.limit_bytes(default_bytes)
+    }
+
     /// Applies a transition that is, or is about to be made, durable. Cannot fail.
     ///
     /// The sums move by what the row counted for before and after, so they equal the rows by construction.
@@ -167,7 +177,10 @@ impl Account {
         self.version += 1;
         match &transition.change {
             Change::File { before, after, release_at } => {
-                self.totals = self.totals.moved(*before, after.weight());
+                let weight = after.weight();
+                self.totals = self.totals.moved(*before, weight);
+                self.deleting_count =
+                    (self.deleting_count + weight.deleting_count).saturating_sub(before.deleting_count);
                 if after.status != Status::Pending {
                     self.pending.remove(&after.file_id);
                 } else if let Some(release_at) = *release_at {
@@ -202,3 +215,6 @@ impl Totals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,6 @@ impl Arrival {
         format!("wharf.ingest.v1.{shard}.>")
     }
 }
+
+#[cfg(test)]
+mod tests;

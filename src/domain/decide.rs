@@ -184,12 +184,16 @@ impl Account {
         if let Some(repeat) = self.repeat_of(asked.idempotency, now)? {
             return Ok(Reservable::Repeat(repeat));
         }
+        // A try that was taken for lost has landed after all: file ids are ours and never used twice.
+        if asked.uploads.iter().any(|upload| self.pending.contains_key(&upload.file_id)) {
+            return Ok(Reservable::Repeat(asked.uploads.iter().map(|upload| upload.file_id).collect()));
+        }
         if self.state == AccountState::Suspended {
             return Err(ReserveRefusal::Suspended);
         }
         let requested_bytes =
             asked.uploads.iter().fold(0_u64, |sum, upload| sum.saturating_add(upload.size_bytes));
-        if requested_bytes > self.free_bytes(rules.quota_bytes_default) {
+        if !self.fits(requested_bytes, rules.quota_bytes_default) {
             return Err(ReserveRefusal::QuotaExceeded {
                 limit_bytes: self.limit_bytes(rules.quota_bytes_default),
                 used_bytes: self.totals.used_bytes,
@@ -260,7 +264,7 @@ impl Account {
 
     /// Whether a file whose reservation has ended no longer fits.
     fn too_late(&self, seen: &Observed, rules: &Rules) -> Option<Reason> {
-        let fits = seen.size_bytes <= self.free_bytes(rules.quota_bytes_default)
+        let fits = self.fits(seen.size_bytes, rules.quota_bytes_default)
             && self.totals.file_count < rules.files_max
             && self.state == AccountState::Active;
         if fits { None } else { Some(Reason::Quota) }
@@ -337,3 +341,6 @@ impl NewUpload {
         Transition { kind: EntryKind::Reserved, at: now, change }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,7 @@ pub struct Draft {
     op: OpId,
     quota_bytes_default: u64,
     forgotten: Vec<FileId>,
+    is_dirty: bool,
 }
 
 impl Draft {
@@ -54,6 +55,7 @@ impl Draft {
             op,
             quota_bytes_default,
             forgotten: Vec::new(),
+            is_dirty: false,
         }
     }
 
@@ -101,7 +103,11 @@ impl Draft {
 
     /// Moves `published` up to `version`. Alone it makes no entry.
     pub fn mark_published(&mut self, version: u64) {
-        self.account.published = self.account.published.max(version.min(self.account.version));
+        let published = version.min(self.account.version);
+        if published > self.account.published {
+            self.account.published = published;
+            self.is_dirty = true;
+        }
     }
 
     /// Forgets the row of a file that has been gone for long enough. Alone it makes no entry.
@@ -109,12 +115,13 @@ impl Draft {
         self.changed.remove(&file);
         self.rows.remove(&file);
         self.forgotten.push(file);
+        self.is_dirty = true;
     }
 
-    /// Whether there is nothing to write for its transitions.
+    /// Whether there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && !self.is_dirty
     }
 
     /// The write, and all rows known after it.
@@ -146,11 +153,13 @@ impl Draft {
             at: transition.at,
             op: self.op,
             size_bytes: row.map_or(0, |row| row.size_bytes),
+            status: row.map(|row| row.status),
             reason: row.and_then(|row| row.reason),
             visibility: row.map_or(Visibility::Private, |row| row.visibility),
             revision: row.map_or(0, |row| row.revision),
             totals,
             limit_bytes,
+            state: self.account.state,
             threshold_percent: crossed(used_before, totals.used_bytes + totals.reserved_bytes, limit_bytes),
         }
     }
@@ -164,3 +173,6 @@ fn crossed(before: u64, after: u64, limit: u64) -> Option<u8> {
         .into_iter()
         .find(|percent| limit > 0 && reached(after, *percent) && !reached(before, *percent))
 }
+
+#[cfg(test)]
+mod tests;

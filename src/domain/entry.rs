@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{Reason, Visibility};
+use super::account::AccountState;
+use super::file::{Reason, Status, Visibility};
 use super::ids::{FileId, OpId};
 use super::time::Timestamp;
 
@@ -94,7 +95,8 @@ pub struct Totals {
     pub file_count: u32,
 }
 
-/// One line of the ledger. Everything an event says but the file's name, type, checksum and `ETag` is here.
+/// One line of the ledger. Everything an event says but the file's name, type, checksum and `ETag` is here,
+/// and of those only the name ever changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The version this transition made; per user without a gap.
@@ -109,6 +111,8 @@ pub struct Entry {
     pub op: OpId,
     /// The file's size after it.
     pub size_bytes: u64,
+    /// The file's status after it; none if it is about the account.
+    pub status: Option<Status>,
     /// The file's reason after it.
     pub reason: Option<Reason>,
     /// The file's visibility after it.
@@ -119,6 +123,11 @@ pub struct Entry {
     pub totals: Totals,
     /// The account's limit after it.
     pub limit_bytes: u64,
+    /// The account's state after it.
+    pub state: AccountState,
     /// The highest of the usage thresholds (percent) that it crossed upwards.
     pub threshold_percent: Option<u8>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::entry::{Entry, EntryKind};
-use super::file::{File, Reason};
+use super::file::{File, Reason, Status};
 use super::ids::{EventId, ObjectKey, UserId};
 
 /// What all events of a deployment have in common.
@@ -81,22 +81,6 @@ const fn name_of(kind: EntryKind) -> (&'static str, &'static str) {
     }
 }
 
-/// The file's status as clients see it right after an entry of this kind.
-const fn status_after(kind: EntryKind, reason: Option<Reason>) -> &'static str {
-    match kind {
-        EntryKind::Reserved => "pending",
-        EntryKind::Processed | EntryKind::Restored => "processed",
-        EntryKind::Trashed => "trashed",
-        EntryKind::Failed | EntryKind::Expired | EntryKind::Cancelled => "failed",
-        EntryKind::Updated => "updated",
-        EntryKind::Deleted | EntryKind::Purged => match reason {
-            None | Some(Reason::User) => "deleted",
-            Some(_) => "failed",
-        },
-        EntryKind::QuotaChanged | EntryKind::StateChanged => "",
-    }
-}
-
 /// The events that an entry tells: the transition's, and a threshold's if it crossed one.
 ///
 /// `file` is the row of the entry's file, which may be newer than the entry or already forgotten.
@@ -162,21 +146,24 @@ fn usage(entry: &Entry) -> Value {
     })
 }
 
-fn account_data(user: UserId, entry: &Entry) -> Map<String, Value> {
+fn data_of(user: UserId, entry: &Entry) -> Map<String, Value> {
     let mut data = Map::new();
     data.insert("user_id".into(), json!(user));
     data.insert("usage".into(), usage(entry));
     data
 }
 
+fn account_data(user: UserId, entry: &Entry) -> Map<String, Value> {
+    let mut data = data_of(user, entry);
+    data.insert("state".into(), json!(entry.state.as_str()));
+    data
+}
+
 fn file_data(source: &EventSource, user: UserId, entry: &Entry, file: Option<&File>) -> Map<String, Value> {
     let ended = if entry.kind == EntryKind::Expired { Some("expired") } else { None };
     let reason = entry.reason.map(Reason::as_str).or(ended);
-    let status = match (entry.kind, file) {
-        (EntryKind::Updated, Some(file)) => file.shown().as_str().unwrap_or("deleted"),
-        (kind, _) => status_after(kind, entry.reason),
-    };
-    let mut data = account_data(user, entry);
+    let status = entry.status.map(|status| status.shown(entry.reason).as_str().unwrap_or("deleted"));
+    let mut data = data_of(user, entry);
     data.insert("file_id".into(), json!(entry.file_id));
     data.insert("size_bytes".into(), json!(entry.size_bytes));
     data.insert("visibility".into(), json!(entry.visibility));
@@ -187,11 +174,14 @@ fn file_data(source: &EventSource, user: UserId, entry: &Entry, file: Option<&Fi
         if !source.redact_names {
             data.insert("filename".into(), json!(file.filename));
         }
-        let checksum = file.checksum_sha256.map(|sum| base64_of(&sum.0));
+        // The row may be newer: what only the object brought is not told of a time before it came.
+        let had_object = !matches!(entry.status, Some(Status::Pending | Status::Expired));
+        let checksum = file.checksum_sha256.filter(|_| had_object).map(|sum| base64_of(&sum.0));
+        let etag = file.etag.as_ref().filter(|_| had_object);
+        let key = ObjectKey { user, file: file.file_id }.to_string();
         data.insert("content_type".into(), json!(file.content_type));
         data.insert("checksum_sha256".into(), json!(checksum));
-        let key = ObjectKey { user, file: file.file_id }.to_string();
-        data.insert("object".into(), json!({"bucket": source.bucket, "key": key, "etag": file.etag}));
+        data.insert("object".into(), json!({"bucket": source.bucket, "key": key, "etag": etag}));
     }
     data
 }
@@ -200,3 +190,6 @@ fn base64_of(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
+
+#[cfg(test)]
+mod tests;

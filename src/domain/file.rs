@@ -63,6 +63,21 @@ impl Status {
                 | (Self::Deleting, Self::Gone)
         )
     }
+
+    /// What the owner of a file with this status and reason sees.
+    #[must_use]
+    pub const fn shown(self, reason: Option<Reason>) -> Shown {
+        match (self, reason) {
+            (Self::Pending, None) => Shown::Pending,
+            (Self::Processed, _) => Shown::Processed,
+            (Self::Trashed, _) => Shown::Trashed,
+            (Self::Expired, None) => Shown::Failed("expired"),
+            (Self::Deleting | Self::Gone, None | Some(Reason::User)) => Shown::Hidden,
+            (Self::Pending | Self::Expired | Self::Deleting | Self::Gone, Some(reason)) => {
+                Shown::Failed(reason.as_str())
+            }
+        }
+    }
 }
 
 /// Why a file is not, or will not be, processed.
@@ -246,6 +261,8 @@ pub struct Weight {
     pub trashed_bytes: u64,
     /// One if it is pending, processed or trashed.
     pub file_count: u32,
+    /// One if its bytes are still to be removed.
+    pub deleting_count: u32,
 }
 
 /// A file's status as its owner sees it.
@@ -282,35 +299,20 @@ impl File {
     #[must_use]
     pub const fn weight(&self) -> Weight {
         let size = self.size_bytes;
-        match self.status {
-            Status::Pending => {
-                Weight { used_bytes: 0, reserved_bytes: size, trashed_bytes: 0, file_count: 1 }
-            }
-            Status::Processed => {
-                Weight { used_bytes: size, reserved_bytes: 0, trashed_bytes: 0, file_count: 1 }
-            }
-            Status::Trashed => {
-                Weight { used_bytes: size, reserved_bytes: 0, trashed_bytes: size, file_count: 1 }
-            }
-            Status::Deleting | Status::Expired | Status::Gone => {
-                Weight { used_bytes: 0, reserved_bytes: 0, trashed_bytes: 0, file_count: 0 }
-            }
-        }
+        let (used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count) = match self.status {
+            Status::Pending => (0, size, 0, 1, 0),
+            Status::Processed => (size, 0, 0, 1, 0),
+            Status::Trashed => (size, 0, size, 1, 0),
+            Status::Deleting => (0, 0, 0, 0, 1),
+            Status::Expired | Status::Gone => (0, 0, 0, 0, 0),
+        };
+        Weight { used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count }
     }
 
     /// What its owner sees.
     #[must_use]
     pub const fn shown(&self) -> Shown {
-        match (self.status, self.reason) {
-            (Status::Pending, None) => Shown::Pending,
-            (Status::Processed, _) => Shown::Processed,
-            (Status::Trashed, _) => Shown::Trashed,
-            (Status::Expired, None) => Shown::Failed("expired"),
-            (Status::Deleting | Status::Gone, None | Some(Reason::User)) => Shown::Hidden,
-            (Status::Pending | Status::Expired | Status::Deleting | Status::Gone, Some(reason)) => {
-                Shown::Failed(reason.as_str())
-            }
-        }
+        self.status.shown(self.reason)
     }
 
     /// Whether its owner cancelled it before its bytes came.

@@ -104,7 +104,7 @@ impl EventId {
 }
 
 /// Where a file's bytes are in the bucket: `user/{user_id}/{file_id}`, and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Whose file it is.
     pub user: UserId,

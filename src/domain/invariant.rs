@@ -28,6 +28,14 @@ pub enum Broken {
         /// As its reservations say.
         pending_bytes: u64,
     },
+    /// 17: the account does not know how many files are being deleted.
+    #[error("I17: {stored} files are said to be deleting, {counted} are")]
+    Deleting {
+        /// As the account says.
+        stored: u32,
+        /// As the rows say.
+        counted: u32,
+    },
     /// 3: a new reservation went over the limit.
     #[error("I3: {taken_bytes} bytes taken of {limit_bytes} after a new reservation")]
     OverQuota {
@@ -92,14 +100,16 @@ fn check_pending(account: &Account) -> Result<(), Broken> {
     }
 }
 
-/// Invariants 1, 2 and 4 against all rows of a user.
+/// Invariants 1, 2, 4 and what 17 needs, against all rows of a user.
 ///
 /// # Errors
 /// The first that does not hold.
 pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File>) -> Result<(), Broken> {
     let mut counted = Totals::default();
     let mut pending: BTreeMap<FileId, u64> = BTreeMap::new();
+    let mut deleting = 0;
     for row in rows {
+        deleting += row.weight().deleting_count;
         counted = counted.moved(super::file::Weight::default(), row.weight());
         if row.status == Status::Pending {
             pending.insert(row.file_id, row.size_bytes);
@@ -108,6 +118,9 @@ pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File
     if counted != account.totals {
         return Err(Broken::Sums { stored: account.totals, counted });
     }
+    if deleting != account.deleting_count {
+        return Err(Broken::Deleting { stored: account.deleting_count, counted: deleting });
+    }
     let known: BTreeMap<FileId, u64> = account.pending.iter().map(|(id, r)| (*id, r.size_bytes)).collect();
     if known == pending {
         Ok(())
@@ -115,3 +128,6 @@ pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File
         Err(Broken::Pending { reserved_bytes: pending.values().sum(), pending_bytes: known.values().sum() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,3 +15,5 @@ pub mod invariant;
 pub mod arrival;
 pub mod event;
 pub mod policy;
+#[cfg(test)]
+mod samples;

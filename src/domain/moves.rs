@@ -79,6 +79,7 @@ impl File {
                 Some(moved(EntryKind::Deleted, self, now, |file| {
                     file.status = Status::Deleting;
                     file.reason = Some(Reason::User);
+                    file.trashed_at = None;
                 }))
             }
             (Status::Trashed, Removal::Trash) | (Status::Expired | Status::Deleting | Status::Gone, _) => {
@@ -154,3 +155,6 @@ pub(super) fn moved(kind: EntryKind, row: &File, now: Timestamp, edit: impl FnOn
     edit(&mut after);
     Transition { kind, at: now, change: Change::File { before, after: Box::new(after), release_at: None } }
 }
+
+#[cfg(test)]
+mod tests;

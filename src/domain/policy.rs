@@ -83,3 +83,6 @@ pub fn decide(caller: &Caller, action: Action, owner: UserId, state: AccountStat
         Action::ReadOwn | Action::ChangeOwn | Action::MoveBytes => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,8 @@ pub struct Summary {
     pub quota_bytes: Option<u64>,
     /// Whether it may take new files.
     pub state: AccountState,
+    /// Files whose bytes are still to be removed.
+    pub deleting_count: u32,
     /// Open reservations.
     pub pending_count: usize,
     /// When the first of them may end.
@@ -125,6 +127,7 @@ impl From<&Account> for Summary {
             totals: account.totals,
             quota_bytes: account.quota_bytes,
             state: account.state,
+            deleting_count: account.deleting_count,
             pending_count: account.pending.len(),
             next_release_at: account.pending.values().map(|reservation| reservation.release_at).min(),
         }

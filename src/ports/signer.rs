@@ -90,6 +90,14 @@ pub struct SignedRequest {
     pub expires_at: Timestamp,
 }
 
+impl SignedRequest {
+    /// Seconds until it stops working; one that has begun counts whole, as signatures know whole seconds only.
+    #[must_use]
+    pub fn expires_in_secs(&self, now: Timestamp) -> u64 {
+        u64::try_from(self.expires_at.since(now).as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+    }
+}
+
 /// A link that lets its holder write or read one object. Treat it as a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedUrl(String);

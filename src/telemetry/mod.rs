@@ -2,3 +2,8 @@
 
 pub mod health;
 pub mod names;
+pub mod logs;
+mod story;
+mod recorder;
+
+pub use recorder::MetricsHandle;

@@ -32,14 +32,47 @@ macro_rules! metrics {
 
 // One line a metric, grouped by the room that counts it.
 metrics! {
+    // telemetry
+    BUILD_INFO = Gauge "wharf_build_info", "Always 1; the label tells the version.";
     // actors
     DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total", "Conditional writes to the ledger, by outcome.";
     DESK_COMMIT_SECONDS = Histogram "wharf_desk_commit_seconds", "Time of one conditional write.";
     DESK_OPS_PER_COMMIT = Histogram "wharf_desk_ops_per_commit", "Requests that left together in one write.";
     DESK_INVARIANTS_BROKEN_TOTAL = Counter "wharf_desk_invariants_broken_total", "Writes refused because an invariant would not hold. Any is a bug.";
+    EVENTS_PUBLISHED_TOTAL = Counter "wharf_events_published_total", "Events that the event log has.";
+    EVENT_LAG_SECONDS = Histogram "wharf_event_lag_seconds", "From a change's decision to its events in the log.";
+    INSPECTIONS_TOTAL = Counter "wharf_inspections_total", "Objects that were looked at.";
+    OBJECTS_REMOVED_TOTAL = Counter "wharf_objects_removed_total", "Objects of deleted and failed files that were removed.";
+    ARRIVALS_TOTAL = Counter "wharf_arrivals_total", "Arrivals taken from the log, by outcome.";
+    SETTLE_SECONDS = Histogram "wharf_settle_seconds", "From an object's landing to its file's settlement.";
+    SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one sweep.";
+    SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total", "What sweeps found to do, by kind.";
+    ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total", "Actors that failed and were started again, by kind.";
     REPLIES_ABANDONED_TOTAL = Counter "wharf_replies_abandoned_total", "Replies whose caller had gone.";
 
     // adapters: the embedded store
     STORE_COMMIT_SECONDS = Histogram "wharf_store_commit_seconds", "Time of one write and sync of the embedded store.";
     STORE_JOBS_PER_COMMIT = Histogram "wharf_store_jobs_per_commit", "Writes that shared one sync of the embedded store.";
+    // embedded bucket
+    BUCKET_REQUESTS_TOTAL = Counter "wharf_bucket_requests_total", "Requests to the embedded S3 endpoint, by class of status.";
+    BUCKET_ACCEPT_ERRORS_TOTAL = Counter "wharf_bucket_accept_errors_total", "Connections to the embedded S3 endpoint that could not be accepted.";
+    BUCKET_NOTIFICATIONS_TOTAL = Counter "wharf_bucket_notifications_total", "Sends of the embedded bucket's news to the queue, by outcome.";
+    // bridge
+    BRIDGE_DELIVERIES_TOTAL = Counter "wharf_bridge_deliveries_total", "Deliveries taken from the queue.";
+    BRIDGE_ARRIVALS_TOTAL = Counter "wharf_bridge_arrivals_total", "Arrivals that the log confirmed, by kind and by whether it had them already.";
+    BRIDGE_REJECTED_TOTAL = Counter "wharf_bridge_rejected_total", "Records kept on the DLQ instead of forwarded, by reason.";
+    BRIDGE_PUBLISH_SECONDS = Histogram "wharf_bridge_publish_seconds", "Time until the log confirmed a record, repeats included.";
+    BRIDGE_PUBLISH_FAILURES_TOTAL = Counter "wharf_bridge_publish_failures_total", "Records that the log did not confirm, by cause; they are tried again.";
+    BRIDGE_DELETE_FAILURES_TOTAL = Counter "wharf_bridge_delete_failures_total", "Deliveries that the queue did not delete when asked; they are asked for again, or come again.";
+    BRIDGE_ARRIVAL_LAG_SECONDS = Histogram "wharf_bridge_arrival_lag_seconds", "From the object being complete to the bridge reading of it.";
+    BRIDGE_POLLER_FAILURES_TOTAL = Counter "wharf_bridge_poller_failures_total", "Pollers that died and were started again. Any is a bug.";
+    // http
+    HTTP_REQUESTS_TOTAL = Counter "wharf_http_requests_total", "Requests answered, by route, method and class of the status.";
+    HTTP_REQUEST_SECONDS = Histogram "wharf_http_request_seconds", "Time from a request's head to its answer's head, by route and method.";
+    HTTP_REQUESTS_IN_FLIGHT = Gauge "wharf_http_requests_in_flight", "Requests whose answer has not left entirely; event streams too.";
+    HTTP_CONNECTIONS = Gauge "wharf_http_connections", "Open connections, of both ports.";
+    HTTP_CONNECTIONS_CUT_TOTAL = Counter "wharf_http_connections_cut_total", "Connections closed because the client made no progress.";
+    HTTP_ACCEPT_FAILURES_TOTAL = Counter "wharf_http_accept_failures_total", "Connections that could not be accepted.";
+    HTTP_PANICS_TOTAL = Counter "wharf_http_panics_total", "Requests that ended in a panic. Any is a bug.";
+    HTTP_EVENT_STREAMS = Gauge "wharf_http_event_streams", "Open event streams.";
 }

@@ -1,0 +1,105 @@
+//! From sources to settings: layers, unknown keys, wrong types, checks.
+
+use std::collections::BTreeMap;
+
+use figment::Figment;
+use figment::error::{Error, Kind};
+use figment::providers::Serialized;
+use figment::value::Value;
+
+use super::check;
+use super::problem::{self, ConfigError, Problem};
+use super::settings::Config;
+use super::source::{self, Origin, Setting, Sources};
+use super::text;
+
+/// Settings that were found good.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Who said each of them.
+    pub origins: Origins,
+}
+
+/// Who said each setting.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(BTreeMap<String, Origin>);
+
+impl Origins {
+    /// Who said the setting with this key, `http.listen`.
+    #[must_use]
+    pub fn of(&self, key: &str) -> Origin {
+        self.0.get(key).cloned().unwrap_or(Origin::Default)
+    }
+}
+
+/// Reads all sources into settings: defaults, then the file, the environment, the flags.
+///
+/// # Errors
+/// Every unknown key and every value of a wrong type; if there are none, every value that cannot be.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let defaults = Value::serialize(Config::default()).map_err(|error| ours(&error))?;
+    let mut settings = source::settings(sources, &defaults)?;
+    let origins = Origins(settings.iter().map(|setting| (setting.key(), setting.origin.clone())).collect());
+    let known = keys(&defaults);
+    let mut problems = Vec::new();
+    let config = loop {
+        match merged(&settings).extract::<Config>() {
+            Ok(config) => break config,
+            Err(error) => problems.push(take_out(&mut settings, &error, &known)?),
+        }
+    };
+    if problems.is_empty() {
+        problems = check::problems(&config, &origins);
+    }
+    if problems.is_empty() { Ok(Loaded { config, origins }) } else { Err(ConfigError { problems }) }
+}
+
+/// The layers, each value with its origin as figment's metadata.
+fn merged(settings: &[Setting]) -> Figment {
+    let defaults = Figment::from(Serialized::defaults(Config::default()));
+    settings.iter().cloned().fold(defaults, Figment::merge)
+}
+
+/// Takes the setting that figment complains about out, so that the next round finds the next one.
+fn take_out(settings: &mut Vec<Setting>, error: &Error, known: &[String]) -> Result<Problem, ConfigError> {
+    let owns =
+        |setting: &Setting| setting.path.starts_with(&error.path) || error.path.starts_with(&setting.path);
+    let index = settings.iter().rposition(owns).ok_or_else(|| ours(error))?;
+    let setting = settings.remove(index);
+    let at = error.path.join(".");
+    let inside = error.path.get(setting.path.len()..).unwrap_or_default();
+    let value = text::within(&setting.value, inside);
+    let is_below = setting.path.len() > error.path.len();
+    let key = if is_below { setting.key() } else { at.clone() };
+    let text = if is_below && !matches!(error.kind, Kind::UnknownField(..)) {
+        format!("there is no such setting; {at} has none below it")
+    } else {
+        problem::explain(error, &key, value, known)
+    };
+    Ok(Problem { key, text, origin: setting.origin })
+}
+
+/// A mistake in the defaults themselves.
+fn ours(error: &Error) -> ConfigError {
+    ConfigError::one(&error.path.join("."), error.kind.to_string(), Origin::Default)
+}
+
+/// All keys below a value that are no sections.
+fn keys(value: &Value) -> Vec<String> {
+    let Value::Dict(_, dict) = value else { return Vec::new() };
+    let below = |(name, value): (&String, &Value)| match value {
+        Value::Dict(..) => keys(value).into_iter().map(|key| format!("{name}.{key}")).collect(),
+        Value::String(..)
+        | Value::Char(..)
+        | Value::Bool(..)
+        | Value::Num(..)
+        | Value::Empty(..)
+        | Value::Array(..) => vec![name.clone()],
+    };
+    dict.iter().flat_map(below).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! What the layers make of files, variables and flags.
+
+use std::path::Path;
+
+use super::super::{Flag, LedgerKind, printed};
+use super::*;
+
+/// A file, variables and flags, in the words of a test.
+#[derive(Default)]
+struct Given<'a> {
+    file: &'a str,
+    env: &'a [(&'a str, &'a str)],
+    flags: &'a [(&'a str, &'a str)],
+}
+
+impl Given<'_> {
+    fn load_in(&self, folder: &Path) -> Result<Loaded, ConfigError> {
+        let path = folder.join("wharfinger.toml");
+        std::fs::write(&path, self.file).unwrap();
+        let flag = |(key, value): &(&str, &str)| Flag {
+            name: "--set".to_owned(),
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+        };
+        load(&Sources {
+            file: Some(path),
+            env: self.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            flags: self.flags.iter().map(flag).collect(),
+        })
+    }
+
+    fn good(&self) -> Loaded {
+        let folder = tempfile::tempdir().unwrap();
+        self.load_in(folder.path()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn refused(&self) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let error = self.load_in(folder.path()).expect_err("is refused");
+        error.to_string().replace(&format!("{}/", folder.path().display()), "")
+    }
+}
+
+fn check_file(file: &str, expected: &str) {
+    assert_eq!(Given { file, ..Given::default() }.refused(), expected);
+}
+
+fn check_env(name: &str, value: &str, expected: &str) {
+    assert_eq!(Given { env: &[(name, value)], ..Given::default() }.refused(), expected);
+}
+
+#[test]
+fn nothing_said_is_the_default() {
+    assert_eq!(load(&Sources::default()).unwrap().config, Config::default());
+}
+
+#[test]
+fn later_layers_win_and_say_so() {
+    let given = Given {
+        file: "data_dir = 'a'\n\n[upload]\nmax_bytes = 1\nurl_ttl_secs = 10\n[http]\nconnections_max = 7",
+        env: &[("WHARF_UPLOAD__MAX_BYTES", "2"), ("WHARF_UPLOAD__URL_TTL_SECS", "20"), ("HOME", "/x")],
+        flags: &[("upload.url_ttl_secs", "30")],
+    };
+    let loaded = given.good();
+    assert_eq!(loaded.config.data_dir, Path::new("a"));
+    assert_eq!(loaded.config.http.connections_max, 7);
+    assert_eq!(loaded.config.upload.max_bytes, 2);
+    assert_eq!(loaded.config.upload.url_ttl_secs, 30);
+    let origin = |key: &str| loaded.origins.of(key).to_string();
+    assert!(origin("data_dir").ends_with("wharfinger.toml:1"));
+    assert!(origin("http.connections_max").ends_with("wharfinger.toml:7"));
+    assert_eq!(origin("upload.max_bytes"), "environment variable WHARF_UPLOAD__MAX_BYTES");
+    assert_eq!(origin("upload.url_ttl_secs"), "flag --set");
+    assert_eq!(origin("http.listen"), "default");
+}
+
+#[test]
+fn text_in_a_variable_stays_text() {
+    let given = Given {
+        env: &[
+            ("WHARF_DEPLOYMENT", "2026"),
+            ("WHARF_UPLOAD__ALLOWED_TYPES", "image/*,text/plain"),
+            ("WHARF_EVENTS__REDACT_NAMES", "true"),
+            ("WHARF_AUTH__ISSUERS", "[{issuer='i',audience='a',algorithm='ES256',key_file='k'}]"),
+        ],
+        ..Given::default()
+    };
+    let config = given.good().config;
+    assert_eq!(config.deployment, "2026");
+    assert_eq!(config.upload.allowed_types, ["image/*", "text/plain"]);
+    assert!(config.events.redact_names);
+    assert_eq!(config.auth.issuers[0].roles_claim, "roles");
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_and_its_origin() {
+    check_file(
+        "[http]\nlisen = '127.0.0.1:1'",
+        "http.lisen: there is no such setting; did you mean http.listen? (wharfinger.toml:2)",
+    );
+    check_file(
+        "listen = '127.0.0.1:1'",
+        "listen: there is no such setting; did you mean admin.listen or http.listen or s3.listen? \
+         (wharfinger.toml:1)",
+    );
+    check_file(
+        "[htp]\nlisten = '127.0.0.1:1'",
+        "htp.listen: there is no such setting; did you mean http.listen? (wharfinger.toml:2)",
+    );
+    check_env(
+        "WHARF_QUOTA__DEFAULT_BYTE",
+        "1",
+        "quota.default_byte: there is no such setting; did you mean quota.default_bytes? \
+         (environment variable WHARF_QUOTA__DEFAULT_BYTE)",
+    );
+    check_file(
+        "[download]\ncolour = 1",
+        "download.colour: there is no such setting; here are: url_ttl_secs (wharfinger.toml:2)",
+    );
+    check_file(
+        "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='ES256'\nkeyfile='k'",
+        "auth.issuers.0.keyfile: there is no such setting; did you mean auth.issuers.0.key_file? \
+         (wharfinger.toml:1)",
+    );
+}
+
+#[test]
+fn keys_of_a_backend_that_is_not_chosen_are_refused() {
+    check_file(
+        "[ledger]\nkind = 'embedded'\nnodes = ['10.0.0.1:9042']",
+        "ledger.nodes: there is no such setting; here are: kind (wharfinger.toml:3)",
+    );
+    check_file(
+        "[queue]\nkind = 'embedded'\n[queue.sqs]\nurl = 'https://sqs'",
+        "queue.sqs.url: there is no such setting; here are: kind (wharfinger.toml:4)",
+    );
+    for section in ["ledger", "log", "queue", "objects", "signer"] {
+        let file = format!("[{section}]\nkind = 'embedded'\nzzz = 1");
+        assert!(Given { file: &file, ..Given::default() }.refused().contains("no such setting"), "{section}");
+    }
+}
+
+#[test]
+fn a_backend_that_is_not_there_lists_those_that_are() {
+    check_file(
+        "ledger.kind = 'embeded'",
+        "ledger.kind: \"embeded\" is not one of: embedded (wharfinger.toml:1)",
+    );
+}
+
+#[test]
+fn a_wrong_type_says_key_value_and_origin() {
+    check_env(
+        "WHARF_UPLOAD__MAX_BYTES",
+        "50 MB",
+        "upload.max_bytes: \"50 MB\" is not a whole number from 0 (environment variable WHARF_UPLOAD__MAX_BYTES)",
+    );
+    check_file("shards = 70000", "shards: 70000 is not a whole number from 0 to 65535 (wharfinger.toml:1)");
+    check_file(
+        "upload.max_bytes = -1",
+        "upload.max_bytes: -1 is not a whole number from 0 (wharfinger.toml:1)",
+    );
+    check_file(
+        "http.listen = 'localhost:8080'",
+        "http.listen: \"localhost:8080\" is not an address like 127.0.0.1:8080 (numbers, not a name) \
+         (wharfinger.toml:1)",
+    );
+    check_file(
+        "events.redact_names = 'yes'",
+        "events.redact_names: \"yes\" is not true or false (wharfinger.toml:1)",
+    );
+    check_file("http = 5", "http: 5 is not a section with settings of its own (wharfinger.toml:1)");
+    check_file(
+        "http.listen.port = 5",
+        "http.listen.port: there is no such setting; http.listen has none below it (wharfinger.toml:1)",
+    );
+    check_file(
+        "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='HS512'\nkey_file='k'",
+        "auth.issuers.0.algorithm: \"HS512\" is not one of: HS256, RS256, ES256, EdDSA (wharfinger.toml:1)",
+    );
+    check_file(
+        "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='ES256'",
+        "auth.issuers.0: key_file is missing (wharfinger.toml:1)",
+    );
+}
+
+#[test]
+fn every_problem_is_listed_at_once() {
+    let given = Given {
+        file: "colour = 1\nshards = 'many'\n[upload]\nmaxbytes = 1",
+        env: &[("WHARF_HTTP__LISTEN", "here"), ("WHARF___X", "1")],
+        ..Given::default()
+    };
+    assert_eq!(given.refused().lines().count(), 1, "names of variables are read first");
+    let given = Given { env: &[("WHARF_HTTP__LISTEN", "here")], ..given };
+    assert_eq!(given.refused().lines().count(), 4, "{}", given.refused());
+    let given = Given { file: "shards = 0\nquota.files_max = 0", ..Given::default() };
+    assert_eq!(given.refused().lines().count(), 2, "{}", given.refused());
+}
+
+#[test]
+fn a_check_says_who_said_the_value() {
+    check_env(
+        "WHARF_DOWNLOAD__URL_TTL_SECS",
+        "900",
+        "download.url_ttl_secs: 900 must be 1 to 300 (environment variable WHARF_DOWNLOAD__URL_TTL_SECS)",
+    );
+}
+
+#[test]
+fn a_wrong_value_under_a_right_one_still_counts() {
+    let given = Given { file: "shards = 'many'", env: &[("WHARF_SHARDS", "8")], ..Given::default() };
+    assert_eq!(given.good().config.shards, 8, "the variable replaces the file's value");
+}
+
+#[test]
+fn a_file_that_is_no_toml_names_the_line() {
+    let refused = Given { file: "shards = 8\n[http\n", ..Given::default() }.refused();
+    assert!(refused.starts_with("not TOML: ") && refused.ends_with("(wharfinger.toml:2)"), "{refused}");
+    assert_eq!(refused.lines().count(), 1, "{refused}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let sources = Sources { file: Some("no/such.toml".into()), ..Sources::default() };
+    let refused = load(&sources).expect_err("no file").to_string();
+    assert!(refused.starts_with("cannot read the settings file: "), "{refused}");
+    assert!(refused.contains("no/such.toml"), "{refused}");
+}
+
+#[test]
+fn secrets_do_not_stand_in_messages() {
+    let refused = Given { file: "deployment.secret = 'hunter2'", ..Given::default() }.refused();
+    assert!(!refused.contains("hunter2"), "{refused}");
+    let refused = Given { file: "http.listen = 'https://me:hunter2@x'", ..Given::default() }.refused();
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
+fn what_is_printed_reads_back_the_same() {
+    let loaded = Given {
+        file: "shards = 8\n[upload]\nallowed_types = ['image/*']\n\
+               [[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='ES256'\nkey_file='k'",
+        env: &[("WHARF_LEDGER__KIND", "embedded")],
+        ..Given::default()
+    }
+    .good();
+    assert_eq!(loaded.config.ledger.kind, LedgerKind::Embedded);
+    let lines = printed(&loaded);
+    assert!(lines.iter().any(|line| line.starts_with("shards = 8 ") && line.ends_with("wharfinger.toml:1")));
+    assert!(lines.iter().any(|line| line.ends_with("# environment variable WHARF_LEDGER__KIND")));
+    assert!(lines.iter().any(|line| line.starts_with("http.listen = ") && line.ends_with("# default")));
+    let again = Given { file: &lines.join("\n"), ..Given::default() }.good();
+    assert_eq!(again.config, loaded.config);
+}

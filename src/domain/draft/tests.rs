@@ -1,0 +1,155 @@
+//! From transitions to the one write.
+
+use super::*;
+use crate::domain::decide::{Reservable, Settlement};
+use crate::domain::entry::EntryKind;
+use crate::domain::invariant::{check_rows, check_write};
+use crate::domain::moves::Removal;
+use crate::domain::samples::{
+    NOW, asked, file_id, observed, op, pending, processed, row_of, rules, upload, user,
+};
+
+fn draft(account: &Account, rows: &[File]) -> Draft {
+    let rows = rows.iter().map(|row| (row.file_id, row.clone())).collect();
+    Draft::new(account.clone(), rows, op(), rules().quota_bytes_default)
+}
+
+fn reserve(draft: &mut Draft, n: u8, size_bytes: u64) {
+    let Ok(Reservable::New { transitions, .. }) =
+        draft.account().reserve(&asked([upload(n, size_bytes)]), &rules(), NOW)
+    else {
+        panic!("{size_bytes} bytes fit")
+    };
+    transitions.iter().for_each(|transition| draft.push(transition));
+}
+
+#[test]
+fn the_first_write_of_a_user_expects_nothing() {
+    let mut draft = draft(&Account::new(user()), &[]);
+    assert!(draft.is_empty());
+    reserve(&mut draft, 1, 10);
+    let (write, rows) = draft.into_write();
+    assert_eq!((write.expected, write.account.version, write.entries.len()), (None, 1, 1));
+    assert_eq!(write.files, rows.values().cloned().collect::<Vec<_>>());
+    check_write(&write).expect("all invariants hold");
+}
+
+#[test]
+fn several_transitions_are_one_write_with_an_entry_each() {
+    let (account, row) = processed(10);
+    let mut draft = draft(&account, std::slice::from_ref(&row));
+    draft.push(&row.remove(Removal::Trash, NOW).expect("it moves"));
+    reserve(&mut draft, 2, 20);
+    let row = draft.row(row.file_id).expect("it is there").clone();
+    draft.push(&row.remove(Removal::Permanent, NOW).expect("it moves"));
+    let (write, rows) = draft.into_write();
+    let kinds: Vec<EntryKind> = write.entries.iter().map(|entry| entry.kind).collect();
+    assert_eq!(kinds, [EntryKind::Trashed, EntryKind::Reserved, EntryKind::Deleted]);
+    assert_eq!((write.expected, write.account.version), (Some(2), 5));
+    assert_eq!(write.entries.iter().map(|entry| entry.version).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(write.files.len(), 2, "each changed row once, as it is after");
+    assert!(write.entries.iter().all(|entry| entry.op == op()));
+    check_write(&write).expect("all invariants hold");
+    check_rows(&write.account, rows.values()).expect("all invariants hold");
+}
+
+#[test]
+fn an_entry_says_how_things_stand_after_it() {
+    let (account, row) = processed(10);
+    let mut draft = draft(&account, std::slice::from_ref(&row));
+    draft.push(&row.remove(Removal::Trash, NOW).expect("it moves"));
+    let (write, _) = draft.into_write();
+    let entry = &write.entries[0];
+    assert_eq!((entry.file_id, entry.size_bytes, entry.revision), (Some(row.file_id), 10, row.revision + 1));
+    assert_eq!((entry.totals, entry.limit_bytes, entry.reason), (write.account.totals, 100, None));
+    assert_eq!((entry.at, entry.threshold_percent), (NOW, None));
+}
+
+#[test]
+fn a_change_of_the_account_is_an_entry_without_a_file() {
+    let mut draft = draft(&Account::new(user()), &[]);
+    let transition = draft.account().set_quota(Some(7), NOW).expect("it is new");
+    draft.push(&transition);
+    let (write, _) = draft.into_write();
+    assert_eq!((write.entries[0].file_id, write.entries[0].limit_bytes), (None, 7));
+    assert!(write.files.is_empty());
+}
+
+#[test]
+fn a_draft_has_room_for_one_commit() {
+    let mut draft = draft(&Account::new(user()), &[]);
+    assert_eq!(draft.room(), COMMIT_TRANSITIONS_MAX);
+    for n in 1..=5 {
+        reserve(&mut draft, n, 1);
+    }
+    assert_eq!(draft.room(), COMMIT_TRANSITIONS_MAX - 5);
+}
+
+#[test]
+fn published_rises_only_and_never_past_the_version() {
+    let (account, _) = processed(10);
+    let published = |marks: &[u64]| {
+        let mut draft = draft(&account, &[]);
+        marks.iter().for_each(|mark| draft.mark_published(*mark));
+        assert!(!draft.is_empty(), "it is worth a write");
+        let write = draft.into_write().0;
+        assert!(write.entries.is_empty(), "no entry for that alone");
+        write.account.published
+    };
+    assert_eq!(published(&[1]), 1);
+    assert_eq!(published(&[2, 1]), 2);
+    assert_eq!(published(&[9]), 2);
+}
+
+#[test]
+fn the_first_subject_stays() {
+    let mut draft = draft(&Account::new(user()), &[]);
+    draft.keep_subject(None);
+    draft.keep_subject(Some(&"alice".to_owned()));
+    draft.keep_subject(Some(&"mallory".to_owned()));
+    assert_eq!(draft.into_write().0.account.subject.as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_forgotten_row_is_deleted_and_not_written() {
+    let (account, row) = pending(10);
+    let mut draft = draft(&account, std::slice::from_ref(&row));
+    let Settlement::Moves(failed) = draft.account().settle(&row, &observed(11), &rules(), NOW) else {
+        panic!("it is too large")
+    };
+    draft.push(&failed);
+    draft.push(&row_of(&failed).purged(NOW).expect("it moves"));
+    draft.forget(row.file_id);
+    let (write, rows) = draft.into_write();
+    assert_eq!((write.files.len(), write.forgotten.as_slice(), rows.len()), (0, [file_id(1)].as_slice(), 0));
+    assert_eq!(write.entries.len(), 2, "what happened stays told");
+    check_write(&write).expect("all invariants hold");
+}
+
+#[test]
+fn the_highest_threshold_crossed_upwards_is_told() {
+    assert_eq!(crossed(0, 79, 100), None);
+    assert_eq!(crossed(0, 80, 100), Some(80));
+    assert_eq!(crossed(79, 94, 100), Some(80));
+    assert_eq!(crossed(80, 94, 100), None, "told already");
+    assert_eq!(crossed(80, 95, 100), Some(95));
+    assert_eq!(crossed(94, 100, 100), Some(100), "the highest only");
+    assert_eq!(crossed(0, 200, 100), Some(100));
+    assert_eq!(crossed(100, 80, 100), None, "not on the way down");
+    assert_eq!(crossed(100, 200, 100), None);
+    assert_eq!(crossed(0, 5, 0), None, "a limit of nothing has no percentages");
+    assert_eq!(crossed(0, u64::MAX, u64::MAX), Some(100), "no overflow");
+    assert_eq!(crossed(0, 7, 9), None, "77.8 %");
+    assert_eq!(crossed(0, 8, 9), Some(80), "88.9 %");
+}
+
+#[test]
+fn the_transition_that_crosses_a_threshold_tells_it() {
+    let mut draft = draft(&Account::new(user()), &[]);
+    for (n, size_bytes) in (1..).zip([79, 1, 14, 1, 5]) {
+        reserve(&mut draft, n, size_bytes);
+    }
+    let told: Vec<Option<u8>> =
+        draft.into_write().0.entries.iter().map(|entry| entry.threshold_percent).collect();
+    assert_eq!(told, [None, Some(80), None, Some(95), Some(100)]);
+}

@@ -1,0 +1,134 @@
+//! Each invariant can be broken, and then says so.
+
+use super::*;
+use crate::domain::draft::Draft;
+use crate::domain::file::Visibility;
+use crate::domain::moves::Removal;
+use crate::domain::samples::{NOW, asked, op, pending, processed, rules, upload, user};
+
+/// A write that is right: one file reserved beside one that is processed.
+fn good() -> (Write, Vec<File>) {
+    let (account, row) = processed(10);
+    let mut draft = Draft::new(account, BTreeMap::from([(row.file_id, row)]), op(), 100);
+    let asked = asked([upload(2, 20)]);
+    let outcome = draft.account().reserve(&asked, &rules(), NOW);
+    let Ok(crate::domain::decide::Reservable::New { transitions, .. }) = outcome else { panic!("it fits") };
+    transitions.iter().for_each(|transition| draft.push(transition));
+    let (write, rows) = draft.into_write();
+    (write, rows.into_values().collect())
+}
+
+/// What is said of a good write after this was done to it.
+fn broken(damage: impl FnOnce(&mut Write)) -> String {
+    let (mut write, _) = good();
+    assert_eq!(check_write(&write), Ok(()));
+    damage(&mut write);
+    check_write(&write).map_or_else(|broken| broken.to_string(), |()| "holds".to_owned())
+}
+
+/// What is said of good rows after this was done to them.
+fn broken_rows(damage: impl FnOnce(&mut Vec<File>)) -> String {
+    let (write, mut rows) = good();
+    assert_eq!(check_rows(&write.account, &rows), Ok(()));
+    damage(&mut rows);
+    check_rows(&write.account, &rows).map_or_else(|broken| broken.to_string(), |()| "holds".to_owned())
+}
+
+#[test]
+fn reserved_bytes_are_the_open_reservations() {
+    let said = broken(|write| write.account.pending.clear());
+    assert_eq!(said, "I2: 20 bytes reserved, but open reservations come to 0");
+    let said = broken(|write| write.account.totals.reserved_bytes = 21);
+    assert_eq!(said, "I2: 21 bytes reserved, but open reservations come to 20");
+}
+
+#[test]
+fn a_reservation_stays_inside_the_limit() {
+    assert_eq!(broken(|write| write.entries[0].limit_bytes = 30), "holds");
+    let said = broken(|write| write.entries[0].limit_bytes = 29);
+    assert_eq!(said, "I3: 30 bytes taken of 29 after a new reservation");
+    let other = broken(|write| {
+        write.entries[0].limit_bytes = 29;
+        write.entries[0].kind = EntryKind::QuotaChanged;
+    });
+    assert_eq!(other, "holds", "an admin may lower the limit below what is taken");
+}
+
+#[test]
+fn entries_count_the_versions() {
+    let said = "I5: entries do not lead from version 2 to";
+    assert_eq!(broken(|write| write.account.version = 4), format!("{said} 4"));
+    assert_eq!(broken(|write| write.entries[0].version = 4), format!("{said} 3"));
+    assert_eq!(broken(|write| write.entries.clear()), format!("{said} 3"));
+    assert_eq!(
+        broken(|write| write.account.published = 4),
+        format!("{said} 3"),
+        "published what is not there"
+    );
+    let said = broken(|write| write.expected = None);
+    assert_eq!(said, "I5: entries do not lead from version 0 to 3");
+}
+
+#[test]
+fn the_last_entry_says_what_the_account_says() {
+    let said = broken(|write| write.account.totals.used_bytes += 1);
+    assert!(said.starts_with("I28: the last entry says Totals"), "{said}");
+    let said = broken(|write| write.entries[0].totals.file_count = 9);
+    assert!(said.starts_with("I28: "), "{said}");
+}
+
+#[test]
+fn a_write_without_entries_may_only_move_marks() {
+    let (account, _) = processed(10);
+    let mut draft = Draft::new(account, BTreeMap::new(), op(), 100);
+    draft.mark_published(2);
+    assert_eq!(check_write(&draft.into_write().0), Ok(()));
+}
+
+#[test]
+fn sums_are_the_sums_of_the_rows() {
+    for damage in [
+        |rows: &mut Vec<File>| rows[0].size_bytes += 1,
+        |rows: &mut Vec<File>| rows[1].size_bytes += 1,
+        |rows: &mut Vec<File>| drop(rows.pop()),
+        |rows: &mut Vec<File>| rows[0].status = Status::Trashed,
+        |rows: &mut Vec<File>| rows[0].status = Status::Gone,
+    ] {
+        let said = broken_rows(damage);
+        assert!(said.starts_with("I1: sums Totals"), "{said}");
+    }
+    let renamed = broken_rows(|rows| {
+        rows[0].filename = "other".to_owned();
+        rows[0].visibility = Visibility::Team;
+    });
+    assert_eq!(renamed, "holds");
+}
+
+#[test]
+fn open_reservations_are_the_pending_rows_one_by_one() {
+    let said = broken_rows(|rows| rows[1].file_id = crate::domain::samples::file_id(9));
+    assert!(said.starts_with("I2: "), "the sum is right, the file is not: {said}");
+}
+
+#[test]
+fn a_cancelled_file_stays_reserved() {
+    let (mut account, row) = pending(10);
+    let transition = row.remove(Removal::Permanent, NOW).expect("it moves");
+    account.apply(&transition);
+    let row = crate::domain::samples::row_of(&transition);
+    assert_eq!((account.totals.reserved_bytes, account.pending.len()), (10, 1));
+    assert_eq!(check_rows(&account, [&row]), Ok(()));
+}
+
+#[test]
+fn an_empty_account_is_right() {
+    assert_eq!(check_rows(&Account::new(user()), []), Ok(()));
+}
+
+#[test]
+fn an_account_knows_how_many_of_its_files_are_being_deleted() {
+    let mut account = Account::new(user());
+    account.deleting_count = 1;
+    let said = check_rows(&account, []).unwrap_err().to_string();
+    assert_eq!(said, "I17: 1 files are said to be deleting, 0 are");
+}
