@@ -1,12 +1,17 @@
-//! Everything that speaks to storage: closed sets of backends behind the ports.
+//! Everything that speaks to storage or an outside protocol: closed sets of backends behind the ports.
 //!
 //! Other rooms name the enums only. `embedded` needs nothing installed.
 
 pub mod embedded;
+pub mod sigv4;
 mod ledger;
 mod log;
+mod objects;
 mod queue;
+mod signer;
 
 pub use ledger::Ledger;
 pub use log::{Log, LogConsumer, LogReplay};
+pub use objects::Objects;
 pub use queue::Queue;
+pub use signer::Signer;

@@ -32,7 +32,7 @@ pub(crate) struct EncodedWrite {
 }
 
 impl EncodedWrite {
-    fn new(write: &Write) -> Self {
+    pub(crate) fn new(write: &Write) -> Self {
         let user = write.account.user;
         let version = write.account.version;
         let kept =

@@ -1,11 +1,12 @@
-//! The backends that need nothing installed. One folder, one process, one thread that writes.
+//! The backends that need nothing installed. One process, one folder.
 //!
-//! `store` owns the folder and the thread; ledger, log and queue are three ways to use it.
+//! `store` owns ledger, log and queue: three ways to use one thread that writes. `bucket` is an S3 endpoint.
 
 mod store;
 mod ledger;
 mod log;
 mod queue;
+pub mod bucket;
 
 pub use ledger::EmbeddedLedger;
 pub use log::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};

@@ -12,12 +12,15 @@ use super::record::{
     EncodedRecord, bytes_of, code, from_code, index_key_of, record_key, sequence_of, slot, stored_at, subject,
 };
 use super::subject::index_of;
-use crate::adapters::embedded::store::{Batch, Heads, ReadError, Shared, Tables, row, split, u64_at, unrow};
+use crate::adapters::embedded::store::{
+    BATCH_JOBS_MAX, Batch, Heads, ReadError, Shared, Tables, row, split, u64_at, unrow,
+};
 use crate::domain::time::Timestamp;
 use crate::ports::{Clock, PublishError, Stored, Stream};
 
-/// Old records removed with one batch.
-const PRUNED_PER_BATCH_MAX: usize = 256;
+/// Old records of a stream removed with one batch.
+const PRUNED_PER_BATCH_MAX: usize = 2048;
+const _: () = assert!(PRUNED_PER_BATCH_MAX > BATCH_JOBS_MAX, "records go faster than they come");
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

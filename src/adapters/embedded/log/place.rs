@@ -168,6 +168,9 @@ mod tests {
         assert_eq!((after.filter(), after.seen()), ("a.>", 9));
         assert_eq!(handed(&after.hand_again(9, NOW)), [(7, 2)]);
         assert_eq!(before.save(), None, "nothing moved since");
+        before.close(7);
+        let mut done = Place::load(&before.save().expect("it moved")).unwrap();
+        assert_eq!(handed(&done.hand_again(9, NOW)), []);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) struct EncodedRecord {
 
 impl EncodedRecord {
     /// Encodes a record; its subject has been checked.
-    pub(super) fn new(stream: Stream, record: NewRecord) -> Self {
+    pub(crate) fn new(stream: Stream, record: NewRecord) -> Self {
         let NewRecord { subject, id, headers, payload } = record;
         let mut row = row(&[0; TIME_LEN], &(&subject, &id, &headers));
         row.extend_from_slice(&payload);

@@ -71,6 +71,12 @@ impl QueueShared {
         }
     }
 
+    /// Stops whoever deletes, until the guard is dropped.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized + '_ {
+        self.messages()
+    }
+
     fn messages(&self) -> MutexGuard<'_, OpenMessages> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,7 +15,7 @@ use crate::adapters::embedded::log;
 use crate::telemetry::names::{STORE_COMMIT_SECONDS, STORE_JOBS_PER_COMMIT};
 
 /// Jobs in one batch.
-const BATCH_JOBS_MAX: usize = 1024;
+pub(crate) const BATCH_JOBS_MAX: usize = 1024;
 /// Bytes of a batch after which it takes no further job.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 

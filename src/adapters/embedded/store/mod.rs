@@ -11,6 +11,7 @@ mod committer;
 mod open;
 
 pub(super) use batch::{Batch, Heads};
+pub(super) use committer::BATCH_JOBS_MAX;
 pub(super) use job::{Job, Unsent};
 pub(super) use open::Shared;
 pub(super) use rows::{row, split, u64_at, unrow};
@@ -18,3 +19,6 @@ pub(super) use tables::{IDS, ReadError, Tables};
 
 pub use folder::OpenError;
 pub use open::{EmbeddedStore, StoreOptions};
+
+#[cfg(test)]
+mod tests;

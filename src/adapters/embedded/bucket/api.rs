@@ -1,0 +1,357 @@
+//! The operations of S3 that we answer; `s3s` answers all others with `NotImplemented`.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, BucketLocationConstraint, Checksum,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETagCondition, Error as DeleteError, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput,
+    UploadPartOutput,
+};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+
+use super::answers;
+use super::assemble::NamedPart;
+use super::blocking::blocking;
+use super::draft::hex;
+use super::intake::{self, Declared};
+use super::list::Listing;
+use super::outgo;
+use super::record::{Cause, Record};
+use super::store::{About, Store};
+use super::uploads::Upload;
+
+/// Keys of one page, and of one `DeleteObjects`, as S3 has it.
+const PAGE_MAX: i32 = 1000;
+
+/// S3 in front of a store.
+pub(super) struct Api {
+    pub(super) store: Arc<Store>,
+}
+
+impl Api {
+    /// There is one bucket.
+    fn check_bucket(&self, bucket: &str) -> S3Result<()> {
+        if bucket == self.store.options.bucket { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+    }
+
+    async fn find(&self, bucket: &str, key: String) -> S3Result<(std::fs::File, Record)> {
+        self.check_bucket(bucket)?;
+        let store = Arc::clone(&self.store);
+        let found = blocking("find an object", move || store.find(&key)).await.map_err(answers::internal)?;
+        found.ok_or_else(|| s3_error!(NoSuchKey))
+    }
+
+    async fn remove(&self, key: String) -> S3Result<()> {
+        let store = Arc::clone(&self.store);
+        blocking("remove an object", move || store.delete(&key)).await.map_err(answers::internal)
+    }
+}
+
+/// Whether an object that is there gives way; other conditions than `If-None-Match: *` are not for writes here.
+fn replaces(none_match: Option<&ETagCondition>, matches: Option<&ETagCondition>) -> S3Result<bool> {
+    match (none_match, matches) {
+        (None, None) => Ok(true),
+        (Some(ETagCondition::Any), None) => Ok(false),
+        (Some(ETagCondition::ETag(_)), _) | (_, Some(_)) => {
+            Err(s3_error!(NotImplemented, "of the conditions, only If-None-Match: * is for writes"))
+        }
+    }
+}
+
+/// Metadata in an order of its own: a map has none.
+fn sorted(metadata: Option<s3s::dto::Metadata>) -> Vec<(String, String)> {
+    let mut metadata: Vec<_> = metadata.unwrap_or_default().into_iter().collect();
+    metadata.sort_unstable();
+    metadata
+}
+
+/// The header that announces trailers.
+fn trailer<T>(request: &S3Request<T>) -> Option<String> {
+    request.headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+}
+
+#[async_trait::async_trait]
+impl S3 for Api {
+    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let trailer = trailer(&request);
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let replaces = replaces(input.if_none_match.as_ref(), input.if_match.as_ref())?;
+        if input.sse_customer_algorithm.is_some() || input.server_side_encryption.is_some() {
+            return Err(s3_error!(NotImplemented, "objects are not encrypted here"));
+        }
+        let has_sha256 = input.checksum_sha256.is_some();
+        let declared = Declared {
+            length_bytes: input.content_length,
+            md5: input.content_md5,
+            checksum: Checksum {
+                checksum_crc32: input.checksum_crc32,
+                checksum_crc32c: input.checksum_crc32c,
+                checksum_crc64nvme: input.checksum_crc64nvme,
+                checksum_sha1: input.checksum_sha1,
+                checksum_sha256: input.checksum_sha256,
+                checksum_type: None,
+            },
+            trailer,
+            trailing: request.trailing_headers,
+        };
+        let finished = intake::receive(&self.store, input.body, declared).await?;
+        let about = About {
+            key: input.key,
+            etag: hex(&finished.md5),
+            content_type: input.content_type,
+            metadata: sorted(input.metadata),
+            cause: Cause::Put,
+            upload_id: None,
+            replaces,
+        };
+        let store = Arc::clone(&self.store);
+        let put = move || store.put(finished, about);
+        let record = blocking("keep an object", put).await.map_err(answers::put_failed)?;
+        Ok(S3Response::new(PutObjectOutput {
+            e_tag: Some(answers::etag(&record.etag)),
+            checksum_sha256: has_sha256.then_some(record.sha256),
+            ..PutObjectOutput::default()
+        }))
+    }
+
+    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = request.input;
+        let (file, record) = self.find(&input.bucket, input.key).await?;
+        outgo::check_conditions(&record, input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        outgo::get(file, record, input.range, input.checksum_mode.as_ref())
+    }
+
+    async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = request.input;
+        let (_, record) = self.find(&input.bucket, input.key).await?;
+        outgo::check_conditions(&record, input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        Ok(outgo::head(record, input.checksum_mode.as_ref()))
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.check_bucket(&request.input.bucket)?;
+        if request.input.if_match.is_some() {
+            return Err(s3_error!(NotImplemented, "removals have no conditions here"));
+        }
+        self.remove(request.input.key).await?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        self.check_bucket(&request.input.bucket)?;
+        let asked = request.input.delete;
+        if asked.objects.len() > usize::try_from(PAGE_MAX).unwrap_or(0) {
+            return Err(s3_error!(MalformedXML));
+        }
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        for object in asked.objects {
+            match self.remove(object.key.clone()).await {
+                Ok(()) => {
+                    deleted.push(DeletedObject { key: Some(object.key), ..DeletedObject::default() });
+                }
+                Err(error) => errors.push(DeleteError {
+                    key: Some(object.key),
+                    code: Some(error.code().as_str().to_owned()),
+                    ..DeleteError::default()
+                }),
+            }
+        }
+        Ok(S3Response::new(DeleteObjectsOutput {
+            deleted: (asked.quiet != Some(true)).then_some(deleted),
+            errors: Some(errors),
+            ..DeleteObjectsOutput::default()
+        }))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let is_folded = match input.delimiter.as_deref() {
+            None | Some("") => false,
+            Some("/") => true,
+            Some(_) => return Err(s3_error!(NotImplemented, "the only delimiter is a slash")),
+        };
+        let after = match &input.continuation_token {
+            Some(token) => {
+                let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+                let after = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+                Some(after.ok_or_else(|| s3_error!(InvalidArgument, "this is not a continuation token"))?)
+            }
+            None => input.start_after.clone(),
+        };
+        let max_keys = input.max_keys.unwrap_or(PAGE_MAX).clamp(0, PAGE_MAX);
+        let listing = Listing {
+            prefix: input.prefix.clone().unwrap_or_default(),
+            after,
+            is_folded,
+            items_max: usize::try_from(max_keys).unwrap_or(0),
+        };
+        let store = Arc::clone(&self.store);
+        let page = blocking("list objects", move || store.list(&listing)).await.map_err(answers::internal)?;
+        Ok(S3Response::new(outgo::page(page, input, max_keys)))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let upload = Upload {
+            key: input.key.clone(),
+            content_type: input.content_type,
+            metadata: sorted(input.metadata),
+            started_at: self.store.clock.now(),
+        };
+        let store = Arc::clone(&self.store);
+        let start = move || store.start_upload(&upload);
+        let upload_id = blocking("start an upload", start).await.map_err(answers::put_failed)?;
+        Ok(S3Response::new(CreateMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(upload_id),
+            ..CreateMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        let trailer = trailer(&request);
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let number = u16::try_from(input.part_number).map_err(|_| s3_error!(InvalidArgument))?;
+        let (key, upload_id) = (input.key, input.upload_id);
+        let looked = {
+            let (store, key, upload_id) = (Arc::clone(&self.store), key.clone(), upload_id.clone());
+            move || store.find_upload(&key, &upload_id).map(|found| found.is_some())
+        };
+        // Before the bytes are taken in.
+        if !blocking("find an upload", looked).await.map_err(answers::internal)? {
+            return Err(s3_error!(NoSuchUpload));
+        }
+        let declared = Declared {
+            length_bytes: input.content_length,
+            md5: input.content_md5,
+            checksum: Checksum {
+                checksum_crc32: input.checksum_crc32,
+                checksum_crc32c: input.checksum_crc32c,
+                checksum_crc64nvme: input.checksum_crc64nvme,
+                checksum_sha1: input.checksum_sha1,
+                checksum_sha256: input.checksum_sha256,
+                checksum_type: None,
+            },
+            trailer,
+            trailing: request.trailing_headers,
+        };
+        let finished = intake::receive(&self.store, input.body, declared).await?;
+        let store = Arc::clone(&self.store);
+        let put = move || store.put_part(&key, &upload_id, number, finished);
+        let part = blocking("keep a part", put).await.map_err(answers::part_failed)?;
+        Ok(S3Response::new(UploadPartOutput {
+            e_tag: Some(answers::etag(&part.etag)),
+            ..UploadPartOutput::default()
+        }))
+    }
+
+    async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+        self.check_bucket(&request.input.bucket)?;
+        let (store, key) = (Arc::clone(&self.store), request.input.key.clone());
+        let upload_id = request.input.upload_id.clone();
+        let parts = move || store.parts(&key, &upload_id);
+        let parts = blocking("list parts", parts).await.map_err(answers::part_failed)?;
+        Ok(S3Response::new(outgo::parts(parts, request.input)))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let replaces = replaces(input.if_none_match.as_ref(), input.if_match.as_ref())?;
+        let mut named = Vec::new();
+        for part in input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default() {
+            let number = part.part_number.and_then(|number| u16::try_from(number).ok());
+            let (Some(number), Some(etag)) = (number, part.e_tag) else { return Err(s3_error!(InvalidPart)) };
+            named.push(NamedPart { number, etag: etag.into_value(), size_bytes: None });
+        }
+        let (store, key, upload_id) = (Arc::clone(&self.store), input.key.clone(), input.upload_id);
+        let complete = move || store.complete_upload(&key, &upload_id, &named, replaces);
+        let record = blocking("complete an upload", complete).await.map_err(answers::complete_failed)?;
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag: Some(answers::etag(&record.etag)),
+            ..CompleteMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let store = Arc::clone(&self.store);
+        let give_up = move || store.drop_upload(&input.key, &input.upload_id);
+        if blocking("give an upload up", give_up).await.map_err(answers::internal)? {
+            Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+        } else {
+            Err(s3_error!(NoSuchUpload))
+        }
+    }
+
+    async fn head_bucket(
+        &self,
+        request: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.check_bucket(&request.input.bucket)?;
+        let bucket_region = Some(self.store.options.region.clone());
+        Ok(S3Response::new(HeadBucketOutput { bucket_region, ..HeadBucketOutput::default() }))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        self.check_bucket(&request.input.bucket)?;
+        // S3's first region has no name here.
+        let region = Some(self.store.options.region.clone()).filter(|region| region != "us-east-1");
+        let location_constraint = region.map(BucketLocationConstraint::from);
+        Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))
+    }
+
+    async fn list_buckets(
+        &self,
+        _request: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
+        let bucket = Bucket {
+            name: Some(self.store.options.bucket.clone()),
+            bucket_region: Some(self.store.options.region.clone()),
+            ..Bucket::default()
+        };
+        Ok(S3Response::new(ListBucketsOutput { buckets: Some(vec![bucket]), ..ListBucketsOutput::default() }))
+    }
+}

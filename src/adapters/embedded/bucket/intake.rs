@@ -1,0 +1,126 @@
+//! The bytes of a request become a finished file, if they are what was declared.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use s3s::checksum::ChecksumHasher;
+use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1};
+use s3s::dto::{Checksum, StreamingBlob};
+use s3s::{S3Error, S3Result, TrailingHeaders, s3_error};
+
+use super::answers;
+use super::blocking::blocking;
+use super::draft::{Draft, Finished};
+use super::store::Store;
+
+/// Bytes that are collected before they are hashed and written, away from the runtime's threads.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// What a request says of its bytes.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    pub(super) length_bytes: Option<i64>,
+    pub(super) md5: Option<String>,
+    pub(super) checksum: Checksum,
+    /// Names of the trailers to come, as `x-amz-trailer` has them.
+    pub(super) trailer: Option<String>,
+    pub(super) trailing: Option<TrailingHeaders>,
+}
+
+/// Takes the bytes in; nothing is kept if they are not what was declared.
+pub(super) async fn receive(
+    store: &Arc<Store>,
+    body: Option<StreamingBlob>,
+    declared: Declared,
+) -> S3Result<Finished> {
+    let length = declared.length_bytes.ok_or_else(|| s3_error!(MissingContentLength))?;
+    let length = u64::try_from(length).map_err(|_| s3_error!(InvalidArgument))?;
+    if length > store.options.object_bytes_max {
+        return Err(answers::too_large(store.options.object_bytes_max));
+    }
+    let asked = declared.hashers();
+    let opened = Arc::clone(store);
+    let draft = blocking("make a file", move || opened.draft(asked)).await.map_err(answers::internal)?;
+    let draft = match body {
+        Some(body) => write_all(draft, body).await?,
+        None => draft,
+    };
+    let finished = draft.finish();
+    if finished.size_bytes != length {
+        return Err(s3_error!(IncompleteBody, "{} bytes came of {length}", finished.size_bytes));
+    }
+    declared.check(&finished)?;
+    Ok(finished)
+}
+
+async fn write_all(mut draft: Draft, mut body: StreamingBlob) -> S3Result<Draft> {
+    let mut waiting: Vec<Bytes> = Vec::new();
+    let mut waiting_bytes = 0;
+    loop {
+        let chunk = body.next().await.transpose().map_err(answers::body_failed)?;
+        let is_end = chunk.is_none();
+        if let Some(chunk) = chunk {
+            waiting_bytes += chunk.len();
+            waiting.push(chunk);
+        }
+        if waiting_bytes >= WRITE_BYTES || (is_end && waiting_bytes > 0) {
+            let chunks = std::mem::take(&mut waiting);
+            waiting_bytes = 0;
+            let write = move || chunks.iter().try_for_each(|chunk| draft.write(chunk)).map(|()| draft);
+            draft = blocking("write an object", write).await.map_err(answers::write_failed)?;
+        }
+        if is_end {
+            return Ok(draft);
+        }
+    }
+}
+
+impl Declared {
+    /// What must be computed besides MD5 and SHA-256.
+    fn hashers(&self) -> ChecksumHasher {
+        let trailer = self.trailer.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let has = |name: &str| trailer.split(',').any(|named| named.trim() == name);
+        let checksum = &self.checksum;
+        ChecksumHasher {
+            crc32: (checksum.checksum_crc32.is_some() || has("x-amz-checksum-crc32")).then(Crc32::new),
+            crc32c: (checksum.checksum_crc32c.is_some() || has("x-amz-checksum-crc32c")).then(Crc32c::new),
+            sha1: (checksum.checksum_sha1.is_some() || has("x-amz-checksum-sha1")).then(Sha1::new),
+            sha256: None,
+            crc64nvme: (checksum.checksum_crc64nvme.is_some() || has("x-amz-checksum-crc64nvme"))
+                .then(Crc64Nvme::new),
+        }
+    }
+
+    fn check(&self, finished: &Finished) -> S3Result<()> {
+        compare("Content-MD5", self.md5.as_deref(), Some(&STANDARD.encode(finished.md5)))?;
+        let sha256 = STANDARD.encode(finished.sha256);
+        let (declared, found) = (&self.checksum, &finished.asked);
+        let pairs = [
+            ("x-amz-checksum-sha256", &declared.checksum_sha256, Some(sha256.as_str())),
+            ("x-amz-checksum-crc32", &declared.checksum_crc32, found.checksum_crc32.as_deref()),
+            ("x-amz-checksum-crc32c", &declared.checksum_crc32c, found.checksum_crc32c.as_deref()),
+            ("x-amz-checksum-sha1", &declared.checksum_sha1, found.checksum_sha1.as_deref()),
+            ("x-amz-checksum-crc64nvme", &declared.checksum_crc64nvme, found.checksum_crc64nvme.as_deref()),
+        ];
+        // Trailers are there once the body has been read.
+        let trailers = self.trailing.as_ref().and_then(TrailingHeaders::take).unwrap_or_default();
+        for (name, declared, found) in pairs {
+            compare(name, declared.as_deref(), found)?;
+            let trailer = trailers.get(name).map(|value| value.to_str().unwrap_or("not text"));
+            compare(name, trailer, found)?;
+        }
+        Ok(())
+    }
+}
+
+fn compare(name: &str, declared: Option<&str>, found: Option<&str>) -> Result<(), S3Error> {
+    match declared {
+        Some(declared) if Some(declared.trim()) != found => {
+            Err(s3_error!(BadDigest, "{name} is not that of the bytes that came"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

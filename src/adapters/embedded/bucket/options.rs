@@ -1,0 +1,74 @@
+//! What an embedded bucket is opened with, and why it does not open.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::limits;
+
+/// What an embedded bucket is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketOptions {
+    /// Its name.
+    pub bucket: String,
+    /// Its region, as signatures name it.
+    pub region: String,
+    /// Bytes of one object, in one PUT or in parts.
+    pub object_bytes_max: u64,
+    /// Origins of pages that may call the endpoint, `https://app.example.com`.
+    pub allowed_origins: Vec<String>,
+    /// Connections at the same time; more wait to be accepted.
+    pub connections_max: usize,
+    /// How long a connection may move no byte while a request or an answer is on its way.
+    pub progress_within: Duration,
+    /// How long a stop waits for requests in flight.
+    pub drain_within: Duration,
+}
+
+impl Default for BucketOptions {
+    fn default() -> Self {
+        Self {
+            bucket: "wharf".to_owned(),
+            region: "us-east-1".to_owned(),
+            object_bytes_max: limits::FILE_BYTES_DEFAULT,
+            allowed_origins: Vec::new(),
+            connections_max: 1024,
+            progress_within: Duration::from_secs(30),
+            drain_within: limits::DRAIN_WITHIN,
+        }
+    }
+}
+
+/// Why a bucket does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the bucket at {} is open in another process", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file that we wrote cannot be read back.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file system refused.
+    #[error("cannot open the bucket at {}: {source}", path.display())]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}

@@ -1,0 +1,160 @@
+//! The bucket as the rest of the crate sees it: a port, without the network.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::NamedPart;
+use super::blocking::blocking;
+use super::endpoint;
+use super::keys;
+use super::list::{Item, Listing};
+use super::options::{BucketOptions, OpenError};
+use super::signer::EmbeddedSigner;
+use super::store::Store;
+use super::uploads::Upload;
+use crate::adapters::sigv4::{AddressError, Credentials};
+use crate::domain::ids::ObjectKey;
+use crate::ports::{Clock, ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, QueuePort};
+
+/// Keys of one page of the port.
+const PAGE_MAX: usize = 1000;
+
+/// A bucket in this process. Cheap to clone; one folder is open once.
+#[derive(Clone, Debug)]
+pub struct EmbeddedBucket {
+    store: Arc<Store>,
+    credentials: Arc<Credentials>,
+}
+
+impl EmbeddedBucket {
+    /// Opens the bucket in `dir`, and makes it with new credentials if there is none. Blocks for a few syncs.
+    ///
+    /// What a crash left half done is cleared; news that were not told yet are told once it is served.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(dir: &Path, options: BucketOptions, clock: Clock) -> Result<Self, OpenError> {
+        let store = Arc::new(Store::open(dir, options, clock)?);
+        let credentials = Arc::new(keys::open(dir)?);
+        Ok(Self { store, credentials })
+    }
+
+    /// What clients of the endpoint sign with.
+    #[must_use]
+    pub fn credentials(&self) -> Arc<Credentials> {
+        Arc::clone(&self.credentials)
+    }
+
+    /// A signer for the endpoint, which clients reach at `public_url` (`http://127.0.0.1:9000`).
+    ///
+    /// # Errors
+    /// A URL that is not an endpoint.
+    pub fn signer(&self, public_url: &str) -> Result<EmbeddedSigner, AddressError> {
+        let options = &self.store.options;
+        EmbeddedSigner::new(self.credentials(), (&options.bucket, &options.region), public_url)
+    }
+
+    /// Serves the endpoint, and tells `queue` what happens, until `shutdown`; the handle ends when all has ended.
+    ///
+    /// On `shutdown` nothing new is accepted, and requests in flight have `drain_within` to end. News that the queue
+    /// did not take until then are told the next time.
+    pub fn serve<Q: QueuePort + 'static>(
+        self,
+        listener: TcpListener,
+        queue: Q,
+        shutdown: CancellationToken,
+    ) -> JoinHandle<()> {
+        tokio::spawn(endpoint::serve(self.store, self.credentials, listener, queue, shutdown))
+    }
+}
+
+impl ObjectsPort for EmbeddedBucket {
+    async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let found = blocking("find an object", move || store.find(&key.to_string())).await?;
+        Ok(found.map(|(_, record)| ObjectMeta {
+            size_bytes: record.size_bytes,
+            checksum_sha256: record.sha256(),
+            etag: record.etag,
+            content_type: record.content_type,
+            landed_at: record.landed_at,
+        }))
+    }
+
+    async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
+        let store = Arc::clone(&self.store);
+        Ok(blocking("remove an object", move || store.delete(&key.to_string())).await?)
+    }
+
+    async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let listing = Listing { prefix, after, is_folded: false, items_max: PAGE_MAX };
+        let page = blocking("list objects", move || store.list(&listing)).await?;
+        let objects = page.items.into_iter().filter_map(|item| match item {
+            Item::Object(record) => Some(ListedObject {
+                size_bytes: record.size_bytes,
+                landed_at: record.landed_at,
+                key: record.key,
+            }),
+            Item::Folder(_) => None,
+        });
+        Ok(ObjectPage { objects: objects.collect(), is_truncated: page.is_truncated })
+    }
+
+    async fn create_multipart(
+        &self,
+        key: ObjectKey,
+        content_type: &str,
+        metadata: Vec<(String, String)>,
+    ) -> Result<String, ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let upload = Upload {
+            key: key.to_string(),
+            content_type: Some(content_type.to_owned()),
+            metadata,
+            started_at: store.clock.now(),
+        };
+        Ok(blocking("start an upload", move || store.start_upload(&upload)).await?)
+    }
+
+    async fn list_parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let upload_id = upload_id.to_owned();
+        let parts = blocking("list parts", move || store.parts(&key.to_string(), &upload_id)).await?;
+        let part = |(number, part): (u16, super::record::PartRecord)| Part {
+            number,
+            size_bytes: part.size_bytes,
+            etag: part.etag,
+        };
+        Ok(parts.into_iter().map(part).collect())
+    }
+
+    async fn complete_multipart(
+        &self,
+        key: ObjectKey,
+        upload_id: &str,
+        parts: Vec<Part>,
+    ) -> Result<(), ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let upload_id = upload_id.to_owned();
+        let name = |part: Part| NamedPart {
+            number: part.number,
+            etag: part.etag,
+            size_bytes: Some(part.size_bytes),
+        };
+        let named: Vec<NamedPart> = parts.into_iter().map(name).collect();
+        let complete = move || store.complete_upload(&key.to_string(), &upload_id, &named, false);
+        Ok(blocking("complete an upload", complete).await.map(drop)?)
+    }
+
+    async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let upload_id = upload_id.to_owned();
+        let give_up = move || store.drop_upload(&key.to_string(), &upload_id);
+        Ok(blocking("give an upload up", give_up).await.map(drop)?)
+    }
+}

@@ -1,0 +1,258 @@
+//! The store: puts an object in its place whole or not at all, removes it, finds it. Blocking.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File};
+use std::hash::{Hash as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use s3s::checksum::ChecksumHasher;
+use tokio::sync::Notify;
+
+use super::draft::{Draft, Finished};
+use super::layout::{self, KeyError, Layout};
+use super::options::{BucketOptions, OpenError};
+use super::outbox;
+use super::record::{self, Cause, Record};
+use crate::ports::Clock;
+
+/// Locks that keys share; two keys of one lock only wait for each other's sync.
+const STRIPES: usize = 256;
+/// Sequence numbers that are taken from the file at once.
+const SEQUENCE_BLOCK: u64 = 1 << 20;
+
+/// Why an object was not put in its place. Then it is not there, and nobody hears of it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PutError {
+    /// There is one, and it was not to be replaced.
+    #[error("there is an object under this key")]
+    Exists,
+    /// The key has no path.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is said of an object besides its bytes.
+#[derive(Debug)]
+pub(super) struct About {
+    pub(super) key: String,
+    pub(super) etag: String,
+    pub(super) content_type: Option<String>,
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) cause: Cause,
+    pub(super) upload_id: Option<String>,
+    /// Whether an object that is there gives way.
+    pub(super) replaces: bool,
+}
+
+/// The objects of one bucket.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) layout: Layout,
+    pub(super) options: BucketOptions,
+    pub(super) clock: Clock,
+    sequence: Mutex<Sequence>,
+    stripes: Vec<Mutex<()>>,
+    /// Wakes who tells the queue.
+    pub(super) news: Notify,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Sequence {
+    path: PathBuf,
+    next: u64,
+    /// No number from here on was given out, ever.
+    reserved: u64,
+}
+
+impl Store {
+    /// Opens the bucket in `root`, makes it if there is none, and clears what a crash left.
+    pub(super) fn open(root: &Path, options: BucketOptions, clock: Clock) -> Result<Self, OpenError> {
+        let io = || OpenError::io(root);
+        // What users stored is nobody else's on this machine.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io())?;
+        let lock =
+            File::options().write(true).create(true).truncate(false).open(root.join("lock")).map_err(io())?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: root.to_owned() }),
+            Err(fs::TryLockError::Error(error)) => return Err(io()(error)),
+        }
+        let layout = Layout::open(root).map_err(io())?;
+        // First the outbox, because what is in `tmp/` tells what was under way.
+        outbox::forget_unfinished(&layout).map_err(io())?;
+        layout.clear_tmp().map_err(io())?;
+        let sequence = Sequence::open(root.join("sequence"), &clock)?;
+        Ok(Self {
+            layout,
+            options,
+            clock,
+            sequence: Mutex::new(sequence),
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            news: Notify::new(),
+            _lock: lock,
+        })
+    }
+
+    /// A file for bytes on their way in.
+    pub(super) fn draft(&self, asked: ChecksumHasher) -> io::Result<Draft> {
+        Draft::create(&self.layout, self.options.object_bytes_max, asked)
+    }
+
+    /// Puts an object in its place. It is durable, with the news of it, when this returns.
+    ///
+    /// Every line may be the last: what is linked to its place was synced before, and the link in the outbox is
+    /// durable before the object can be seen.
+    pub(super) fn put(&self, finished: Finished, about: About) -> Result<Record, PutError> {
+        let place = self.layout.object(&about.key)?;
+        // Saves the syncs of a repeat; what decides is the link.
+        if !about.replaces && fs::exists(&place)? {
+            return Err(PutError::Exists);
+        }
+        let _turn = self.turn(&about.key);
+        let record = Record {
+            key: about.key,
+            size_bytes: finished.size_bytes,
+            etag: about.etag,
+            sha256: STANDARD.encode(finished.sha256),
+            content_type: about.content_type,
+            metadata: about.metadata,
+            landed_at: self.clock.now(),
+            sequence: self.next_sequence()?,
+            cause: about.cause,
+            upload_id: about.upload_id,
+        };
+        let Finished { mut file, tmp, .. } = finished;
+        record::append(&mut file, &record)?;
+        file.sync_all()?;
+        let marker = self.layout.marker(record.sequence);
+        let linked = fs::hard_link(tmp.path(), &marker)
+            .and_then(|()| layout::sync_folder(self.layout.outbox()))
+            .map_err(PutError::Io)
+            .and_then(|()| self.link(tmp.path(), &place, about.replaces));
+        if let Err(refused) = linked {
+            // Before the file in `tmp/` goes: the two links tell that nothing came of it.
+            layout::remove(&marker)?;
+            return Err(refused);
+        }
+        // From here on it can be seen, so the news stays, even if the disk now fails.
+        layout::sync_folder(place.parent().unwrap_or(self.layout.objects()))?;
+        drop(tmp);
+        self.news.notify_one();
+        Ok(record)
+    }
+
+    /// Links a synced file to its place; refuses by itself if something is there.
+    fn link(&self, tmp: &Path, place: &Path, replaces: bool) -> Result<(), PutError> {
+        self.layout.prepare(place)?;
+        let linked = if replaces { fs::rename(tmp, place) } else { fs::hard_link(tmp, place) };
+        linked.map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists { PutError::Exists } else { PutError::Io(error) }
+        })
+    }
+
+    /// Finds an object: its file, whose first bytes are the object's, and what is known of it.
+    pub(super) fn find(&self, key: &str) -> io::Result<Option<(File, Record)>> {
+        match self.layout.object(key) {
+            Ok(place) => record::open(&place),
+            Err(KeyError) => Ok(None),
+        }
+    }
+
+    /// Removes an object, durably; nothing happens if it is not there.
+    pub(super) fn delete(&self, key: &str) -> io::Result<()> {
+        let Ok(place) = self.layout.object(key) else { return Ok(()) };
+        let _turn = self.turn(key);
+        let removes = match record::open(&place) {
+            Ok(None) => return Ok(()),
+            Ok(Some((_, record))) => record.sequence,
+            // A damaged object can be removed like any other.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => 0,
+            Err(error) => return Err(error),
+        };
+        let news = Record {
+            key: key.to_owned(),
+            size_bytes: 0,
+            etag: String::new(),
+            sha256: String::new(),
+            content_type: None,
+            metadata: Vec::new(),
+            landed_at: self.clock.now(),
+            sequence: self.next_sequence()?,
+            cause: Cause::Delete { removes },
+            upload_id: None,
+        };
+        let tmp = self.layout.tmp();
+        let mut file = File::create_new(&tmp)?;
+        record::append(&mut file, &news)?;
+        file.sync_all()?;
+        fs::rename(&tmp, self.layout.marker(news.sequence))?;
+        layout::sync_folder(self.layout.outbox())?;
+        fs::remove_file(&place)?;
+        layout::sync_folder(place.parent().unwrap_or(self.layout.objects()))?;
+        self.news.notify_one();
+        Ok(())
+    }
+
+    /// One change of a key at a time.
+    fn turn(&self, key: &str) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let stripes = u64::try_from(self.stripes.len()).unwrap_or(1);
+        let at = usize::try_from(hasher.finish() % stripes).unwrap_or(0);
+        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_sequence(&self) -> io::Result<u64> {
+        self.sequence.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+}
+
+impl Sequence {
+    fn open(path: PathBuf, clock: &Clock) -> Result<Self, OpenError> {
+        let reserved = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|_| OpenError::Damaged {
+                path: path.clone(),
+                reason: "it is not a number".to_owned(),
+            })?,
+            // A new bucket in the place of one that was thrown away starts above it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => clock.now().as_millis() << 20,
+            Err(error) => return Err(OpenError::Io { path, source: error }),
+        };
+        Ok(Self { path, next: reserved, reserved })
+    }
+
+    fn next(&mut self) -> io::Result<u64> {
+        if self.next == self.reserved {
+            self.reserve(self.reserved + SEQUENCE_BLOCK)?;
+        }
+        self.next += 1;
+        Ok(self.next)
+    }
+
+    fn reserve(&mut self, up_to: u64) -> io::Result<()> {
+        write_whole(&self.path, up_to.to_string().as_bytes())?;
+        self.reserved = up_to;
+        Ok(())
+    }
+}
+
+/// Writes a small file so that it is there whole, or as it was.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    layout::remove(&new)?;
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    layout::sync_folder(path.parent().unwrap_or(Path::new(".")))
+}

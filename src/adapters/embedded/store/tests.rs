@@ -1,0 +1,226 @@
+//! Jobs applied by hand, and a committer whose disk breaks.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::batch::{Batch, Heads};
+use super::job::{Answer, Job, Reply};
+use super::open::{EmbeddedStore, StoreOptions};
+use super::{OpenError, Tables};
+use crate::adapters::embedded::QueuePolicy;
+use crate::adapters::embedded::ledger::EncodedWrite;
+use crate::adapters::embedded::log::EncodedRecord;
+use crate::domain::account::Account;
+use crate::domain::draft::{Draft, Write};
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
+use crate::ports::{
+    Clock, CommitError, LedgerPort, LogPort, NewRecord, PublishError, QueuePort, ReplayFrom, ReplayPort,
+    Stored, Stream,
+};
+
+const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
+
+fn open(options: StoreOptions) -> (TempDir, EmbeddedStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, _) = Clock::manual(START);
+    let store = EmbeddedStore::open_with(dir.path(), clock, options).unwrap();
+    (dir, store)
+}
+
+/// Applies jobs as one batch, as the committer does, on the test's own thread.
+fn apply(store: &EmbeddedStore, heads: &mut Heads, now: Timestamp, jobs: Vec<Job>) -> Vec<Answer> {
+    let shared = store.shared();
+    let mut batch = Batch::new(&shared.tables, now);
+    let answers = jobs.into_iter().map(|job| job.apply(shared, heads, &mut batch)).collect();
+    crate::adapters::embedded::log::put_heads(&shared.tables, heads, &mut batch);
+    let appended = std::mem::take(&mut batch.appended);
+    batch.into_rows().commit().unwrap();
+    shared.log.show(heads, &appended);
+    answers
+}
+
+fn heads(store: &EmbeddedStore) -> Heads {
+    Heads::load(&store.shared().tables).unwrap()
+}
+
+fn nobody<T, E>() -> Reply<T, E> {
+    oneshot::channel().0
+}
+
+fn write(account: &Account) -> Write {
+    let quota = account.set_quota(Some(account.version + 1), START).unwrap();
+    let mut draft = Draft::new(account.clone(), [].into(), Clock::System.op_id(), 0);
+    draft.push(&quota);
+    draft.into_write().0
+}
+
+fn user() -> UserId {
+    UserId::from_uuid(uuid::Uuid::from_u128(1))
+}
+
+fn record(id: &str) -> NewRecord {
+    let (subject, payload) = ("wharf.ingest.v1.1.u".to_owned(), Bytes::from_static(b"x"));
+    NewRecord { subject, id: id.to_owned(), headers: Vec::new(), payload }
+}
+
+fn publish(id: &str) -> Job {
+    Job::Publish(EncodedRecord::new(Stream::Ingest, record(id)), nobody())
+}
+
+fn committed(answer: &Answer) -> &Result<(), CommitError> {
+    match answer {
+        Answer::Commit(outcome, _) => outcome,
+        Answer::Publish(..) | Answer::Queue(..) | Answer::Nobody => panic!("not a commit"),
+    }
+}
+
+fn published(answer: &Answer) -> &Result<Stored, PublishError> {
+    match answer {
+        Answer::Publish(outcome, _) => outcome,
+        Answer::Commit(..) | Answer::Queue(..) | Answer::Nobody => panic!("not a publish"),
+    }
+}
+
+fn rows(table: &fjall::Keyspace) -> usize {
+    table.iter().count()
+}
+
+#[test]
+fn a_write_sees_the_versions_of_earlier_ones_in_its_batch() {
+    let (_dir, store) = open(StoreOptions::default());
+    let first = write(&Account::new(user()));
+    let second = write(&first.account);
+    let jobs =
+        [&first, &first, &second, &second].map(|write| Job::Commit(EncodedWrite::new(write), nobody()));
+    let answers = apply(&store, &mut heads(&store), START, jobs.into());
+    let outcomes: Vec<_> = answers.iter().map(committed).collect();
+    let conflict = Err(CommitError::Conflict);
+    assert_eq!(outcomes, [&Ok(()), &conflict, &Ok(()), &conflict]);
+}
+
+#[test]
+fn a_publish_sees_the_ids_of_earlier_ones_in_its_batch() {
+    let (_dir, store) = open(StoreOptions::default());
+    let jobs = ["a", "b", "a"].map(publish);
+    let answers = apply(&store, &mut heads(&store), START, jobs.into());
+    let outcomes: Vec<_> = answers.iter().map(published).cloned().collect();
+    let stored = |sequence, duplicate| Ok(Stored { sequence, duplicate });
+    assert_eq!(outcomes, [stored(1, false), stored(2, false), stored(1, true)]);
+}
+
+#[test]
+fn a_notification_deleted_in_the_same_batch_stays_deleted() {
+    let (_dir, store) = open(StoreOptions::default());
+    let (tables, mut heads) = (&store.shared().tables, heads(&store));
+    let send = |body: &str| Job::Send(body.to_owned(), nobody());
+    apply(&store, &mut heads, START, vec![send("a"), send("b")]);
+    let jobs = vec![
+        Job::Delete(vec![1, 1], nobody()),
+        Job::Recount { number: 1, deliveries: 2 },
+        Job::Bury { number: 1, deliveries: 10 },
+        Job::Recount { number: 2, deliveries: 2 },
+        Job::Recount { number: 99, deliveries: 2 },
+    ];
+    apply(&store, &mut heads, START, jobs);
+    assert_eq!((rows(&tables.messages), rows(&tables.dead)), (1, 0));
+    apply(&store, &mut heads, START, vec![Job::Bury { number: 2, deliveries: 10 }]);
+    assert_eq!((rows(&tables.messages), rows(&tables.dead)), (0, 1));
+}
+
+#[test]
+fn an_old_record_leaves_nothing_behind() {
+    let (_dir, store) = open(StoreOptions::default());
+    let (tables, mut heads) = (&store.shared().tables, heads(&store));
+    apply(&store, &mut heads, START, ["a", "b"].map(publish).into());
+    let later = START.after(Duration::from_secs(4 * 24 * 3600));
+    apply(&store, &mut heads, later, vec![publish("c")]);
+    assert_eq!((rows(&tables.records), rows(&tables.index)), (1, 1));
+    tables.ids.rotate_memtable_and_wait().unwrap();
+    tables.ids.major_compact().unwrap();
+    assert_eq!(rows(&tables.ids), 3, "by the store's own clock the ids are recent");
+}
+
+#[test]
+fn old_ids_go_when_the_engine_tidies_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, hands) = Clock::manual(START);
+    let store = EmbeddedStore::open(dir.path(), clock).unwrap();
+    let (tables, mut heads) = (&store.shared().tables, heads(&store));
+    apply(&store, &mut heads, START, ["a", "b"].map(publish).into());
+    let later = START.after(Duration::from_secs(601));
+    hands.set(later);
+    apply(&store, &mut heads, later, vec![publish("c")]);
+    tables.ids.rotate_memtable_and_wait().unwrap();
+    tables.ids.major_compact().unwrap();
+    assert_eq!(rows(&tables.ids), 1);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
+    let (_dir, store) = open(StoreOptions::default());
+    let (ledger, log, queue) = (store.ledger(), store.log(), store.queue(QueuePolicy::default()));
+    let first = write(&Account::new(user()));
+    ledger.commit(first.clone()).await.unwrap();
+    store.shared().is_sync_broken.store(true, Ordering::SeqCst);
+    let second = write(&first.account);
+    let unknown = ledger.commit(second.clone()).await;
+    assert!(matches!(unknown, Err(CommitError::Unknown { .. })), "{unknown:?}");
+
+    store.shared().is_sync_broken.store(false, Ordering::SeqCst);
+    let refused = ledger.commit(second).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "{refused:?}");
+    let refused = log.publish(Stream::Ingest, record("a")).await;
+    assert!(matches!(refused, Err(PublishError::Unavailable { .. })), "{refused:?}");
+    queue.send("x".to_owned()).await.unwrap_err();
+    assert_eq!(ledger.load(user()).await, Ok(Some(first.account)), "what was on disk can be read");
+    let mut replay = log.replay(Stream::Ingest, ">".to_owned(), ReplayFrom::Start).await.unwrap();
+    assert_eq!(replay.next(Duration::ZERO).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_writer_waits_for_its_turn_and_not_for_ever() {
+    let turn_within = Duration::from_millis(20);
+    let (_dir, store) = open(StoreOptions { turn_within, ..StoreOptions::default() });
+    let queue = store.queue(QueuePolicy::default());
+    queue.send("here".to_owned()).await.unwrap();
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(0);
+    let (holding, is_held) = std::sync::mpsc::sync_channel(0);
+    let holder = std::thread::spawn({
+        let store = store.clone();
+        move || {
+            let _held = store.shared().queue.hold();
+            holding.send(()).unwrap();
+            released.recv().unwrap();
+        }
+    });
+    is_held.recv().unwrap();
+    assert!(store.submit_quietly(Job::Delete(vec![1], nobody())));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while rows(&store.shared().tables.messages) > 0 {
+        assert!(Instant::now() < deadline, "the committer does not delete");
+    }
+    // It has written the batch and cannot show it: from now on it takes nothing.
+    let taken = (0..10_000).take_while(|_| store.submit_quietly(Job::SaveConsumers)).count();
+    let refused = queue.send("late".to_owned()).await;
+    release.send(()).unwrap();
+    holder.join().unwrap();
+    assert!(taken < 10_000, "there is a limit");
+    let reason = refused.unwrap_err().reason;
+    assert!(reason.contains("too many"), "{reason}");
+    queue.send("fine again".to_owned()).await.unwrap();
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let (dir, store) = open(StoreOptions::default());
+    let tables: &Tables = &store.shared().tables;
+    tables.meta.insert("format", [9]).unwrap();
+    drop(store);
+    let refused = EmbeddedStore::open(dir.path(), Clock::System).unwrap_err();
+    assert!(matches!(refused, OpenError::Newer { found: 9, known: 1, .. }), "{refused}");
+}

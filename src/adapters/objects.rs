@@ -1,0 +1,66 @@
+//! Every bucket we ship, as one type.
+
+use crate::adapters::embedded::bucket::EmbeddedBucket;
+use crate::domain::ids::ObjectKey;
+use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+
+/// Every bucket we ship. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Objects {
+    /// In this process, under the data folder.
+    Embedded(EmbeddedBucket),
+}
+
+impl ObjectsPort for Objects {
+    async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.head(key).await,
+        }
+    }
+
+    async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.delete(key).await,
+        }
+    }
+
+    async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.list(prefix, after).await,
+        }
+    }
+
+    async fn create_multipart(
+        &self,
+        key: ObjectKey,
+        content_type: &str,
+        metadata: Vec<(String, String)>,
+    ) -> Result<String, ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.create_multipart(key, content_type, metadata).await,
+        }
+    }
+
+    async fn list_parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.list_parts(key, upload_id).await,
+        }
+    }
+
+    async fn complete_multipart(
+        &self,
+        key: ObjectKey,
+        upload_id: &str,
+        parts: Vec<Part>,
+    ) -> Result<(), ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
+        }
+    }
+
+    async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.abort_multipart(key, upload_id).await,
+        }
+    }
+}

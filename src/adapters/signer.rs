@@ -1,0 +1,31 @@
+//! Every signer we ship, as one type.
+
+use crate::adapters::embedded::bucket::EmbeddedSigner;
+use crate::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
+
+/// Every signer we ship. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Signer {
+    /// SigV4 against the endpoint in this process.
+    Embedded(EmbeddedSigner),
+}
+
+impl SignerPort for Signer {
+    async fn upload(&self, grant: &UploadGrant) -> Result<SignedRequest, SignerError> {
+        match self {
+            Self::Embedded(signer) => signer.upload(grant).await,
+        }
+    }
+
+    async fn part(&self, grant: &PartGrant) -> Result<SignedRequest, SignerError> {
+        match self {
+            Self::Embedded(signer) => signer.part(grant).await,
+        }
+    }
+
+    async fn download(&self, grant: &DownloadGrant) -> Result<SignedRequest, SignerError> {
+        match self {
+            Self::Embedded(signer) => signer.download(grant).await,
+        }
+    }
+}

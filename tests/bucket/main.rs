@@ -1,0 +1,12 @@
+//! The embedded bucket through its S3 endpoint: what signed requests may do, what the SDK sees, what a crash leaves.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
+mod world;
+mod signed;
+mod sdk;
+mod races;
+mod crash;
+mod news;
+mod connections;
+mod logs;
