@@ -8,3 +8,4 @@ pub mod ports;
 pub mod telemetry;
 pub mod config;
 pub mod adapters;
+pub mod actors;

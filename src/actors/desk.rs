@@ -1,0 +1,356 @@
+//! A desk: the state machine of one user's account inside a shard. No I/O, no waiting.
+//!
+//! While one read or write of the user is in flight, further tickets queue here and leave together as the
+//! next write (group commit). After a conflict or an unknown outcome the desk forgets what it knew.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::ticket::{Context, Failure, Needs, Ticket};
+use crate::domain::account::Account;
+use crate::domain::decide::Rules;
+use crate::domain::draft::{Draft, Write};
+use crate::domain::entry::Entry;
+use crate::domain::file::{File, Status};
+use crate::domain::ids::{FileId, OpId, UserId};
+use crate::domain::invariant;
+use crate::domain::time::Timestamp;
+use crate::limits::{COMMIT_ROUNDS_MAX, COMMIT_TRANSITIONS_MAX, DESK_QUEUE_MAX};
+use crate::telemetry::names;
+
+/// How long an account counts as confirmed by the ledger (invariant 13).
+const FRESH_FOR: Duration = Duration::from_secs(1);
+/// Rows of pending files kept beside the account, so that settling them needs no read.
+const ROWS_KEPT_MAX: usize = 32;
+
+/// What a desk wants done next.
+pub(super) enum Step {
+    /// Nothing: it waits for a ticket, or for what is in flight.
+    Rest,
+    /// A read of the account (if `account`) and of some rows.
+    Load {
+        /// Whether to read the account.
+        account: bool,
+        /// Which rows to read.
+        files: Vec<FileId>,
+    },
+    /// A write.
+    Write(Box<Write>),
+}
+
+/// What a read brought.
+pub(super) struct Loaded {
+    /// The account, if it was read; a new one if there was none.
+    pub(super) account: Option<Account>,
+    /// The rows; none where there is none.
+    pub(super) rows: Vec<(FileId, Option<File>)>,
+}
+
+/// How a write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteEnd {
+    /// It is durable.
+    Applied,
+    /// It is durable, but others may have written on top.
+    AppliedEarlier,
+    /// It is not there and never will be on this version.
+    NotApplied,
+    /// The ledger does not answer; whether it is there is not known.
+    Unavailable,
+}
+
+/// What became durable, for the publisher and whoever removes objects.
+pub(super) struct Durable {
+    /// Entries up to this version were published before.
+    pub(super) published: u64,
+    /// The new entries with their files' rows, in order.
+    pub(super) entries: Vec<(Entry, Option<File>)>,
+}
+
+/// What the desk works with, from its shard.
+pub(super) struct Tools {
+    /// The time.
+    pub(super) now: Timestamp,
+    /// What an operator chose.
+    pub(super) rules: Rules,
+    /// The name of the next attempt.
+    pub(super) op: OpId,
+}
+
+/// What is in flight for this user.
+enum Phase {
+    Idle,
+    Loading,
+    Writing(Box<InFlight>),
+}
+
+struct InFlight {
+    write: Write,
+    rows: BTreeMap<FileId, File>,
+    decided: Vec<Box<dyn Ticket>>,
+}
+
+/// One user's desk.
+pub(super) struct Desk {
+    user: UserId,
+    phase: Phase,
+    queue: VecDeque<Box<dyn Ticket>>,
+    account: Option<Account>,
+    confirmed_at: Timestamp,
+    rows: BTreeMap<FileId, File>,
+    absent: BTreeSet<FileId>,
+    published: u64,
+    rested_since: Timestamp,
+}
+
+impl Desk {
+    /// A desk that knows nothing yet.
+    pub(super) fn new(user: UserId, now: Timestamp) -> Self {
+        Self {
+            user,
+            phase: Phase::Idle,
+            queue: VecDeque::new(),
+            account: None,
+            confirmed_at: Timestamp::default(),
+            rows: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            published: 0,
+            rested_since: now,
+        }
+    }
+
+    /// Takes a ticket, or fails it if too many wait.
+    pub(super) fn enqueue(&mut self, ticket: Box<dyn Ticket>) {
+        if self.queue.len() < DESK_QUEUE_MAX {
+            self.queue.push_back(ticket);
+        } else {
+            ticket.fail(Failure::Overloaded);
+        }
+    }
+
+    /// Whether nothing is in flight.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Since when nothing has happened; none while something does.
+    pub(super) fn rested_since(&self) -> Option<Timestamp> {
+        (self.is_idle() && self.queue.is_empty()).then_some(self.rested_since)
+    }
+
+    /// Notes that entries up to `version` are in the event log; the next write tells the ledger.
+    pub(super) fn note_published(&mut self, version: u64) {
+        self.published = self.published.max(version);
+    }
+
+    /// The version that the ledger should know as published and does not.
+    pub(super) fn unsaved_published(&self) -> Option<u64> {
+        self.account
+            .as_ref()
+            .is_some_and(|account| account.published < self.published)
+            .then_some(self.published)
+    }
+
+    /// Goes on, if nothing is in flight.
+    pub(super) fn next(&mut self, tools: &Tools) -> Step {
+        if !self.is_idle() {
+            return Step::Rest;
+        }
+        self.rested_since = tools.now;
+        self.queue.retain(|ticket| !ticket.is_abandoned());
+        if self.queue.is_empty() {
+            return Step::Rest;
+        }
+        let Some(account) = self.account.take() else {
+            let files = self.unknown_rows();
+            return self.load(true, files);
+        };
+        let unknown = self.unknown_rows();
+        if !unknown.is_empty() {
+            self.account = Some(account);
+            return self.load(false, unknown);
+        }
+        self.decide(account, tools)
+    }
+
+    fn load(&mut self, account: bool, files: Vec<FileId>) -> Step {
+        self.phase = Phase::Loading;
+        Step::Load { account, files }
+    }
+
+    /// Rows that the next tickets need and that were not asked for yet.
+    fn unknown_rows(&self) -> Vec<FileId> {
+        let mut files: Vec<FileId> =
+            self.queue.iter().take(COMMIT_TRANSITIONS_MAX).flat_map(|ticket| ticket.files()).collect();
+        files.sort_unstable();
+        files.dedup();
+        files.retain(|file| !self.rows.contains_key(file) && !self.absent.contains(file));
+        files
+    }
+
+    /// Decides as many tickets as fit in one write.
+    fn decide(&mut self, account: Account, tools: &Tools) -> Step {
+        let is_fresh = tools.now.since(self.confirmed_at) < FRESH_FOR;
+        let rows = std::mem::take(&mut self.rows);
+        let mut draft = Draft::new(account, rows, tools.op, tools.rules.quota_bytes_default);
+        let mut decided = Vec::new();
+        let mut needs = Needs::Nothing;
+        while let Some(mut ticket) = self.queue.pop_front() {
+            let absent = &self.absent;
+            let is_ready =
+                ticket.files().iter().all(|file| draft.row(*file).is_some() || absent.contains(file));
+            if draft.room() < ticket.weight() || !is_ready {
+                self.queue.push_front(ticket);
+                break;
+            }
+            let context = Context { now: tools.now, rules: tools.rules, is_fresh, absent };
+            needs = ticket.decide(&mut draft, &context);
+            if matches!(needs, Needs::Nothing) {
+                decided.push(ticket);
+            } else {
+                self.queue.push_front(ticket);
+                break;
+            }
+        }
+        if draft.is_empty() {
+            let (unchanged, rows) = draft.into_write();
+            self.rows = rows;
+            self.account = Some(unchanged.account);
+            return self.nothing_to_write(decided, needs, tools);
+        }
+        draft.mark_published(self.published);
+        self.write(draft, decided)
+    }
+
+    /// Answers what needed no write, and fetches what the next ticket lacks.
+    fn nothing_to_write(&mut self, decided: Vec<Box<dyn Ticket>>, needs: Needs, tools: &Tools) -> Step {
+        decided.into_iter().for_each(Ticket::answer);
+        match needs {
+            Needs::Fresh => {
+                self.forget();
+                let files = self.unknown_rows();
+                self.load(true, files)
+            }
+            Needs::Rows(files) => self.load(false, files),
+            Needs::Nothing => {
+                self.keep_pending_rows();
+                self.next(tools)
+            }
+        }
+    }
+
+    fn write(&mut self, draft: Draft, decided: Vec<Box<dyn Ticket>>) -> Step {
+        let (write, rows) = draft.into_write();
+        if let Err(broken) = invariant::check_write(&write) {
+            metrics::counter!(names::DESK_INVARIANTS_BROKEN_TOTAL).increment(1);
+            tracing::error!(user = %self.user, "refused a write that would break an invariant: {broken}");
+            self.forget();
+            decided.into_iter().for_each(|ticket| ticket.fail(Failure::Unavailable));
+            return Step::Rest;
+        }
+        metrics::histogram!(names::DESK_OPS_PER_COMMIT)
+            .record(f64::from(u32::try_from(decided.len()).unwrap_or(0)));
+        self.phase = Phase::Writing(Box::new(InFlight { write: write.clone(), rows, decided }));
+        Step::Write(Box::new(write))
+    }
+
+    /// Takes what a read brought.
+    pub(super) fn loaded(&mut self, loaded: Option<Loaded>, now: Timestamp) {
+        self.phase = Phase::Idle;
+        let Some(loaded) = loaded else {
+            self.forget();
+            self.fail_all();
+            return;
+        };
+        if let Some(account) = loaded.account {
+            self.published = account.published;
+            self.account = Some(account);
+            self.confirmed_at = now;
+        }
+        for (id, row) in loaded.rows {
+            match row {
+                Some(row) => {
+                    self.rows.insert(id, row);
+                }
+                None => {
+                    self.absent.insert(id);
+                }
+            }
+        }
+    }
+
+    /// Takes the end of a write. Returns what became durable.
+    pub(super) fn written(&mut self, end: WriteEnd, now: Timestamp) -> Option<Durable> {
+        let Phase::Writing(in_flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+            return None;
+        };
+        let InFlight { write, rows, decided } = *in_flight;
+        match end {
+            WriteEnd::Applied | WriteEnd::AppliedEarlier => {
+                let durable = durable(&write, &rows);
+                self.keep(write.account, rows, now);
+                if end == WriteEnd::AppliedEarlier {
+                    self.forget();
+                }
+                decided.into_iter().for_each(Ticket::answer);
+                Some(durable)
+            }
+            WriteEnd::NotApplied => {
+                self.forget();
+                self.decide_again(decided);
+                None
+            }
+            WriteEnd::Unavailable => {
+                self.forget();
+                decided.into_iter().for_each(|ticket| ticket.fail(Failure::Unavailable));
+                None
+            }
+        }
+    }
+
+    fn keep(&mut self, account: Account, rows: BTreeMap<FileId, File>, now: Timestamp) {
+        self.rows = rows;
+        self.keep_pending_rows();
+        self.account = Some(account);
+        self.confirmed_at = now;
+    }
+
+    /// Forgets rows that others may have changed without a trace here, and what was not found.
+    fn keep_pending_rows(&mut self) {
+        self.absent.clear();
+        self.rows.retain(|_, row| row.status == Status::Pending);
+        while self.rows.len() > ROWS_KEPT_MAX {
+            self.rows.pop_first();
+        }
+    }
+
+    /// Puts tickets back in front, in order; those that lost too often fail.
+    fn decide_again(&mut self, decided: Vec<Box<dyn Ticket>>) {
+        for mut ticket in decided.into_iter().rev() {
+            if ticket.another_round() < COMMIT_ROUNDS_MAX {
+                self.queue.push_front(ticket);
+            } else {
+                ticket.fail(Failure::Unavailable);
+            }
+        }
+    }
+
+    /// Drops everything that was read. What the user wrote since is in the ledger.
+    fn forget(&mut self) {
+        self.account = None;
+        self.rows.clear();
+        self.absent.clear();
+    }
+
+    fn fail_all(&mut self) {
+        self.queue.drain(..).for_each(|ticket| ticket.fail(Failure::Unavailable));
+    }
+}
+
+fn durable(write: &Write, rows: &BTreeMap<FileId, File>) -> Durable {
+    let with_row = |entry: &Entry| (entry.clone(), entry.file_id.and_then(|file| rows.get(&file)).cloned());
+    Durable { published: write.account.published, entries: write.entries.iter().map(with_row).collect() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! The desk, driven step by step: reads and writes end when the test says so, and how it says.
+
+use tokio::sync::oneshot::Receiver;
+use tokio::sync::oneshot::error::TryRecvError;
+use uuid::Uuid;
+
+use super::*;
+use crate::actors::handle::{DeskError, Reserved};
+use crate::actors::requests::Remove;
+use crate::actors::ticket::{Answer, Ask};
+use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal};
+use crate::domain::file::Visibility;
+use crate::domain::moves::Removal;
+
+const QUOTA: u64 = 100;
+
+struct Bench {
+    desk: Desk,
+    now: Timestamp,
+    ops: u128,
+}
+
+type Waiting = Receiver<Result<Reserved, DeskError<ReserveRefusal>>>;
+
+fn user() -> UserId {
+    UserId::from_uuid(Uuid::from_u128(7))
+}
+
+fn file(n: u128) -> FileId {
+    FileId::from_uuid(Uuid::from_u128(n))
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Timestamp::from_millis(1_000_000);
+        Self { desk: Desk::new(user(), now), now, ops: 0 }
+    }
+
+    fn next(&mut self) -> Step {
+        self.ops += 1;
+        let rules = Rules { quota_bytes_default: QUOTA, ..Rules::default() };
+        self.desk.next(&Tools { now: self.now, rules, op: OpId::from_uuid(Uuid::from_u128(self.ops)) })
+    }
+
+    fn reserve(&mut self, ids: std::ops::Range<u128>, size_bytes: u64) -> Waiting {
+        let upload = |n| NewUpload {
+            file_id: file(n),
+            filename: "a".into(),
+            content_type: "text/plain".into(),
+            size_bytes,
+            checksum_sha256: None,
+            visibility: Visibility::Private,
+            multipart: None,
+            traceparent: None,
+        };
+        let request = Reserve { uploads: ids.map(upload).collect(), idempotency: None, subject: None };
+        let (ticket, answer) = Ask::new(request, None);
+        self.desk.enqueue(ticket);
+        answer
+    }
+
+    fn remove(&mut self, n: u128) -> Receiver<Answer<Remove>> {
+        let (ticket, answer) = Ask::new(Remove { file: file(n), how: Removal::Trash }, None);
+        self.desk.enqueue(ticket);
+        answer
+    }
+
+    /// The ledger answers a read with this account and no rows.
+    fn loaded(&mut self, account: Account) {
+        self.desk.loaded(Some(Loaded { account: Some(account), rows: Vec::new() }), self.now);
+    }
+
+    fn expect_load(&mut self) {
+        assert!(matches!(self.next(), Step::Load { account: true, .. }), "a read of the account");
+    }
+
+    fn expect_write(&mut self) -> Write {
+        match self.next() {
+            Step::Write(write) => *write,
+            Step::Rest | Step::Load { .. } => panic!("not a write"),
+        }
+    }
+
+    fn expect_rest(&mut self) {
+        assert!(matches!(self.next(), Step::Rest));
+    }
+
+    /// A desk that knows the account as the ledger has it.
+    fn with(account: Account) -> Self {
+        let mut bench = Self::new();
+        let answer = bench.reserve(900..901, QUOTA * 2);
+        bench.expect_load();
+        bench.loaded(account);
+        bench.expect_rest();
+        assert!(matches!(outcome(answer), Some(Err(DeskError::Refused(_)))));
+        bench
+    }
+}
+
+fn outcome<T>(mut answer: Receiver<T>) -> Option<T> {
+    match answer.try_recv() {
+        Ok(answer) => Some(answer),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Closed) => panic!("the reply was dropped"),
+    }
+}
+
+fn new_account() -> Account {
+    Account::new(user())
+}
+
+#[test]
+fn a_request_is_answered_only_when_its_write_is_durable() {
+    let mut bench = Bench::new();
+    let mut answer = bench.reserve(1..2, 10);
+    bench.expect_load();
+    bench.loaded(new_account());
+    let write = bench.expect_write();
+    assert_eq!((write.expected, write.account.version), (None, 1));
+    assert!(answer.try_recv().is_err(), "not yet");
+    let durable = bench.desk.written(WriteEnd::Applied, bench.now).expect("something became durable");
+    assert_eq!(durable.entries.len(), 1);
+    assert_eq!(outcome(answer).unwrap().unwrap().files[0].file_id, file(1));
+}
+
+#[test]
+fn what_arrives_during_a_write_leaves_together_in_the_next() {
+    let mut bench = Bench::with(new_account());
+    let first = bench.reserve(1..2, 10);
+    bench.expect_write();
+    let others: Vec<Waiting> = (2..6).map(|n| bench.reserve(n..n + 1, 10)).collect();
+    bench.expect_rest();
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    let write = bench.expect_write();
+    assert_eq!((write.expected, write.account.version, write.files.len()), (Some(1), 5, 4));
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    assert!(others.into_iter().chain([first]).all(|answer| matches!(outcome(answer), Some(Ok(_)))));
+}
+
+#[test]
+fn one_write_takes_at_most_thirty_two_transitions_and_never_half_a_batch() {
+    let mut bench = Bench::with(new_account());
+    let small = bench.reserve(1..11, 1);
+    let large = bench.reserve(11..43, 1);
+    assert_eq!(bench.expect_write().entries.len(), 10);
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    assert_eq!(bench.expect_write().entries.len(), 32);
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    assert!(matches!((outcome(small), outcome(large)), (Some(Ok(_)), Some(Ok(_)))));
+}
+
+#[test]
+fn after_a_conflict_the_desk_reads_again_and_decides_again() {
+    let mut bench = Bench::with(new_account());
+    let answer = bench.reserve(1..2, 60);
+    bench.expect_write();
+    assert!(bench.desk.written(WriteEnd::NotApplied, bench.now).is_none());
+    bench.expect_load();
+    let mut rival = new_account();
+    rival.version = 3;
+    rival.totals.used_bytes = 50;
+    bench.loaded(rival);
+    bench.expect_rest();
+    let refused = outcome(answer).unwrap().unwrap_err();
+    assert!(matches!(refused, DeskError::Refused(ReserveRefusal::QuotaExceeded { used_bytes: 50, .. })));
+}
+
+#[test]
+fn a_request_that_loses_three_times_is_told_to_come_back() {
+    let mut bench = Bench::with(new_account());
+    let answer = bench.reserve(1..2, 10);
+    for round in 1..=COMMIT_ROUNDS_MAX {
+        assert!(bench.expect_write().expected.is_none(), "round {round}");
+        bench.desk.written(WriteEnd::NotApplied, bench.now);
+        if round < COMMIT_ROUNDS_MAX {
+            bench.expect_load();
+            bench.loaded(new_account());
+        }
+    }
+    bench.expect_rest();
+    assert_eq!(outcome(answer), Some(Err(DeskError::Unavailable)));
+}
+
+#[test]
+fn a_write_found_to_be_durable_is_answered_and_the_memory_dropped() {
+    let mut bench = Bench::with(new_account());
+    let answer = bench.reserve(1..2, 10);
+    bench.expect_write();
+    assert!(bench.desk.written(WriteEnd::AppliedEarlier, bench.now).is_some());
+    assert!(matches!(outcome(answer), Some(Ok(_))));
+    let _next = bench.reserve(2..3, 10);
+    bench.expect_load();
+}
+
+#[test]
+fn when_the_ledger_is_away_nothing_is_answered_from_memory() {
+    let mut bench = Bench::with(new_account());
+    let written = bench.reserve(1..2, 10);
+    bench.expect_write();
+    let queued = bench.reserve(2..3, 10);
+    bench.desk.written(WriteEnd::Unavailable, bench.now);
+    assert_eq!(outcome(written), Some(Err(DeskError::Unavailable)));
+    bench.expect_load();
+    bench.desk.loaded(None, bench.now);
+    assert_eq!(outcome(queued), Some(Err(DeskError::Unavailable)));
+}
+
+#[test]
+fn a_refusal_for_quota_needs_an_account_confirmed_within_a_second() {
+    let mut full = new_account();
+    full.version = 1;
+    full.totals.used_bytes = QUOTA;
+    let mut bench = Bench::with(full);
+    bench.now = bench.now.after(Duration::from_secs(2));
+    let answer = bench.reserve(1..2, 10);
+    bench.expect_load();
+    let mut freed = new_account();
+    freed.version = 2;
+    bench.loaded(freed);
+    assert_eq!(bench.expect_write().expected, Some(2));
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    assert!(matches!(outcome(answer), Some(Ok(_))), "memory said full, the ledger did not");
+}
+
+#[test]
+fn a_file_nobody_knows_is_not_found_after_one_read() {
+    let mut bench = Bench::new();
+    let answer = bench.remove(5);
+    assert!(matches!(bench.next(), Step::Load { account: true, files } if files == [file(5)]));
+    let rows = vec![(file(5), None)];
+    bench.desk.loaded(Some(Loaded { account: Some(new_account()), rows }), bench.now);
+    bench.expect_rest();
+    assert_eq!(
+        outcome(answer).unwrap().unwrap_err(),
+        DeskError::Refused(crate::domain::moves::FileRefusal::NotFound)
+    );
+}
+
+#[test]
+fn a_full_queue_says_so_at_once() {
+    let mut bench = Bench::with(new_account());
+    let _first = bench.reserve(1..2, 1);
+    bench.expect_write();
+    let _waiting: Vec<Waiting> = (0..512).map(|_| bench.reserve(2..3, 1)).collect();
+    let refused = bench.reserve(3..4, 1);
+    assert_eq!(outcome(refused), Some(Err(DeskError::Overloaded)));
+}
+
+#[test]
+fn nothing_is_reserved_for_a_caller_who_left_before_it_was_decided() {
+    let mut bench = Bench::with(new_account());
+    drop(bench.reserve(1..2, 10));
+    bench.expect_rest();
+}
+
+#[test]
+fn published_rides_on_the_next_write_and_rests_otherwise() {
+    let mut bench = Bench::with(new_account());
+    let _first = bench.reserve(1..2, 10);
+    bench.expect_write();
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    assert_eq!(bench.desk.unsaved_published(), None);
+    bench.desk.note_published(1);
+    assert_eq!(bench.desk.unsaved_published(), Some(1));
+    bench.expect_rest();
+    let _second = bench.reserve(2..3, 10);
+    assert_eq!(bench.expect_write().account.published, 1);
+}

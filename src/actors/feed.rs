@@ -1,0 +1,222 @@
+//! A feed: takes one shard's arrivals from the log, inspects their objects and settles their files.
+//!
+//! An arrival is acknowledged only after its transition is durable or proven a no-op (invariant 20).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::task::JoinSet;
+
+use super::desks::Desks;
+use super::inspector::Inspector;
+use super::remover::Remover;
+use super::requests::{Settle, Settled};
+use crate::adapters::{Log, LogConsumer};
+use crate::domain::arrival::{Arrival, ArrivalKind};
+use crate::domain::ids::ObjectKey;
+use crate::domain::shard::ShardId;
+use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX};
+use crate::ports::{Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, Stream};
+use crate::telemetry::health::{Health, Part};
+use crate::telemetry::names;
+
+/// How long one pull waits. Shorter than the drain deadline: a stop waits for the running handler.
+const PULL_WAIT: Duration = Duration::from_secs(2);
+/// The longest pause after a failure.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Deliveries of an arrival whose file nobody knows before it is left to the sweeper.
+const UNKNOWN_DELIVERIES_MAX: u32 = 3;
+
+/// Take the next arrivals.
+pub(super) struct Pull;
+
+/// What a feed works with. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct FeedParts {
+    pub(super) log: Log,
+    pub(super) desks: Desks,
+    pub(super) inspector: Inspector,
+    pub(super) remover: Remover,
+    pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) bucket: String,
+}
+
+/// One shard's feed.
+pub(super) struct FeedActor {
+    pub(super) shard: ShardId,
+}
+
+/// A feed's memory.
+pub(super) struct FeedState {
+    parts: Arc<FeedParts>,
+    consumer: Option<Arc<tokio::sync::Mutex<LogConsumer>>>,
+    failures: u32,
+}
+
+impl Actor for FeedActor {
+    type Msg = Pull;
+    type State = FeedState;
+    type Arguments = FeedParts;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Pull>,
+        parts: FeedParts,
+    ) -> Result<FeedState, ActorProcessingErr> {
+        drop(myself.cast(Pull));
+        Ok(FeedState { parts: Arc::new(parts), consumer: None, failures: 0 })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Pull>,
+        _: Pull,
+        state: &mut FeedState,
+    ) -> Result<(), ActorProcessingErr> {
+        match state.move_batch(self.shard).await {
+            Ok(()) => {
+                state.failures = 0;
+                drop(myself.cast(Pull));
+            }
+            Err(error) => {
+                let parts = &state.parts;
+                if parts.health.down(Part::Log, error.to_string(), parts.clock.now()) {
+                    tracing::warn!("the log is away: {error}");
+                }
+                state.consumer = None;
+                state.failures += 1;
+                let pause = Duration::from_millis(100 << state.failures.min(6)).min(PAUSE_MAX);
+                drop(myself.send_after(pause, || Pull));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FeedState {
+    /// Takes a batch and works on all of it at once.
+    async fn move_batch(&mut self, shard: ShardId) -> Result<(), LogError> {
+        let consumer = self.consumer(shard).await?;
+        let deliveries = consumer.lock().await.pull(PULL_BATCH_MAX, PULL_WAIT).await?;
+        self.parts.health.up(Part::Log);
+        let mut work = JoinSet::new();
+        for delivery in deliveries {
+            let (parts, consumer) = (Arc::clone(&self.parts), Arc::clone(&consumer));
+            work.spawn(async move {
+                let verdict = judge(&parts, &delivery).await;
+                let consumer = consumer.lock().await;
+                match verdict {
+                    Verdict::Done => consumer.ack(&delivery.token).await,
+                    Verdict::Later(delay) => consumer.nak(&delivery.token, delay).await,
+                }
+            });
+        }
+        while let Some(ended) = work.join_next().await {
+            match ended {
+                Ok(acknowledged) => acknowledged?,
+                Err(panic) => tracing::error!("working on an arrival failed: {panic}"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn consumer(&mut self, shard: ShardId) -> Result<Arc<tokio::sync::Mutex<LogConsumer>>, LogError> {
+        if let Some(consumer) = &self.consumer {
+            return Ok(Arc::clone(consumer));
+        }
+        let spec = ConsumerSpec {
+            stream: Stream::Ingest,
+            name: format!("shard-{shard}"),
+            filter: Arrival::filter(shard),
+            ack_wait: ACK_WAIT,
+            ack_pending_max: ACK_PENDING_MAX,
+        };
+        let consumer = Arc::new(tokio::sync::Mutex::new(self.parts.log.consumer(spec).await?));
+        self.consumer = Some(Arc::clone(&consumer));
+        Ok(consumer)
+    }
+}
+
+/// What to tell the log about a delivery.
+enum Verdict {
+    Done,
+    Later(Duration),
+}
+
+async fn judge(parts: &FeedParts, delivery: &LogDelivery) -> Verdict {
+    if delivery.deliveries > DELIVERIES_MAX {
+        return keep_dead(parts, delivery, "delivered too often").await;
+    }
+    let arrival: Arrival = match serde_json::from_slice(&delivery.record.payload) {
+        Ok(arrival) => arrival,
+        Err(error) => return keep_dead(parts, delivery, &format!("not an arrival: {error}")).await,
+    };
+    let key = match ObjectKey::parse(&arrival.key) {
+        Ok(key) if arrival.bucket == parts.bucket => key,
+        Ok(_) => return keep_dead(parts, delivery, "another bucket").await,
+        Err(error) => return keep_dead(parts, delivery, &error.to_string()).await,
+    };
+    match arrival.kind {
+        ArrivalKind::Created => settle(parts, key, &arrival, delivery.deliveries).await,
+        // Whether an object is there is for the bucket to say, not for old news.
+        ArrivalKind::Removed => counted("removed", Verdict::Done),
+    }
+}
+
+async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries: u32) -> Verdict {
+    let seen = match parts.inspector.inspect(key, arrival.seen_at).await {
+        Ok(Some(seen)) => seen,
+        Ok(None) => return counted("no_object", Verdict::Done),
+        Err(_) => return counted("bucket_away", later(deliveries)),
+    };
+    let landed_at = seen.landed_at;
+    match parts.desks.ask(key.user, Settle { file: key.file, seen }, None).await {
+        Ok(Settled::File(file)) => {
+            let delay = parts.clock.now().since(landed_at);
+            metrics::histogram!(names::SETTLE_SECONDS).record(delay);
+            let status = file.shown().as_str();
+            tracing::info!(target: "story", file = %key.file, status, after_ms = delay.as_millis(), "settled");
+            counted("settled", Verdict::Done)
+        }
+        Ok(Settled::Remove(_)) => {
+            parts.remover.remove(key);
+            counted("to_remove", Verdict::Done)
+        }
+        Ok(Settled::Unknown) if deliveries < UNKNOWN_DELIVERIES_MAX => counted("unknown", later(deliveries)),
+        Ok(Settled::Unknown) => counted("unknown", Verdict::Done),
+        Err(_) => counted("ledger_away", later(deliveries)),
+    }
+}
+
+/// Keeps what cannot be processed, with its reason, before it leaves INGEST.
+async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> Verdict {
+    let record = NewRecord {
+        subject: "wharf.dlq.v1.feed".to_owned(),
+        id: format!("feed-{}", delivery.record.sequence),
+        headers: vec![
+            ("Wharf-Reason".to_owned(), reason.to_owned()),
+            ("Wharf-Deliveries".to_owned(), delivery.deliveries.to_string()),
+            ("Wharf-Subject".to_owned(), delivery.record.subject.clone()),
+        ],
+        payload: delivery.record.payload.clone(),
+    };
+    match parts.log.publish(Stream::Dlq, record).await {
+        Ok(_) => {
+            tracing::warn!(sequence = delivery.record.sequence, "an arrival is kept on the DLQ: {reason}");
+            counted("dead", Verdict::Done)
+        }
+        Err(_) => counted("log_away", later(delivery.deliveries)),
+    }
+}
+
+fn counted(outcome: &'static str, verdict: Verdict) -> Verdict {
+    metrics::counter!(names::ARRIVALS_TOTAL, "outcome" => outcome).increment(1);
+    verdict
+}
+
+/// Half a second, doubling to half a minute.
+fn later(deliveries: u32) -> Verdict {
+    Verdict::Later(Duration::from_millis(500 << deliveries.saturating_sub(1).min(6)))
+}

@@ -1,0 +1,206 @@
+//! The only door to the actor tree: plain async methods with plain errors.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::desks::Desks;
+use super::inspector::Inspector;
+use super::remover::Remover;
+use super::requests::{Look, Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
+use super::ticket::{Answer, Move};
+use crate::domain::account::{Account, AccountState};
+use crate::domain::decide::{Reserve, ReserveRefusal};
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, ObjectKey, UserId};
+use crate::domain::moves::{FilePatch, FileRefusal, Removal};
+use crate::domain::time::Timestamp;
+use crate::limits::ADMISSION_MAX;
+use crate::ports::Clock;
+
+/// Why a request to the ledger was not carried out. `R` says what the domain has against it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeskError<R> {
+    /// The domain refused; nothing changed.
+    #[error(transparent)]
+    Refused(R),
+    /// Too many requests are waiting; nothing changed.
+    #[error("too many requests are waiting")]
+    Overloaded,
+    /// The ledger does not answer. Whether something changed is not known; a repeat finds out.
+    #[error("the ledger is unavailable")]
+    Unavailable,
+    /// The bucket does not answer; nothing changed.
+    #[error("the bucket is unavailable")]
+    ObjectsUnavailable,
+    /// This process is stopping; nothing changed.
+    #[error("this process is stopping")]
+    Draining,
+}
+
+impl DeskError<Infallible> {
+    /// The same error where the domain may refuse too.
+    fn infallible<R>(self) -> DeskError<R> {
+        match self {
+            Self::Refused(never) => match never {},
+            Self::Overloaded => DeskError::Overloaded,
+            Self::Unavailable => DeskError::Unavailable,
+            Self::ObjectsUnavailable => DeskError::ObjectsUnavailable,
+            Self::Draining => DeskError::Draining,
+        }
+    }
+}
+
+/// Files whose bytes are set aside, durably.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// The rows, in the order of the request.
+    pub files: Vec<File>,
+    /// The reservation's end; a URL for it must be dead `Rules::GRACE` before.
+    pub release_at: Vec<Option<Timestamp>>,
+    /// Whether this is the answer to a repeated idempotency key.
+    pub repeated: bool,
+}
+
+/// What a client's word that its bytes are there came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// The file as it stands now: processed, or failed with a reason.
+    Settled(Box<File>),
+    /// The bucket has no object yet.
+    NotThere(Box<File>),
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    desks: Desks,
+    inspector: Inspector,
+    remover: Remover,
+    clock: Clock,
+    gate: Arc<Semaphore>,
+    is_draining: Arc<AtomicBool>,
+}
+
+impl Handle {
+    pub(super) fn new(desks: Desks, inspector: Inspector, remover: Remover, clock: Clock) -> Self {
+        let gate = Arc::new(Semaphore::new(ADMISSION_MAX));
+        Self { desks, inspector, remover, clock, gate, is_draining: Arc::default() }
+    }
+
+    /// Takes a place in the tree, at once or not at all.
+    fn enter<R>(&self) -> Result<OwnedSemaphorePermit, DeskError<R>> {
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Err(DeskError::Draining);
+        }
+        Arc::clone(&self.gate).try_acquire_owned().map_err(|_| DeskError::Overloaded)
+    }
+
+    /// From now on nothing enters; waits until what is inside has left, at most `within`.
+    pub(super) async fn drain(&self, within: Duration) {
+        self.is_draining.store(true, Ordering::Relaxed);
+        let all = u32::try_from(ADMISSION_MAX).unwrap_or(u32::MAX);
+        if timeout(within, self.gate.acquire_many(all)).await.is_err() {
+            tracing::warn!("requests were still running at the end of the drain");
+        }
+    }
+
+    async fn ask<M: Move>(&self, user: UserId, request: M) -> Answer<M> {
+        let slot = self.enter()?;
+        self.desks.ask(user, request, Some(slot)).await
+    }
+
+    /// Sets bytes aside for some uploads, all or none, durably.
+    ///
+    /// Dropping the future may still reserve; an idempotency key then finds the same files.
+    ///
+    /// # Errors
+    /// See [`ReserveRefusal`] and [`DeskError`].
+    pub async fn reserve(&self, user: UserId, asked: Reserve) -> Result<Reserved, DeskError<ReserveRefusal>> {
+        self.ask(user, asked).await
+    }
+
+    /// Asks the bucket for the file's object and settles the file if it is there.
+    ///
+    /// # Errors
+    /// [`FileRefusal::NotFound`], and see [`DeskError`].
+    pub async fn complete(&self, user: UserId, file: FileId) -> Result<Completed, DeskError<FileRefusal>> {
+        let slot = self.enter()?;
+        let key = ObjectKey { user, file };
+        let seen = self.inspector.inspect(key, self.clock.now()).await;
+        let Some(seen) = seen.map_err(|_| DeskError::ObjectsUnavailable)? else {
+            let row = self.desks.ask(user, Look { file }, Some(slot)).await?;
+            return Ok(Completed::NotThere(Box::new(row)));
+        };
+        match self.desks.ask(user, Settle { file, seen }, Some(slot)).await.map_err(DeskError::infallible)? {
+            Settled::File(file) => Ok(Completed::Settled(file)),
+            Settled::Remove(file) => {
+                self.remover.remove(key);
+                Ok(Completed::Settled(file))
+            }
+            Settled::Unknown => Err(DeskError::Refused(FileRefusal::NotFound)),
+        }
+    }
+
+    /// Trashes, deletes for good, or cancels a pending file. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`FileRefusal::NotFound`] if the user never had such a file, and see [`DeskError`].
+    pub async fn remove(
+        &self,
+        user: UserId,
+        file: FileId,
+        how: Removal,
+    ) -> Result<(), DeskError<FileRefusal>> {
+        self.ask(user, Remove { file, how }).await.map(drop)
+    }
+
+    /// Takes a file out of the trash. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// See [`FileRefusal`] and [`DeskError`].
+    pub async fn restore(&self, user: UserId, file: FileId) -> Result<File, DeskError<FileRefusal>> {
+        self.ask(user, Restore { file }).await
+    }
+
+    /// Changes name or visibility of a file.
+    ///
+    /// # Errors
+    /// See [`FileRefusal`] and [`DeskError`].
+    pub async fn update(
+        &self,
+        user: UserId,
+        file: FileId,
+        patch: FilePatch,
+    ) -> Result<File, DeskError<FileRefusal>> {
+        self.ask(user, Update { file, patch }).await
+    }
+
+    /// Changes a user's own limit; none: the deployment's default again. Returns the account after.
+    ///
+    /// # Errors
+    /// See [`DeskError`]; the domain never refuses.
+    pub async fn set_quota(
+        &self,
+        user: UserId,
+        quota_bytes: Option<u64>,
+    ) -> Result<Account, DeskError<Infallible>> {
+        self.ask(user, SetQuota(quota_bytes)).await
+    }
+
+    /// Suspends or reactivates a user. Returns the account after.
+    ///
+    /// # Errors
+    /// See [`DeskError`]; the domain never refuses.
+    pub async fn set_state(
+        &self,
+        user: UserId,
+        state: AccountState,
+    ) -> Result<Account, DeskError<Infallible>> {
+        self.ask(user, SetState(state)).await
+    }
+}

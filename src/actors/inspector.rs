@@ -1,0 +1,78 @@
+//! The inspector pool: what the bucket says about an object, and every gate between arrival and processed.
+//!
+//! Today there is one gate, the HEAD. Later ones (type, scan) go into `inspect`, after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::adapters::Objects;
+use crate::domain::decide::Observed;
+use crate::domain::ids::ObjectKey;
+use crate::domain::time::Timestamp;
+use crate::limits::INSPECTIONS_MAX;
+use crate::ports::{Clock, ObjectsError, ObjectsPort};
+use crate::telemetry::health::{Health, Part};
+use crate::telemetry::names;
+
+/// How long one inspection may take, its wait for a place included.
+const INSPECT_WITHIN: Duration = Duration::from_secs(6);
+
+/// A bounded pool of inspections. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Inspector {
+    objects: Objects,
+    clock: Clock,
+    health: Health,
+    places: Arc<Semaphore>,
+}
+
+impl Inspector {
+    /// A pool over this bucket.
+    pub(super) fn new(objects: Objects, clock: Clock, health: Health) -> Self {
+        Self { objects, clock, health, places: Arc::new(Semaphore::new(INSPECTIONS_MAX)) }
+    }
+
+    /// What is to be known of an object that somebody told us of at `seen_at`; none if it is not there.
+    ///
+    /// # Errors
+    /// The bucket does not answer, or not in time.
+    pub(super) async fn inspect(
+        &self,
+        key: ObjectKey,
+        seen_at: Timestamp,
+    ) -> Result<Option<Observed>, ObjectsError> {
+        let answer = timeout(INSPECT_WITHIN, self.head(key)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            Err(ObjectsError::Unavailable { reason: format!("no answer within {INSPECT_WITHIN:?}") })
+        });
+        match &answer {
+            Ok(_) => {
+                self.health.up(Part::Objects);
+            }
+            Err(error) => {
+                if self.health.down(Part::Objects, error.to_string(), self.clock.now()) {
+                    tracing::warn!("the bucket is away: {error}");
+                }
+            }
+        }
+        Ok(answer?.map(|meta| Observed {
+            size_bytes: meta.size_bytes,
+            etag: meta.etag,
+            checksum_sha256: meta.checksum_sha256,
+            content_type: meta.content_type,
+            landed_at: meta.landed_at,
+            seen_at,
+            inspected_at: self.clock.now(),
+            rejected: None,
+        }))
+    }
+
+    async fn head(&self, key: ObjectKey) -> Result<Option<crate::ports::ObjectMeta>, ObjectsError> {
+        let _place = self.places.acquire().await;
+        metrics::counter!(names::INSPECTIONS_TOTAL).increment(1);
+        self.objects.head(key).await
+    }
+}

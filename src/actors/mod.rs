@@ -1,0 +1,22 @@
+//! The actor tree: supervised shard actors that own every user's account, and what feeds and follows them.
+//!
+//! Start with `handle`, the only door. Nothing outside this folder sees a message.
+
+mod handle;
+mod tree;
+mod supervisor;
+mod verdict;
+mod directory;
+mod desks;
+mod ticket;
+mod requests;
+mod desk;
+mod shard;
+mod inspector;
+mod feed;
+mod publisher;
+mod remover;
+mod sweeper;
+
+pub use handle::{Completed, DeskError, Handle, Reserved};
+pub use tree::{Tree, TreeError, World};

@@ -1,0 +1,142 @@
+//! The remover: deletes the objects of files that can never be processed again, then says so in the ledger.
+//!
+//! It is told only after the row's state is durable (invariant 15). What it forgets, the sweeper finds.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::directory::Directory;
+use super::requests::Purged;
+use super::shard::ShardMsg;
+use super::ticket::Ask;
+use crate::adapters::Objects;
+use crate::domain::ids::ObjectKey;
+use crate::ports::{Clock, ObjectsPort};
+use crate::telemetry::health::{Health, Part};
+use crate::telemetry::names;
+
+/// Objects that wait to be removed; what comes on top is left to the sweeper.
+const WAITING_MAX: usize = 4096;
+/// Objects that are being removed at the same time.
+const RUNNING_MAX: usize = 16;
+/// Tries for one object before it is left to the sweeper.
+const TRIES_MAX: u32 = 5;
+
+/// The way to the remover. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Remover(pub(super) Directory);
+
+impl Remover {
+    /// Removes an object, some time soon.
+    pub(super) fn remove(&self, key: ObjectKey) {
+        self.0.to_remover(RemoverMsg::Remove { key, tries: 0 });
+    }
+}
+
+/// What the remover gets.
+pub(super) enum RemoverMsg {
+    /// Remove this object.
+    Remove { key: ObjectKey, tries: u32 },
+    /// A removal ended.
+    Ended { key: ObjectKey, tries: u32, is_gone: bool },
+}
+
+/// What the remover works with. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct RemoverParts {
+    pub(super) objects: Objects,
+    pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) directory: Directory,
+}
+
+/// The remover's behaviour.
+pub(super) struct RemoverActor;
+
+/// The remover's memory.
+pub(super) struct RemoverState {
+    parts: RemoverParts,
+    waiting: VecDeque<(ObjectKey, u32)>,
+    running: usize,
+}
+
+impl Actor for RemoverActor {
+    type Msg = RemoverMsg;
+    type State = RemoverState;
+    type Arguments = RemoverParts;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<RemoverMsg>,
+        parts: RemoverParts,
+    ) -> Result<RemoverState, ActorProcessingErr> {
+        Ok(RemoverState { parts, waiting: VecDeque::new(), running: 0 })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RemoverMsg>,
+        msg: RemoverMsg,
+        state: &mut RemoverState,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            RemoverMsg::Remove { key, tries } => state.take(key, tries),
+            RemoverMsg::Ended { key, tries, is_gone } => state.ended(&myself, key, tries, is_gone),
+        }
+        state.start_waiting(&myself);
+        Ok(())
+    }
+}
+
+impl RemoverState {
+    fn take(&mut self, key: ObjectKey, tries: u32) {
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push_back((key, tries));
+        }
+    }
+
+    fn ended(&mut self, myself: &ActorRef<RemoverMsg>, key: ObjectKey, tries: u32, is_gone: bool) {
+        self.running -= 1;
+        if is_gone {
+            let purged = Ask::unattended(Purged { file: key.file });
+            self.parts.directory.to_shard_of(key.user, ShardMsg::Ask { user: key.user, ticket: purged });
+            metrics::counter!(names::OBJECTS_REMOVED_TOTAL).increment(1);
+        } else if tries < TRIES_MAX {
+            let pause = Duration::from_millis(100 << tries);
+            myself.send_after(pause, move || RemoverMsg::Remove { key, tries: tries + 1 });
+        } else {
+            tracing::warn!(file = %key.file, "cannot remove an object; the sweeper will try again");
+        }
+    }
+
+    fn start_waiting(&mut self, myself: &ActorRef<RemoverMsg>) {
+        while self.running < RUNNING_MAX
+            && let Some((key, tries)) = self.waiting.pop_front()
+        {
+            self.running += 1;
+            let (parts, myself) = (self.parts.clone(), myself.clone());
+            tokio::spawn(async move {
+                let is_gone = remove(&parts, key).await;
+                drop(myself.cast(RemoverMsg::Ended { key, tries, is_gone }));
+            });
+        }
+    }
+}
+
+async fn remove(parts: &RemoverParts, key: ObjectKey) -> bool {
+    match parts.objects.delete(key).await {
+        Ok(()) => {
+            parts.health.up(Part::Objects);
+            tracing::info!(target: "story", file = %key.file, "object removed");
+            true
+        }
+        Err(error) => {
+            if parts.health.down(Part::Objects, error.to_string(), parts.clock.now()) {
+                tracing::warn!("the bucket is away: {error}");
+            }
+            false
+        }
+    }
+}

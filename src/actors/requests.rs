@@ -1,0 +1,310 @@
+//! Every kind of request to an account, as a [`Move`].
+
+use std::convert::Infallible;
+
+use super::handle::Reserved;
+use super::ticket::{Context, Decision, Move};
+use crate::domain::account::{Account, AccountState, Transition};
+use crate::domain::decide::{Observed, Reservable, Reserve, ReserveRefusal, Settlement};
+use crate::domain::draft::Draft;
+use crate::domain::file::{File, Status};
+use crate::domain::ids::FileId;
+use crate::domain::moves::{FilePatch, FileRefusal, Removal};
+
+impl Move for Reserve {
+    type Answer = Reserved;
+    type Refusal = ReserveRefusal;
+
+    fn weight(&self) -> usize {
+        self.uploads.len()
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Reserved, ReserveRefusal> {
+        match draft.account().reserve(self, &context.rules, context.now) {
+            Ok(Reservable::New { transitions, remember }) => {
+                transitions.iter().for_each(|transition| draft.push(transition));
+                if let Some(request) = remember {
+                    draft.remember(request);
+                }
+                draft.keep_subject(self.subject.as_ref());
+                let files: Vec<FileId> = self.uploads.iter().map(|upload| upload.file_id).collect();
+                Decision::Done(Ok(reserved(draft, &files, false)))
+            }
+            Ok(Reservable::Repeat(files)) => {
+                let is_unknown = |file: &FileId| draft.row(*file).is_none() && !context.absent.contains(file);
+                let unknown: Vec<FileId> = files.iter().copied().filter(is_unknown).collect();
+                if unknown.is_empty() {
+                    Decision::Done(Ok(reserved(draft, &files, true)))
+                } else {
+                    Decision::NeedsRows(unknown)
+                }
+            }
+            Err(
+                ReserveRefusal::QuotaExceeded { .. }
+                | ReserveRefusal::TooManyFiles { .. }
+                | ReserveRefusal::TooManyPending { .. }
+                | ReserveRefusal::Suspended,
+            ) if !context.is_fresh => Decision::NeedsFresh,
+            Err(refusal) => Decision::Done(Err(refusal)),
+        }
+    }
+}
+
+fn reserved(draft: &Draft, files: &[FileId], repeated: bool) -> Reserved {
+    let files: Vec<File> = files.iter().filter_map(|file| draft.row(*file)).cloned().collect();
+    let pending = &draft.account().pending;
+    let release_at =
+        files.iter().map(|file| pending.get(&file.file_id).map(|open| open.release_at)).collect();
+    Reserved { files, release_at, repeated }
+}
+
+/// What the news of an object came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// The file moved now, or had moved before: processed, trashed, or failed.
+    File(Box<File>),
+    /// The file is deleted: its object must go.
+    Remove(Box<File>),
+    /// The user has no such file.
+    Unknown,
+}
+
+/// Settle a file whose object is there.
+pub(super) struct Settle {
+    /// Which.
+    pub(super) file: FileId,
+    /// What the bucket says.
+    pub(super) seen: Observed,
+}
+
+impl Move for Settle {
+    type Answer = Settled;
+    type Refusal = Infallible;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Settled, Infallible> {
+        let Some(row) = draft.row(self.file).cloned() else {
+            return if context.is_fresh {
+                Decision::Done(Ok(Settled::Unknown))
+            } else {
+                Decision::NeedsFresh
+            };
+        };
+        let settled = match draft.account().settle(&row, &self.seen, &context.rules, context.now) {
+            Settlement::Done => Settled::File(Box::new(row)),
+            Settlement::Remove => Settled::Remove(Box::new(row)),
+            Settlement::Moves(transition) => {
+                draft.push(&transition);
+                let after = Box::new(draft.row(self.file).cloned().unwrap_or(row));
+                if after.status == Status::Deleting { Settled::Remove(after) } else { Settled::File(after) }
+            }
+        };
+        Decision::Done(Ok(settled))
+    }
+}
+
+/// End a reservation for which the bucket has no object.
+pub(super) struct Expire {
+    /// Which.
+    pub(super) file: FileId,
+}
+
+impl Move for Expire {
+    type Answer = ();
+    type Refusal = Infallible;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<(), Infallible> {
+        let transition = draft.row(self.file).and_then(|row| draft.account().expire(row, context.now));
+        push_if_some(draft, transition);
+        Decision::Done(Ok(()))
+    }
+}
+
+/// The bytes of a file that is being deleted are gone.
+pub(super) struct Purged {
+    /// Which.
+    pub(super) file: FileId,
+}
+
+impl Move for Purged {
+    type Answer = ();
+    type Refusal = Infallible;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<(), Infallible> {
+        let transition = draft.row(self.file).and_then(|row| row.purged(context.now));
+        push_if_some(draft, transition);
+        Decision::Done(Ok(()))
+    }
+}
+
+fn push_if_some(draft: &mut Draft, transition: Option<Transition>) {
+    if let Some(transition) = transition {
+        draft.push(&transition);
+    }
+}
+
+/// Entries up to this version are in the event log.
+pub(super) struct MarkPublished {
+    /// The version.
+    pub(super) version: u64,
+}
+
+impl Move for MarkPublished {
+    type Answer = ();
+    type Refusal = Infallible;
+
+    fn weight(&self) -> usize {
+        0
+    }
+
+    fn decide(&self, draft: &mut Draft, _context: &Context<'_>) -> Decision<(), Infallible> {
+        draft.mark_published(self.version);
+        Decision::Done(Ok(()))
+    }
+}
+
+/// Look at a file's row, and change nothing.
+pub(super) struct Look {
+    /// Which.
+    pub(super) file: FileId,
+}
+
+impl Move for Look {
+    type Answer = File;
+    type Refusal = FileRefusal;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn weight(&self) -> usize {
+        0
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
+        of_file(draft, context, self.file, |_| Ok(None))
+    }
+}
+
+/// Delete a file, as its owner means it.
+pub(super) struct Remove {
+    /// Which.
+    pub(super) file: FileId,
+    /// How it is meant.
+    pub(super) how: Removal,
+}
+
+impl Move for Remove {
+    type Answer = File;
+    type Refusal = FileRefusal;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
+        of_file(draft, context, self.file, |row| Ok(row.remove(self.how, context.now)))
+    }
+}
+
+/// Take a file out of the trash.
+pub(super) struct Restore {
+    /// Which.
+    pub(super) file: FileId,
+}
+
+impl Move for Restore {
+    type Answer = File;
+    type Refusal = FileRefusal;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
+        of_file(draft, context, self.file, |row| row.restore(context.now))
+    }
+}
+
+/// Change a file's name or visibility.
+pub(super) struct Update {
+    /// Which.
+    pub(super) file: FileId,
+    /// What to change.
+    pub(super) patch: FilePatch,
+}
+
+impl Move for Update {
+    type Answer = File;
+    type Refusal = FileRefusal;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
+        of_file(draft, context, self.file, |row| row.update(&self.patch, context.now))
+    }
+}
+
+/// Decides about one file, answering with its row after. A missing row counts only on a fresh account.
+fn of_file(
+    draft: &mut Draft,
+    context: &Context<'_>,
+    file: FileId,
+    decide: impl FnOnce(&File) -> Result<Option<Transition>, FileRefusal>,
+) -> Decision<File, FileRefusal> {
+    let Some(row) = draft.row(file).cloned() else {
+        return if context.is_fresh {
+            Decision::Done(Err(FileRefusal::NotFound))
+        } else {
+            Decision::NeedsFresh
+        };
+    };
+    Decision::Done(decide(&row).map(|transition| match transition {
+        Some(transition) => {
+            draft.push(&transition);
+            draft.row(file).cloned().unwrap_or(row)
+        }
+        None => row,
+    }))
+}
+
+/// Change an account's own limit.
+pub(super) struct SetQuota(pub(super) Option<u64>);
+
+impl Move for SetQuota {
+    type Answer = Account;
+    type Refusal = Infallible;
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Account, Infallible> {
+        let transition = draft.account().set_quota(self.0, context.now);
+        push_if_some(draft, transition);
+        Decision::Done(Ok(draft.account().clone()))
+    }
+}
+
+/// Suspend or reactivate an account.
+pub(super) struct SetState(pub(super) AccountState);
+
+impl Move for SetState {
+    type Answer = Account;
+    type Refusal = Infallible;
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Account, Infallible> {
+        let transition = draft.account().set_state(self.0, context.now);
+        push_if_some(draft, transition);
+        Decision::Done(Ok(draft.account().clone()))
+    }
+}

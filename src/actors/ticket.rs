@@ -1,0 +1,179 @@
+//! A ticket: one request to a user's account, with its reply and its place in the tree.
+//!
+//! A new kind of request is a new [`Move`]; nothing else in the tree changes.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::actors::handle::DeskError;
+use crate::domain::decide::Rules;
+use crate::domain::draft::Draft;
+use crate::domain::ids::FileId;
+use crate::domain::time::Timestamp;
+use crate::telemetry::names;
+
+/// What a decision may depend on beside the draft.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    /// The time.
+    pub(super) now: Timestamp,
+    /// What an operator chose.
+    pub(super) rules: Rules,
+    /// Whether the ledger confirmed the account within the last second (invariant 13).
+    pub(super) is_fresh: bool,
+    /// Rows that were asked for and are not there.
+    pub(super) absent: &'a BTreeSet<FileId>,
+}
+
+/// What a decision came to.
+pub(super) enum Decision<A, R> {
+    /// Decided; what it changes is in the draft.
+    Done(Result<A, R>),
+    /// It needs these rows first.
+    NeedsRows(Vec<FileId>),
+    /// It would refuse, but the account may be old: read it again first.
+    NeedsFresh,
+}
+
+/// One kind of request. Decides on the draft, without I/O.
+pub(super) trait Move: Send + 'static {
+    /// What the caller gets.
+    type Answer: Send + 'static;
+    /// Why not.
+    type Refusal: Send + 'static;
+
+    /// The rows it surely needs.
+    fn files(&self) -> Vec<FileId> {
+        Vec::new()
+    }
+
+    /// How many transitions it makes at most.
+    fn weight(&self) -> usize {
+        1
+    }
+
+    /// Decides; may be called again, on another draft, after a conflict.
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Self::Answer, Self::Refusal>;
+}
+
+/// What a ticket needs before it can be decided.
+pub(super) enum Needs {
+    /// Nothing: it is decided.
+    Nothing,
+    /// These rows.
+    Rows(Vec<FileId>),
+    /// The account, read again.
+    Fresh,
+}
+
+/// Why a ticket ends without a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The user's queue is full.
+    Overloaded,
+    /// The ledger does not answer.
+    Unavailable,
+}
+
+/// A request of any kind, on its way through a desk.
+pub(super) trait Ticket: Send {
+    /// See [`Move::files`].
+    fn files(&self) -> Vec<FileId>;
+    /// See [`Move::weight`].
+    fn weight(&self) -> usize;
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// Decides and keeps the answer for later.
+    fn decide(&mut self, draft: &mut Draft, context: &Context<'_>) -> Needs;
+    /// Gives the answer that was kept: what it says is durable now.
+    fn answer(self: Box<Self>);
+    /// Gives up.
+    fn fail(self: Box<Self>, failure: Failure);
+    /// Counts the rounds of "load and decide again"; returns how many there were.
+    fn another_round(&mut self) -> u32;
+}
+
+/// The reply's other end.
+pub(super) type Answer<M> = Result<<M as Move>::Answer, DeskError<<M as Move>::Refusal>>;
+
+/// A request, its reply and its admission.
+pub(super) struct Ask<M: Move> {
+    request: M,
+    reply: Option<oneshot::Sender<Answer<M>>>,
+    kept: Option<Result<M::Answer, M::Refusal>>,
+    rounds: u32,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl<M: Move> Ask<M> {
+    /// A request that somebody waits for; `slot` is its admission and travels with it.
+    pub(super) fn new(
+        request: M,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> (Box<Self>, oneshot::Receiver<Answer<M>>) {
+        let (reply, answer) = oneshot::channel();
+        (Box::new(Self { request, reply: Some(reply), kept: None, rounds: 0, _slot: slot }), answer)
+    }
+
+    fn reply(&mut self, answer: Answer<M>) {
+        if let Some(reply) = self.reply.take()
+            && reply.send(answer).is_err()
+        {
+            metrics::counter!(names::REPLIES_ABANDONED_TOTAL).increment(1);
+        }
+    }
+}
+
+impl<M: Move<Refusal = Infallible>> Ask<M> {
+    /// A request of our own that nobody waits for.
+    pub(super) fn unattended(request: M) -> Box<Self> {
+        Box::new(Self { request, reply: None, kept: None, rounds: 0, _slot: None })
+    }
+}
+
+impl<M: Move> Ticket for Ask<M> {
+    fn files(&self) -> Vec<FileId> {
+        self.request.files()
+    }
+
+    fn weight(&self) -> usize {
+        self.request.weight()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
+    fn decide(&mut self, draft: &mut Draft, context: &Context<'_>) -> Needs {
+        match self.request.decide(draft, context) {
+            Decision::Done(decided) => {
+                self.kept = Some(decided);
+                Needs::Nothing
+            }
+            Decision::NeedsRows(files) => Needs::Rows(files),
+            Decision::NeedsFresh => Needs::Fresh,
+        }
+    }
+
+    fn answer(mut self: Box<Self>) {
+        match self.kept.take() {
+            Some(kept) => self.reply(kept.map_err(DeskError::Refused)),
+            None => self.reply(Err(DeskError::Unavailable)),
+        }
+    }
+
+    fn fail(mut self: Box<Self>, failure: Failure) {
+        self.reply(Err(match failure {
+            Failure::Overloaded => DeskError::Overloaded,
+            Failure::Unavailable => DeskError::Unavailable,
+        }));
+    }
+
+    fn another_round(&mut self) -> u32 {
+        self.kept = None;
+        self.rounds += 1;
+        self.rounds
+    }
+}
