@@ -9,3 +9,4 @@ pub mod telemetry;
 pub mod config;
 pub mod adapters;
 pub mod actors;
+pub mod bridge;

@@ -1,0 +1,294 @@
+//! The forwarder: takes deliveries, has the log hold what they say, then lets the queue forget them.
+//!
+//! At most [`QUEUE_BATCH_MAX`] deliveries are here at a time, each with one publish under way; while the
+//! log does not take arrivals nothing more is received, and what is here stays hidden from others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use metrics::{counter, histogram};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tracing::{debug, info, warn};
+
+use super::handle::BridgeParts;
+use super::notification::judge;
+use super::pace::Progress;
+use super::parcel::{Outgoing, Parcel, Tale};
+use crate::domain::arrival::ArrivalKind;
+use crate::limits::{DRAIN_WITHIN, QUEUE_BATCH_MAX};
+use crate::ports::{
+    LogPort, NewRecord, PublishError, QueueDelivery, QueueError, QueuePort, Receipt, Stored, Stream,
+};
+use crate::telemetry::health::Part;
+use crate::telemetry::names;
+
+/// How long a receive waits for the first delivery. Short, because a stop waits for it.
+const RECEIVE_WAIT: Duration = Duration::from_secs(1);
+/// When a receive counts as hung. What it took comes again by itself.
+const RECEIVE_WITHIN: Duration = Duration::from_secs(30);
+/// How long the deliveries at hand may take to be published, in one step.
+const FORWARD_WITHIN: Duration = Duration::from_secs(5);
+/// How long asking for deletions, or for more time, may take.
+const QUEUE_REPLY_WITHIN: Duration = Duration::from_secs(1);
+/// Tries of one publish that ended unknown, in one step.
+const PUBLISH_TRIES_MAX: u32 = 3;
+/// The pause before the second try; the third waits twice as long.
+const PUBLISH_PAUSE: Duration = Duration::from_millis(50);
+/// Tries of one deletion before the delivery is left to come again.
+const DELETE_TRIES_MAX: u32 = 5;
+/// For how long a delivery that waits for the log is hidden at a time.
+const HOLD_VISIBILITY: Duration = Duration::from_secs(60);
+/// How long a delivery is held at all: SQS hides none for more than 12 hours.
+const HOLD_WITHIN: Duration = Duration::from_secs(11 * 3600);
+
+const _: () = assert!(
+    RECEIVE_WAIT.as_secs() + FORWARD_WITHIN.as_secs() + 2 * QUEUE_REPLY_WITHIN.as_secs()
+        < DRAIN_WITHIN.as_secs(),
+    "a step and the last words fit into a stop"
+);
+const _: () = assert!(
+    HOLD_VISIBILITY.as_secs() / 2 > super::pace::PAUSE_MAX.as_secs() + DRAIN_WITHIN.as_secs(),
+    "a held delivery is renewed before it shows"
+);
+
+/// One poller's hands.
+#[derive(Debug)]
+pub(super) struct Forwarder<Q, L> {
+    parts: Arc<BridgeParts<Q, L>>,
+    held: Vec<Parcel>,
+    leaving: Vec<Leaving>,
+}
+
+/// A delivery that the log holds and the queue must forget.
+#[derive(Debug)]
+struct Leaving {
+    receipt: Receipt,
+    tries: u32,
+}
+
+impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
+    /// Empty hands.
+    pub(super) const fn new(parts: Arc<BridgeParts<Q, L>>) -> Self {
+        Self { parts, held: Vec::new(), leaving: Vec::new() }
+    }
+
+    /// Takes what there is, publishes it, and deletes what the step before published.
+    ///
+    /// Takes at most a good 7 s unless the queue hangs. Cancelling it loses nothing: what was taken comes again.
+    pub(super) async fn step(&mut self) -> Progress {
+        self.renew_held(Instant::now()).await;
+        let leaving = std::mem::take(&mut self.leaving);
+        let (received, undeleted) = tokio::join!(self.receive(), delete(&self.parts.queue, leaving));
+        self.leaving = undeleted;
+        let has_received = received.is_ok();
+        self.held.extend(received.unwrap_or_default());
+        self.publish_held().await;
+        if has_received && !self.is_blocked() { Progress::Flowing } else { Progress::Stuck }
+    }
+
+    /// Deletes what may be deleted and gives the rest back to the queue at once.
+    pub(super) async fn finish(&mut self) {
+        let queue = &self.parts.queue;
+        let held = std::mem::take(&mut self.held);
+        let give_back = join_all(held.iter().map(|parcel| queue.extend(&parcel.receipt, Duration::ZERO)));
+        let leaving = std::mem::take(&mut self.leaving);
+        let (_, given_back) = tokio::join!(delete(queue, leaving), timeout(QUEUE_REPLY_WITHIN, give_back));
+        if given_back.is_err() {
+            debug!("the queue did not take back what was held; it shows again in time");
+        }
+    }
+
+    /// Whether receiving more would only pile it up.
+    fn is_blocked(&self) -> bool {
+        let waits_for_ingest =
+            |parcel: &Parcel| parcel.next().is_some_and(|next| next.stream == Stream::Ingest);
+        self.held.len() >= QUEUE_BATCH_MAX || self.held.iter().any(waits_for_ingest)
+    }
+
+    /// Keeps what waits for the log hidden from others.
+    async fn renew_held(&mut self, now: Instant) {
+        self.held.retain(|parcel| {
+            let is_kept = now.duration_since(parcel.received_at) < HOLD_WITHIN;
+            if !is_kept {
+                warn!(delivery.id = %parcel.delivery_id, "held a delivery for too long, it comes again");
+            }
+            is_kept
+        });
+        let queue = &self.parts.queue;
+        join_all(self.held.iter_mut().filter(|parcel| parcel.renew_at <= now).map(async |parcel| {
+            let renewed = timeout(QUEUE_REPLY_WITHIN, queue.extend(&parcel.receipt, HOLD_VISIBILITY)).await;
+            match renewed {
+                Ok(Ok(())) => parcel.renew_at = now + HOLD_VISIBILITY / 2,
+                Ok(Err(_)) | Err(_) => debug!(delivery.id = %parcel.delivery_id, "could not keep it hidden"),
+            }
+        }))
+        .await;
+    }
+
+    async fn receive(&self) -> Result<Vec<Parcel>, QueueError> {
+        if self.is_blocked() {
+            return Ok(Vec::new());
+        }
+        let parts = &self.parts;
+        let room = QUEUE_BATCH_MAX.saturating_sub(self.held.len());
+        let received = timeout(RECEIVE_WITHIN, parts.queue.receive(room, RECEIVE_WAIT))
+            .await
+            .unwrap_or_else(|_| Err(QueueError { reason: "no answer in time".to_owned() }));
+        match &received {
+            Ok(_) if parts.health.up(Part::Queue) => info!("the queue answers again"),
+            Ok(_) => {}
+            Err(error) if parts.health.down(Part::Queue, error.reason.as_str(), parts.clock.now()) => {
+                warn!(%error, "cannot receive, uploads wait to be processed");
+            }
+            Err(_) => {}
+        }
+        Ok(received?.into_iter().map(|delivery| self.pack(delivery)).collect())
+    }
+
+    fn pack(&self, delivery: QueueDelivery) -> Parcel {
+        counter!(names::BRIDGE_DELIVERIES_TOTAL).increment(1);
+        let verdict = judge(&delivery.body, &self.parts.bucket, self.parts.clock.now());
+        if verdict.ignored {
+            info!(delivery.id = %delivery.id, "the bucket's test message came through");
+        }
+        Parcel::pack(delivery, verdict, self.parts.shards, Instant::now())
+    }
+
+    /// Publishes all parcels at once, each record by record; those that are done leave.
+    async fn publish_held(&mut self) {
+        let deadline = Instant::now() + FORWARD_WITHIN;
+        let log = &self.parts.log;
+        let outcomes = join_all(self.held.iter_mut().map(|parcel| forward(log, parcel, deadline))).await;
+        self.note(&outcomes);
+        let mut held = Vec::new();
+        for parcel in std::mem::take(&mut self.held) {
+            match parcel.into_receipt() {
+                Ok(receipt) => self.leaving.push(Leaving { receipt, tries: 0 }),
+                Err(parcel) => held.push(parcel),
+            }
+        }
+        self.held = held;
+    }
+
+    /// Reports the log by how it took arrivals; a DLQ that is full on its own costs nobody an upload.
+    fn note(&self, outcomes: &[Result<bool, (Stream, PublishError)>]) {
+        let (health, now) = (&self.parts.health, self.parts.clock.now());
+        let failure = outcomes.iter().find_map(|outcome| match outcome {
+            Err((Stream::Ingest | Stream::Events, error)) => Some(error),
+            Err((Stream::Dlq, error)) => {
+                debug!(%error, "the dlq does not take what was not understood, holding it");
+                None
+            }
+            Ok(_) => None,
+        });
+        match failure {
+            Some(error) if health.down(Part::Log, error.to_string(), now) => {
+                warn!(%error, "cannot forward, uploads wait to be processed");
+            }
+            Some(_) => {}
+            None if outcomes.contains(&Ok(true)) && health.up(Part::Log) => {
+                info!("the log takes arrivals again");
+            }
+            None => {}
+        }
+    }
+}
+
+/// Publishes what a parcel has left, in order. Returns whether there was an arrival among it.
+async fn forward(
+    log: &impl LogPort,
+    parcel: &mut Parcel,
+    deadline: Instant,
+) -> Result<bool, (Stream, PublishError)> {
+    let mut has_arrival = false;
+    while let Some(next) = parcel.next() {
+        let begun = Instant::now();
+        let stored = publish(log, next.stream, &next.record, deadline).await.map_err(|error| {
+            counter!(names::BRIDGE_PUBLISH_FAILURES_TOTAL, "cause" => cause(&error)).increment(1);
+            (next.stream, error)
+        })?;
+        histogram!(names::BRIDGE_PUBLISH_SECONDS).record(begun.elapsed());
+        has_arrival |= next.stream == Stream::Ingest;
+        if let Some(sent) = parcel.confirmed() {
+            tell(&sent, stored, &parcel.delivery_id);
+        }
+    }
+    Ok(has_arrival)
+}
+
+/// Publishes a record; where the log does not say whether it did, again under the same id.
+async fn publish(
+    log: &impl LogPort,
+    stream: Stream,
+    record: &NewRecord,
+    deadline: Instant,
+) -> Result<Stored, PublishError> {
+    let mut tries = 1;
+    loop {
+        let outcome = timeout_at(deadline, log.publish(stream, record.clone()))
+            .await
+            .unwrap_or_else(|_| Err(PublishError::Unknown { reason: "no answer in time".to_owned() }));
+        let pause_ends = Instant::now() + PUBLISH_PAUSE * tries;
+        match outcome {
+            Err(PublishError::Unknown { .. }) if tries < PUBLISH_TRIES_MAX && pause_ends < deadline => {
+                sleep_until(pause_ends).await;
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Asks the queue to forget deliveries; returns those that are worth another try.
+async fn delete(queue: &impl QueuePort, leaving: Vec<Leaving>) -> Vec<Leaving> {
+    let batches = leaving.chunks(QUEUE_BATCH_MAX).map(async |batch: &[Leaving]| {
+        let receipts = batch.iter().map(|leaving| leaving.receipt.clone()).collect();
+        match timeout(QUEUE_REPLY_WITHIN, queue.delete(receipts)).await {
+            Ok(Ok(failed)) => failed,
+            Ok(Err(_)) | Err(_) => batch.iter().map(|leaving| leaving.receipt.clone()).collect(),
+        }
+    });
+    let failed: Vec<Receipt> = join_all(batches).await.into_iter().flatten().collect();
+    counter!(names::BRIDGE_DELETE_FAILURES_TOTAL).increment(u64::try_from(failed.len()).unwrap_or(u64::MAX));
+    let again = leaving.into_iter().filter(|leaving| failed.contains(&leaving.receipt));
+    again
+        .map(|leaving| Leaving { tries: leaving.tries + 1, ..leaving })
+        .filter(|leaving| leaving.tries < DELETE_TRIES_MAX)
+        .collect()
+}
+
+/// Counts and logs a record that the log holds now.
+fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
+    match &sent.tale {
+        Tale::Arrival { file, kind, lag } => {
+            let kind = match kind {
+                ArrivalKind::Created => "created",
+                ArrivalKind::Removed => "removed",
+            };
+            let repeat = if stored.duplicate { "yes" } else { "no" };
+            counter!(names::BRIDGE_ARRIVALS_TOTAL, "kind" => kind, "repeat" => repeat).increment(1);
+            histogram!(names::BRIDGE_ARRIVAL_LAG_SECONDS).record(*lag);
+            let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+            info!(file.id = %file, arrival.kind = kind, arrival.repeat = repeat, event.lag_ms = lag_ms, "arrival seen");
+        }
+        Tale::Rejected(reasons) => {
+            for reason in reasons {
+                counter!(names::BRIDGE_REJECTED_TOTAL, "reason" => reason.as_str()).increment(1);
+            }
+            let reason = reasons.first().map_or("", |reason| reason.as_str());
+            warn!(delivery.id = %delivery_id, records = reasons.len(), reason, "kept on the dlq what was not understood");
+        }
+    }
+}
+
+const fn cause(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::Full => "full",
+        PublishError::Unavailable { .. } => "unavailable",
+        PublishError::Unknown { .. } => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests;

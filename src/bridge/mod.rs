@@ -1,0 +1,18 @@
+//! The bridge: moves what the bucket tells from the queue into the log.
+//!
+//! It knows neither accounts nor quota, and keeps nothing: killed at any line it loses nothing and repeats
+//! at most what it held (invariant 19). Start with `handle`; `parcel` is the order of things in one type.
+
+mod handle;
+mod notification;
+mod parcel;
+mod forwarder;
+mod pace;
+mod poller;
+mod supervisor;
+#[cfg(test)]
+mod doubles;
+
+pub use handle::{Bridge, BridgeError, BridgeParts, POLLERS_DEFAULT, POLLERS_MAX};
+pub use notification::{RejectReason, Rejection, Verdict, judge};
+pub use supervisor::{Child, Restart, verdict};

@@ -1,0 +1,99 @@
+//! What is published for a delivery, and when its receipt comes out.
+
+use super::*;
+use crate::bridge::judge;
+use crate::domain::time::Timestamp;
+
+const KEY: &str = "user/0199a3c4-0000-7000-8000-000000000001/0199a3c4-0000-7000-8000-000000000002";
+
+fn record(key: &str, sequencer: &str) -> String {
+    format!(
+        r#"{{"eventName":"ObjectCreated:Put","eventTime":"2026-11-20T10:14:02.161Z",
+            "s3":{{"bucket":{{"name":"wharf"}},"object":{{"key":"{key}","sequencer":"{sequencer}"}}}}}}"#
+    )
+}
+
+fn packed(body: &str, deliveries: u32, seen_at: u64) -> Parcel {
+    let body = body.to_owned();
+    let delivery = QueueDelivery { id: "d-1".into(), body, receipt: Receipt("r-1".into()), deliveries };
+    let verdict = judge(&delivery.body, "wharf", Timestamp::from_millis(seen_at));
+    Parcel::pack(delivery, verdict, ShardCount::new(64).unwrap(), Instant::now())
+}
+
+fn header<'a>(record: &'a NewRecord, name: &str) -> Option<&'a str> {
+    record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn an_arrival_goes_to_its_users_shard_under_an_id_that_repeats_share() {
+    let body = format!(r#"{{"Records":[{}]}}"#, record(KEY, "0A"));
+    let first = packed(&body, 1, 1_795_169_643_000);
+    let again = packed(&body, 7, 1_795_169_999_000);
+    let (first, again) = (&first.next().unwrap().record, &again.next().unwrap().record);
+    assert_eq!(first.subject, "wharf.ingest.v1.3.0199a3c4-0000-7000-8000-000000000001");
+    assert_eq!(first.id, again.id, "whoever reads it, whenever");
+    assert_eq!(first.id, "c4aa50b82d2a6b66e17d2151bca3649b71c116dee9dbfa6cf582a345f5dc9d11", "frozen");
+    let arrival: Arrival = serde_json::from_slice(&first.payload).unwrap();
+    assert_eq!((arrival.key.as_str(), arrival.sequencer.as_str()), (KEY, "0A"));
+}
+
+#[test]
+fn other_facts_have_other_ids() {
+    let id_of = |body: &str| packed(body, 1, 0).next().unwrap().record.id.clone();
+    let created = format!(r#"{{"Records":[{}]}}"#, record(KEY, "0A"));
+    assert_ne!(id_of(&created), id_of(&created.replace("0A", "0B")));
+    assert_ne!(id_of(&created), id_of(&created.replace("ObjectCreated", "ObjectRemoved")));
+    assert_ne!(id_of(&created), id_of(&created.replace("000002", "000003")));
+}
+
+#[test]
+fn what_is_rejected_is_kept_whole_with_its_reasons() {
+    let body = format!(r#"{{"Records":[{},7,{}]}}"#, record(KEY, "0A"), record("x", "0A"));
+    let mut parcel = packed(&body, 3, 0);
+    assert_eq!(parcel.confirmed().unwrap().stream, Stream::Ingest);
+    let kept = parcel.confirmed().unwrap();
+    assert_eq!((kept.stream, kept.record.subject.as_str()), (Stream::Dlq, "wharf.dlq.v1.bridge"));
+    assert_eq!(kept.record.payload, body.as_bytes(), "the original bytes");
+    assert_eq!(header(&kept.record, "wharf-reason"), Some("malformed"));
+    assert_eq!(header(&kept.record, "wharf-records"), Some("1:malformed,2:foreign_key"));
+    assert_eq!(header(&kept.record, "wharf-deliveries"), Some("3"));
+    assert_eq!(header(&kept.record, "wharf-source"), Some("queue/d-1"));
+    assert_eq!(header(&kept.record, "wharf-truncated-from-bytes"), None);
+    assert_eq!(parcel.into_receipt().unwrap(), Receipt("r-1".into()));
+}
+
+#[test]
+fn the_receipt_stays_in_until_everything_is_confirmed() {
+    let body = format!(r#"{{"Records":[{},{}]}}"#, record(KEY, "0A"), record(KEY, "0B"));
+    let parcel = packed(&body, 1, 0);
+    let mut parcel = parcel.into_receipt().unwrap_err();
+    assert!(parcel.confirmed().is_some());
+    let mut parcel = parcel.into_receipt().unwrap_err();
+    assert!(parcel.confirmed().is_some());
+    assert!(parcel.into_receipt().is_ok());
+    assert!(packed(r#"{"Event":"s3:TestEvent"}"#, 1, 0).into_receipt().is_ok(), "nothing to wait for");
+}
+
+#[test]
+fn a_giant_is_kept_as_far_as_a_stream_takes_it() {
+    let body = "é".repeat(NOTIFICATION_BYTES_MAX);
+    let parcel = packed(&body, 1, 0);
+    let kept = &parcel.next().unwrap().record;
+    assert_eq!(header(kept, "wharf-records"), Some("all:too_large"));
+    assert_eq!(header(kept, "wharf-truncated-from-bytes"), Some("524288"));
+    assert!(kept.payload.len() <= NOTIFICATION_BYTES_MAX && std::str::from_utf8(&kept.payload).is_ok());
+}
+
+#[test]
+fn many_rejected_records_make_one_copy_and_a_short_header() {
+    let body = format!(r#"{{"Records":[{}]}}"#, vec!["7"; 5_000].join(","));
+    let mut parcel = packed(&body, 1, 0);
+    let kept = parcel.confirmed().unwrap();
+    assert!(header(&kept.record, "wharf-records").unwrap().len() < 300);
+    assert!(parcel.next().is_none());
+}
+
+#[test]
+fn a_header_takes_no_control_characters() {
+    assert_eq!(printable("a\r\nb: c\u{0}é~"), "ab:c~");
+}

@@ -1,0 +1,202 @@
+//! The supervisor: keeps the pollers alive, and says when it cannot.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::handle::BridgeParts;
+use super::poller::{Poll, Poller};
+use crate::ports::{LogPort, QueuePort};
+use crate::telemetry::names;
+
+/// Failures older than this are forgotten.
+const FAILURES_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the supervisor looks after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Child {
+    /// A poller: holds nothing that would be missed.
+    Poller,
+}
+
+/// What the supervisor does about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// A new one, after a pause.
+    After(Duration),
+    /// Nothing helps: whoever started the bridge must know.
+    Escalate,
+}
+
+/// What the supervisor does about the `failures`-th failure of a child within one minute, from 1.
+#[must_use]
+pub fn verdict(child: Child, failures: u32) -> Restart {
+    let allowed = match child {
+        Child::Poller => 5,
+    };
+    if failures <= allowed {
+        Restart::After(Duration::from_millis(100 << failures.min(6)))
+    } else {
+        Restart::Escalate
+    }
+}
+
+/// The behaviour.
+pub(super) struct Supervisor<Q, L>(PhantomData<fn() -> (Q, L)>);
+
+/// The mail.
+#[derive(Debug)]
+pub(super) enum SupervisorMsg {
+    /// Start the poller at this place.
+    Spawn { place: usize },
+    /// Stop all pollers between two steps, then yourself.
+    Drain,
+}
+
+/// What to start with.
+pub(super) struct SupervisorArgs<Q, L> {
+    pub(super) parts: Arc<BridgeParts<Q, L>>,
+    /// Cancelled when a poller cannot be kept alive.
+    pub(super) given_up: CancellationToken,
+}
+
+/// The memory.
+pub(super) struct SupervisorState<Q, L> {
+    args: SupervisorArgs<Q, L>,
+    places: Vec<Place>,
+    is_draining: bool,
+}
+
+/// One poller's place, through all its restarts.
+#[derive(Debug, Default)]
+struct Place {
+    poller: Option<ActorRef<Poll>>,
+    failures: VecDeque<Instant>,
+}
+
+impl<Q, L> Default for Supervisor<Q, L> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<Q: QueuePort + 'static, L: LogPort + 'static> Actor for Supervisor<Q, L> {
+    type Msg = SupervisorMsg;
+    type State = SupervisorState<Q, L>;
+    type Arguments = SupervisorArgs<Q, L>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        args: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let places: Vec<Place> = (0..args.parts.pollers).map(|_| Place::default()).collect();
+        for place in 0..places.len() {
+            myself.send_message(SupervisorMsg::Spawn { place })?;
+        }
+        Ok(SupervisorState { args, places, is_draining: false })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        msg: SupervisorMsg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            SupervisorMsg::Spawn { place } => state.spawn(&myself, place).await,
+            SupervisorMsg::Drain => state.drain(&myself),
+        }
+        Ok(())
+    }
+
+    /// The default would stop the supervisor with the first child that ends.
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorTerminated(poller, _, reason) => {
+                state.ended(&myself, poller.get_id(), &reason.unwrap_or_default());
+            }
+            SupervisionEvent::ActorFailed(poller, cause) => {
+                state.ended(&myself, poller.get_id(), &cause.to_string());
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl<Q: QueuePort + 'static, L: LogPort + 'static> SupervisorState<Q, L> {
+    async fn spawn(&mut self, myself: &ActorRef<SupervisorMsg>, place: usize) {
+        if self.is_draining {
+            return;
+        }
+        let parts = Arc::clone(&self.args.parts);
+        match Actor::spawn_linked(None, Poller::<Q, L>::default(), parts, myself.get_cell()).await {
+            Ok((poller, _)) => self.places[place].poller = Some(poller),
+            Err(cause) => self.failed(myself, place, &cause.to_string()),
+        }
+    }
+
+    fn ended(&mut self, myself: &ActorRef<SupervisorMsg>, id: ActorId, cause: &str) {
+        let is_it = |place: &Place| place.poller.as_ref().is_some_and(|poller| poller.get_id() == id);
+        let Some(place) = self.places.iter().position(is_it) else { return };
+        self.places[place].poller = None;
+        if self.is_draining {
+            self.stop_if_empty(myself);
+        } else {
+            self.failed(myself, place, cause);
+        }
+    }
+
+    fn failed(&mut self, myself: &ActorRef<SupervisorMsg>, place: usize, cause: &str) {
+        counter!(names::BRIDGE_POLLER_FAILURES_TOTAL).increment(1);
+        match verdict(Child::Poller, self.places[place].count_failure(Instant::now())) {
+            Restart::After(pause) => {
+                warn!(poller = place, cause, "a poller died, starting another");
+                drop(myself.send_after(pause, move || SupervisorMsg::Spawn { place }));
+            }
+            Restart::Escalate => {
+                error!(poller = place, cause, "a poller keeps dying, giving up");
+                self.args.given_up.cancel();
+            }
+        }
+    }
+
+    fn drain(&mut self, myself: &ActorRef<SupervisorMsg>) {
+        self.is_draining = true;
+        for poller in self.places.iter().filter_map(|place| place.poller.as_ref()) {
+            poller.stop(None);
+        }
+        self.stop_if_empty(myself);
+    }
+
+    fn stop_if_empty(&self, myself: &ActorRef<SupervisorMsg>) {
+        if self.places.iter().all(|place| place.poller.is_none()) {
+            myself.stop(None);
+        }
+    }
+}
+
+impl Place {
+    /// Notes a failure; returns how many there were within [`FAILURES_WITHIN`], this one included.
+    fn count_failure(&mut self, now: Instant) -> u32 {
+        self.failures.push_back(now);
+        self.failures.retain(|failure| now.duration_since(*failure) < FAILURES_WITHIN);
+        u32::try_from(self.failures.len()).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests;
