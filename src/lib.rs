@@ -10,3 +10,4 @@ pub mod config;
 pub mod adapters;
 pub mod actors;
 pub mod bridge;
+pub mod http;

@@ -1,0 +1,147 @@
+//! Judges tokens. The token's own header chooses nothing: its issuer's settings do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::errors::Error;
+use jsonwebtoken::{Header, decode, decode_header};
+use serde::Deserialize;
+use serde_json::{Map, Number, Value};
+
+use super::cache::{Digest, TokenCache};
+use super::issuer::{self, AuthConfigError, Issuer};
+use crate::config::AuthSettings;
+use crate::domain::ids::UserId;
+use crate::domain::policy::{Caller, Role};
+use crate::domain::time::Timestamp;
+use crate::http::error::{ErrorCode, Problem};
+use crate::limits;
+
+/// Knows whose tokens count, and which ones it has seen.
+pub struct Authenticator {
+    issuers: Vec<Issuer>,
+    cache: TokenCache,
+}
+
+/// Why a token does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenFault {
+    /// Everything about it was right, once.
+    Expired,
+    /// All else.
+    Invalid,
+}
+
+impl From<TokenFault> for Problem {
+    fn from(fault: TokenFault) -> Self {
+        match fault {
+            TokenFault::Expired => Self::new(ErrorCode::TokenExpired),
+            TokenFault::Invalid => Self::new(ErrorCode::TokenInvalid),
+        }
+    }
+}
+
+impl From<Error> for TokenFault {
+    /// Which of the checks failed is nobody's business.
+    fn from(_: Error) -> Self {
+        Self::Invalid
+    }
+}
+
+#[derive(Deserialize)]
+struct Unverified {
+    iss: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    exp: Number,
+    nbf: Option<Number>,
+    sub: String,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+impl Authenticator {
+    /// Reads the issuers' key files.
+    ///
+    /// # Errors
+    /// See [`AuthConfigError`].
+    pub fn from_config(settings: &AuthSettings) -> Result<Self, AuthConfigError> {
+        Ok(Self { issuers: issuer::read_all(settings)?, cache: TokenCache::default() })
+    }
+
+    /// Whom a token stands for.
+    ///
+    /// # Errors
+    /// `token_expired` if only its end is wrong, else `token_invalid`.
+    pub(in crate::http) fn caller_of(&self, token: &str, now: Timestamp) -> Result<Arc<Caller>, Problem> {
+        if token.len() > limits::TOKEN_BYTES_MAX {
+            return Err(TokenFault::Invalid.into());
+        }
+        let digest = Digest::of(token);
+        if let Some(caller) = self.cache.get(digest, now) {
+            return Ok(caller);
+        }
+        let (caller, until) = self.verify(token, now)?;
+        let caller = Arc::new(caller);
+        self.cache.insert(digest, Arc::clone(&caller), until);
+        Ok(caller)
+    }
+
+    /// Who it stands for, and until when.
+    fn verify(&self, token: &str, now: Timestamp) -> Result<(Caller, Timestamp), TokenFault> {
+        check_header(&decode_header(token)?)?;
+        // Not trusted: it only finds the issuer, whose key and rules then judge the whole token.
+        let Unverified { iss } = insecure_decode_claims(token)?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.name == iss).ok_or(TokenFault::Invalid)?;
+        let claims = decode::<Claims>(token, &issuer.key, &issuer.validation)?.claims;
+        let caller = Caller {
+            user: UserId::from_subject(&issuer.name, &claims.sub).map_err(|_| TokenFault::Invalid)?,
+            role: role_of(claims.others.get(&issuer.roles_claim)),
+            subject: claims.sub,
+        };
+        if let Some(from) = claims.nbf
+            && now.after(limits::TOKEN_LEEWAY) < time_of(&from)?
+        {
+            return Err(TokenFault::Invalid);
+        }
+        let until = time_of(&claims.exp)?.after(limits::TOKEN_LEEWAY);
+        if now < until { Ok((caller, until)) } else { Err(TokenFault::Expired) }
+    }
+}
+
+/// What a header may say. Keys that it brings along are ignored.
+fn check_header(header: &Header) -> Result<(), TokenFault> {
+    let is_sane = |kid: &String| {
+        kid.len() <= limits::TOKEN_KID_BYTES_MAX
+            && kid.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:=+@-".contains(&b))
+    };
+    // `crit` names extensions that must be understood, and none is.
+    if header.crit.is_some() || !header.kid.as_ref().is_none_or(is_sane) {
+        return Err(TokenFault::Invalid);
+    }
+    Ok(())
+}
+
+/// A `NumericDate`: seconds since 1970, perhaps with a fraction.
+fn time_of(number: &Number) -> Result<Timestamp, TokenFault> {
+    let whole = number.as_u64().map(Duration::from_secs);
+    let span = whole.or_else(|| number.as_f64().and_then(|secs| Duration::try_from_secs_f64(secs).ok()));
+    span.map(|span| Timestamp::default().after(span)).ok_or(TokenFault::Invalid)
+}
+
+/// The strongest role of a list or of words with spaces between; unknown ones count for nothing.
+fn role_of(claim: Option<&Value>) -> Role {
+    let strongest = |words: &mut dyn Iterator<Item = &str>| words.filter_map(Role::parse).max();
+    let found = match claim {
+        Some(Value::String(words)) => strongest(&mut words.split(' ')),
+        Some(Value::Array(words)) => strongest(&mut words.iter().filter_map(Value::as_str)),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => None,
+    };
+    found.unwrap_or(Role::User)
+}
+
+#[cfg(test)]
+mod tests;

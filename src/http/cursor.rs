@@ -1,0 +1,106 @@
+//! Where a list goes on: sealed, bound to the user and the filters, and valid though its row be gone.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use super::error::{ErrorCode, Problem};
+use crate::domain::ids::{FileId, UserId};
+
+const VERSION: u8 = 1;
+const SEAL_BYTES: usize = 16;
+const CURSOR_BYTES: usize = 1 + 16 + SEAL_BYTES;
+
+/// What a cursor belongs to, beside the user: the list's own name and its filters, in one text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    /// Whose list it is.
+    pub(super) user: UserId,
+    /// Which list, with which filters.
+    pub(super) list: &'a str,
+}
+
+/// A cursor behind `last`.
+pub(super) fn seal(key: &[u8; 32], scope: Scope<'_>, last: FileId) -> String {
+    let mut bytes = Vec::with_capacity(CURSOR_BYTES);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(last.uuid().as_bytes());
+    let seal = seal_of(key, scope, &bytes);
+    bytes.extend_from_slice(&seal);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The file that the cursor stands behind.
+///
+/// # Errors
+/// `cursor_invalid` for one that was not made by `seal` with the same key and scope.
+pub(super) fn open(key: &[u8; 32], scope: Scope<'_>, cursor: &str) -> Result<FileId, Problem> {
+    read(key, scope, cursor).ok_or_else(|| Problem::new(ErrorCode::CursorInvalid))
+}
+
+fn read(key: &[u8; 32], scope: Scope<'_>, cursor: &str) -> Option<FileId> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|bytes| bytes.len() == CURSOR_BYTES)?;
+    let (said, seal) = bytes.split_at(CURSOR_BYTES - SEAL_BYTES);
+    verify_slices_are_equal(seal, &seal_of(key, scope, said)).ok()?;
+    let (version, id) = said.split_first()?;
+    let id = Uuid::from_slice(id).ok()?;
+    (*version == VERSION).then(|| FileId::from_uuid(id))
+}
+
+fn seal_of(key: &[u8; 32], scope: Scope<'_>, said: &[u8]) -> [u8; SEAL_BYTES] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    // Fixed lengths first, so that no two scopes say the same bytes.
+    context.update(said);
+    context.update(scope.user.uuid().as_bytes());
+    context.update(scope.list.as_bytes());
+    let mut seal = [0; SEAL_BYTES];
+    seal.copy_from_slice(&context.sign().as_ref()[..SEAL_BYTES]);
+    seal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    fn user(name: &str) -> UserId {
+        UserId::from_subject("issuer", name).unwrap()
+    }
+
+    fn file() -> FileId {
+        FileId::parse("0199a3c4-0000-7000-8000-000000000001").unwrap()
+    }
+
+    fn check(key: [u8; 32], name: &str, list: &str, edit: impl Fn(&str) -> String, is_valid: bool) {
+        let cursor = seal(&KEY, Scope { user: user("alice"), list: "files:" }, file());
+        let opened = open(&key, Scope { user: user(name), list }, &edit(&cursor));
+        let expected = if is_valid { Ok(file()) } else { Err(ErrorCode::CursorInvalid) };
+        assert_eq!(opened.map_err(|problem| problem.code()), expected, "{name} {list}");
+    }
+
+    #[test]
+    fn a_cursor_opens_only_where_it_was_made() {
+        check(KEY, "alice", "files:", str::to_owned, true);
+        check([8; 32], "alice", "files:", str::to_owned, false);
+        check(KEY, "bob", "files:", str::to_owned, false);
+        check(KEY, "alice", "files:processed", str::to_owned, false);
+    }
+
+    #[test]
+    fn a_cursor_that_was_touched_does_not_open() {
+        check(KEY, "alice", "files:", |cursor| format!("{cursor}="), false);
+        check(KEY, "alice", "files:", |cursor| format!("{cursor}AA"), false);
+        check(KEY, "alice", "files:", |cursor| cursor[1..].to_owned(), false);
+        check(KEY, "alice", "files:", |_| String::new(), false);
+        for at in 0..44 {
+            let flip = |cursor: &str| {
+                let other = if cursor.as_bytes()[at] == b'A' { "B" } else { "A" };
+                format!("{}{other}{}", &cursor[..at], &cursor[at + 1..])
+            };
+            check(KEY, "alice", "files:", flip, false);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! From a route to its resource: who calls, whether they may, then the work.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::http::request::Parts;
+
+use super::answer::{self, Outcome};
+use super::auth::{Presented, check_same_site, presented};
+use super::error::Problem;
+use super::route::{Open, Own, Route};
+use super::services::{Api, Door};
+use super::trail::Trail;
+use super::{downloads, events, files, health, list, media, uploads, usage};
+use crate::domain::account::AccountState;
+use crate::domain::ids::UserId;
+use crate::domain::policy::{self, Caller};
+use crate::domain::time::Timestamp;
+
+/// A request on its way to its resource.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) api: &'a Api,
+    pub(super) door: Door,
+    pub(super) head: &'a Parts,
+    pub(super) trail: &'a Trail,
+}
+
+/// A request whose caller is known and may.
+pub(super) struct OwnCall<'a> {
+    pub(super) api: &'a Api,
+    pub(super) head: &'a Parts,
+    pub(super) trail: &'a Trail,
+    pub(super) caller: Arc<Caller>,
+    pub(super) now: Timestamp,
+}
+
+impl OwnCall<'_> {
+    /// Whose files they are.
+    pub(super) fn user(&self) -> UserId {
+        self.caller.user
+    }
+}
+
+/// Carries a request out.
+pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Outcome {
+    match route {
+        Route::Open(Open::Livez) => Ok(health::livez()),
+        Route::Open(Open::Readyz) => Ok(health::readyz(call)),
+        Route::Open(Open::Metrics) => Ok(health::metrics(call.api)),
+        Route::Open(Open::Options(allow)) => {
+            Ok(answer::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
+        }
+        Route::Own(own) => run_own(admit(call, own)?, own, body).await,
+    }
+}
+
+/// Who calls, whether they may, and whether we speak the same types.
+fn admit<'a>(call: Call<'a>, own: Own) -> Result<OwnCall<'a>, Problem> {
+    let Call { api, head, trail, .. } = call;
+    let services = &api.services;
+    let now = services.clock.now();
+    let presented = presented(&head.headers)?;
+    let caller = services.authenticator.caller_of(presented.token(), now)?;
+    match presented {
+        Presented::Bearer(_) => {}
+        Presented::Cookie(_) => {
+            check_same_site(head, &services.options.public_url, &services.options.allowed_origins)?;
+        }
+    }
+    // Everybody owns what these routes reach. Whether the account is suspended is asked where it is read anyway.
+    policy::decide(&caller, own.action(), caller.user, AccountState::Active)?;
+    media::check_accept(&head.headers, own.produces())?;
+    let consumed = own.consumes();
+    if !consumed.is_empty() {
+        media::check_content_type(&head.headers, consumed)?;
+    }
+    Ok(OwnCall { api, head, trail, caller, now })
+}
+
+async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {
+    let named = |file: Option<_>| file.ok_or_else(Problem::no_such_file);
+    match own {
+        Own::Presign => uploads::presign(&call, body).await,
+        Own::Create => uploads::create(&call, body).await,
+        Own::List => list::list(&call).await,
+        Own::Show(file) => files::show(&call, named(file)?).await,
+        Own::Update(file) => files::update(&call, named(file)?, body).await,
+        Own::Remove(file) => files::remove(&call, named(file)?).await,
+        Own::Restore(file) => files::restore(&call, named(file)?).await,
+        Own::Complete(file) => files::complete(&call, named(file)?).await,
+        Own::SignDownload(file) => downloads::sign(&call, named(file)?).await,
+        Own::GoDownload(file) => downloads::redirect(&call, named(file)?).await,
+        Own::Usage => usage::show(&call).await,
+        Own::Events => events::follow(&call).await,
+    }
+}

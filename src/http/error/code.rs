@@ -1,0 +1,210 @@
+//! The table of error codes: the one place that says what an error is to a client.
+//!
+//! The API, its documentation and the command line's exit codes all read this table.
+
+use hyper::StatusCode;
+
+/// What repeating the same request may come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    /// The same again.
+    Never,
+    /// Something else, after this many seconds.
+    After(u32),
+}
+
+/// What the command line exits with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Usage,
+    Auth,
+    NotFound,
+    Size,
+    Conflict,
+    Retryable,
+}
+
+macro_rules! error_codes {
+    ($($name:ident = $word:literal, $status:ident, $retry:expr, $exit:ident, $title:literal;)*) => {
+        /// Every way in which a request can fail, as a client sees it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = concat!($title, ".")] $name,)*
+        }
+
+        impl ErrorCode {
+            /// All of them, in the order of the contract.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its word on the wire. Frozen.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// The status it is answered with.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// One line for people.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            const fn retry(self) -> Retry {
+                match self { $(Self::$name => $retry,)* }
+            }
+
+            const fn exit(self) -> Exit {
+                match self { $(Self::$name => Exit::$exit,)* }
+            }
+        }
+    };
+}
+
+use Retry::{After, Never};
+
+// name = word on the wire, status, retry, exit, title
+error_codes! {
+    TokenMissing = "token_missing", UNAUTHORIZED, Never, Auth, "A token is needed";
+    TokenExpired = "token_expired", UNAUTHORIZED, Never, Auth, "The token has expired";
+    TokenInvalid = "token_invalid", UNAUTHORIZED, Never, Auth, "The token is not valid";
+    LinkPasswordRequired = "link_password_required", UNAUTHORIZED, Never, Auth, "The link needs its password";
+    AdminRequired = "admin_required", FORBIDDEN, Never, Auth, "This needs an admin";
+    CsrfRejected = "csrf_rejected", FORBIDDEN, Never, Auth, "The request came from another site";
+    UserSuspended = "user_suspended", FORBIDDEN, Never, Auth, "The account is suspended";
+    FeatureDisabled = "feature_disabled", FORBIDDEN, Never, Auth, "This feature is switched off";
+    InvalidJson = "invalid_json", BAD_REQUEST, Never, Usage, "The body is not JSON";
+    ValidationFailed = "validation_failed", BAD_REQUEST, Never, Usage, "The request is not valid";
+    CursorInvalid = "cursor_invalid", BAD_REQUEST, Never, Usage, "The cursor is not valid";
+    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, Never, Usage, "The idempotency key is not valid";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, Never, Conflict, "The idempotency key was used for another request";
+    IdempotencyInProgress = "idempotency_in_progress", CONFLICT, After(1), Retryable, "The first request with this key is still running";
+    RouteNotFound = "route_not_found", NOT_FOUND, Never, NotFound, "No such route";
+    FileNotFound = "file_not_found", NOT_FOUND, Never, NotFound, "No such file";
+    UserNotFound = "user_not_found", NOT_FOUND, Never, NotFound, "No such user";
+    LinkNotFound = "link_not_found", NOT_FOUND, Never, NotFound, "No such link";
+    OperationNotFound = "operation_not_found", NOT_FOUND, Never, NotFound, "No such operation";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Never, Usage, "This route does not take this method";
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, Never, Usage, "No acceptable form of the answer";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "The body has another type than this route takes";
+    LinkExpired = "link_expired", GONE, Never, NotFound, "The link has expired";
+    LinkExhausted = "link_exhausted", GONE, Never, NotFound, "The link has no downloads left";
+    LinkRevoked = "link_revoked", GONE, Never, NotFound, "The link was revoked";
+    UploadExpired = "upload_expired", GONE, Never, Conflict, "The upload can no longer be started";
+    QuotaExceeded = "quota_exceeded", CONFLICT, Never, Size, "Storage quota exceeded";
+    TooManyFiles = "too_many_files", CONFLICT, Never, Size, "Too many files";
+    TooManyPendingUploads = "too_many_pending_uploads", CONFLICT, Never, Size, "Too many uploads are open";
+    FileNotReady = "file_not_ready", CONFLICT, After(1), Retryable, "The file is not processed yet";
+    FileFailed = "file_failed", CONFLICT, Never, Conflict, "The file failed";
+    NotInTrash = "not_in_trash", CONFLICT, Never, Conflict, "The file is not in the trash";
+    ChunksIncomplete = "chunks_incomplete", CONFLICT, Never, Conflict, "Chunks are missing";
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, Never, Conflict, "The file has changed";
+    FileTooLarge = "file_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The file is too large";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The body is too large";
+    ContentTypeNotAllowed = "content_type_not_allowed", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "Files of this type are not taken";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, After(1), Retryable, "Too many requests";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, After(1), Retryable, "The body did not come in time";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, After(1), Retryable, "Too many requests are waiting";
+    Draining = "draining", SERVICE_UNAVAILABLE, After(2), Retryable, "This server is stopping";
+    LedgerUnavailable = "ledger_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Accounts are unavailable";
+    ObjectsUnavailable = "objects_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Storage is unavailable";
+    LogUnavailable = "log_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Events are unavailable";
+    SignerUnavailable = "signer_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Signing is unavailable";
+    UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, After(2), Retryable, "A dependency did not answer in time";
+    Internal = "internal", INTERNAL_SERVER_ERROR, After(1), Retryable, "Something went wrong on our side";
+}
+
+impl ErrorCode {
+    /// Whether repeating the same request later can succeed. An expired token needs another token first.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self.retry(), After(_))
+    }
+
+    /// The seconds to wait before a repeat; none where a repeat does not help.
+    #[must_use]
+    pub const fn retry_after_secs(self) -> Option<u32> {
+        match self.retry() {
+            Never => None,
+            After(secs) => Some(secs),
+        }
+    }
+
+    /// What the command line exits with: 2 usage, 3 auth, 4 not found, 5 quota or size, 6 conflict, 7 retryable.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self.exit() {
+            Exit::Usage => 2,
+            Exit::Auth => 3,
+            Exit::NotFound => 4,
+            Exit::Size => 5,
+            Exit::Conflict => 6,
+            Exit::Retryable => 7,
+        }
+    }
+
+    /// The code with this word, if there is one.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The catalogue of the contract, to the letter.
+    const CATALOGUE: &[(u16, &str)] = &[
+        (401, "token_missing token_expired token_invalid link_password_required"),
+        (403, "admin_required csrf_rejected user_suspended feature_disabled"),
+        (400, "invalid_json validation_failed cursor_invalid idempotency_key_invalid"),
+        (422, "idempotency_key_reused"),
+        (404, "route_not_found file_not_found user_not_found link_not_found operation_not_found"),
+        (405, "method_not_allowed"),
+        (406, "not_acceptable"),
+        (415, "unsupported_media_type content_type_not_allowed"),
+        (410, "link_expired link_exhausted link_revoked upload_expired"),
+        (409, "idempotency_in_progress quota_exceeded too_many_files too_many_pending_uploads"),
+        (409, "file_not_ready file_failed not_in_trash chunks_incomplete"),
+        (412, "precondition_failed"),
+        (413, "file_too_large body_too_large"),
+        (429, "rate_limited"),
+        (408, "request_timeout"),
+        (
+            503,
+            "overloaded draining ledger_unavailable objects_unavailable log_unavailable signer_unavailable",
+        ),
+        (504, "upstream_timeout"),
+        (500, "internal"),
+    ];
+
+    #[test]
+    fn the_table_is_the_catalogue() {
+        let mut seen = 0;
+        for (status, words) in CATALOGUE {
+            for word in words.split(' ') {
+                let code = ErrorCode::parse(word).unwrap_or_else(|| panic!("{word} is not in the table"));
+                assert_eq!(code.status().as_u16(), *status, "{word}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, ErrorCode::ALL.len());
+    }
+
+    #[test]
+    fn a_5xx_may_be_repeated_and_says_when() {
+        for code in ErrorCode::ALL {
+            if code.status().is_server_error() {
+                assert!(code.is_retryable(), "{code:?}");
+            }
+            assert_eq!(code.is_retryable(), code.retry_after_secs().is_some(), "{code:?}");
+            assert_eq!(code.is_retryable(), code.exit_code() == 7, "{code:?}");
+            assert_ne!(code.retry_after_secs(), Some(0), "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! A failed request: its code, what it says, and its form on the wire (RFC 9457).
+
+use std::borrow::Cow;
+
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::ErrorCode;
+use crate::http::body::Body;
+use crate::http::trail::Trail;
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// A request that failed. The cause is for the log and never leaves the process.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::http) struct Problem {
+    code: ErrorCode,
+    detail: Cow<'static, str>,
+    more: More,
+    cause: Option<Box<str>>,
+    closes: bool,
+}
+
+/// What one code says beyond the members that all have.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum More {
+    #[serde(skip)]
+    Nothing,
+    #[serde(skip)]
+    Allow(&'static str),
+    Errors(Vec<FieldFault>),
+    Quota {
+        limit_bytes: u64,
+        used_bytes: u64,
+        reserved_bytes: u64,
+        requested_bytes: u64,
+    },
+    MaxBytes(u64),
+    MaxFiles(u64),
+    MaxPending(u64),
+    Reason(&'static str),
+}
+
+/// One field that is not as it should be.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(in crate::http) struct FieldFault {
+    /// A JSON pointer into the body, `?name` for a query parameter, or a header's name.
+    pub(in crate::http) pointer: Cow<'static, str>,
+    /// A word for programs.
+    pub(in crate::http) code: &'static str,
+    /// A sentence for people.
+    pub(in crate::http) detail: Cow<'static, str>,
+}
+
+/// How much of a problem a client asked to be told, and how.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct Style<'a> {
+    /// `Prefer: return=minimal`.
+    pub(in crate::http) is_minimal: bool,
+    /// How clients reach us, without a final slash.
+    pub(in crate::http) public_url: &'a str,
+}
+
+#[derive(Serialize)]
+struct Full<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    error: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    retryable: bool,
+    #[serde(flatten)]
+    more: Option<&'a More>,
+}
+
+#[derive(Serialize)]
+struct Minimal<'a> {
+    error: &'a str,
+}
+
+impl FieldFault {
+    /// A fault of the field `name` of the body.
+    pub(in crate::http) fn field(
+        name: &str,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+
+    /// A fault of the query parameter `name`.
+    pub(in crate::http) fn query(
+        name: &str,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { pointer: format!("?{name}").into(), code, detail: detail.into() }
+    }
+}
+
+impl Problem {
+    /// A problem that its code says all about.
+    pub(in crate::http) const fn new(code: ErrorCode) -> Self {
+        Self { code, detail: Cow::Borrowed(""), more: More::Nothing, cause: None, closes: false }
+    }
+
+    /// Says more about it, to people.
+    #[must_use]
+    pub(in crate::http) fn detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
+    /// Keeps what caused it, for the log.
+    #[must_use]
+    pub(in crate::http) fn because(self, cause: &impl ToString) -> Self {
+        Self { cause: Some(cause.to_string().into()), ..self }
+    }
+
+    /// The connection cannot be used further.
+    #[must_use]
+    pub(in crate::http) fn closing(self) -> Self {
+        Self { closes: true, ..self }
+    }
+
+    /// Whether the connection cannot be used further.
+    pub(in crate::http) const fn closes(&self) -> bool {
+        self.closes
+    }
+
+    /// Fields that are not as they should be; at least one.
+    pub(in crate::http) fn fields(faults: Vec<FieldFault>) -> Self {
+        Self { more: More::Errors(faults), ..Self::new(ErrorCode::ValidationFailed) }
+    }
+
+    /// A head that cannot be trusted: nothing after it can be either.
+    pub(in crate::http) fn malformed(what: &'static str, detail: &'static str) -> Self {
+        let fault = FieldFault { pointer: what.into(), code: "malformed", detail: detail.into() };
+        Self::fields(vec![fault]).closing()
+    }
+
+    /// The path is known, the method is not; `allow` lists those that are.
+    pub(in crate::http) const fn method(allow: &'static str) -> Self {
+        Self {
+            code: ErrorCode::MethodNotAllowed,
+            detail: Cow::Borrowed(""),
+            more: More::Allow(allow),
+            cause: None,
+            closes: false,
+        }
+    }
+
+    /// No such file, whyever.
+    pub(in crate::http) const fn no_such_file() -> Self {
+        Self::new(ErrorCode::FileNotFound)
+    }
+
+    /// The bytes do not fit.
+    pub(in crate::http) fn quota(limit: u64, used: u64, reserved: u64, requested: u64) -> Self {
+        let free = limit.saturating_sub(used.saturating_add(reserved));
+        let more = More::Quota {
+            limit_bytes: limit,
+            used_bytes: used,
+            reserved_bytes: reserved,
+            requested_bytes: requested,
+        };
+        let detail = format!("This upload needs {requested} bytes; {free} are free.");
+        Self { more, ..Self::new(ErrorCode::QuotaExceeded).detail(detail) }
+    }
+
+    /// More bytes than `code` says may come.
+    pub(in crate::http) fn too_large(code: ErrorCode, max_bytes: u64) -> Self {
+        let detail = format!("At most {max_bytes} bytes are taken.");
+        Self { more: More::MaxBytes(max_bytes), ..Self::new(code).detail(detail) }
+    }
+
+    /// The user has all the files they may have.
+    pub(in crate::http) fn too_many_files(max: u64) -> Self {
+        Self { more: More::MaxFiles(max), ..Self::new(ErrorCode::TooManyFiles) }
+    }
+
+    /// The user has all the reservations they may have.
+    pub(in crate::http) fn too_many_pending(max: u64) -> Self {
+        Self { more: More::MaxPending(max), ..Self::new(ErrorCode::TooManyPendingUploads) }
+    }
+
+    /// The file failed; `reason` is its word.
+    pub(in crate::http) fn failed(reason: &'static str) -> Self {
+        Self { more: More::Reason(reason), ..Self::new(ErrorCode::FileFailed) }
+    }
+
+    /// Its code.
+    pub(in crate::http) const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The fields that are not as they should be.
+    #[cfg(test)]
+    pub(in crate::http) fn faults(&self) -> &[FieldFault] {
+        if let More::Errors(faults) = &self.more { faults } else { &[] }
+    }
+
+    /// What caused it.
+    pub(in crate::http) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The answer.
+    pub(in crate::http) fn into_response(self, trail: &Trail, style: Style<'_>) -> Response<Body> {
+        let code = self.code;
+        let body = if style.is_minimal { minimal(code) } else { self.full(trail, style.public_url) };
+        let mut response = Response::new(Body::full(body));
+        *response.status_mut() = code.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if style.is_minimal {
+            headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
+        }
+        if let Some(secs) = code.retry_after_secs() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if let More::Allow(allow) = self.more {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = challenge(code) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+
+    fn full(&self, trail: &Trail, public_url: &str) -> Vec<u8> {
+        let code = self.code.as_str();
+        let status = self.code.status();
+        let full = Full {
+            r#type: &format!("{public_url}/errors/{}", code.replace('_', "-")),
+            title: self.code.title(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            instance: &format!("urn:uuid:{}", trail.request_id()),
+            code,
+            error: status.canonical_reason().unwrap_or("Error"),
+            request_id: trail.request_id(),
+            trace_id: trail.trace_id(),
+            retryable: self.code.is_retryable(),
+            more: (!matches!(self.more, More::Nothing | More::Allow(_))).then_some(&self.more),
+        };
+        serde_json::to_vec(&full).expect("strings and numbers are JSON")
+    }
+}
+
+fn minimal(code: ErrorCode) -> Vec<u8> {
+    let error = code.status().canonical_reason().unwrap_or("Error");
+    serde_json::to_vec(&Minimal { error }).expect("a string is JSON")
+}
+
+/// What a 401 asks for (RFC 6750 section 3).
+fn challenge(code: ErrorCode) -> Option<&'static str> {
+    if code == ErrorCode::TokenMissing {
+        Some("Bearer")
+    } else if code.status() == StatusCode::UNAUTHORIZED {
+        Some("Bearer error=\"invalid_token\"")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

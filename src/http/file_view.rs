@@ -1,0 +1,71 @@
+//! A file as its owner sees it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::ETAG;
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::answer::{self, Keep};
+use super::body::Body;
+use super::conditions;
+use super::error::Problem;
+use crate::domain::file::{File, Shown};
+use crate::domain::ids::FileId;
+use crate::domain::time::Timestamp;
+
+/// A file's JSON.
+#[derive(Serialize)]
+pub(super) struct FileView<'a> {
+    file_id: FileId,
+    filename: &'a str,
+    size_bytes: u64,
+    content_type: &'a str,
+    checksum_sha256: Option<String>,
+    visibility: &'static str,
+    status: &'static str,
+    reason: Option<&'static str>,
+    created_at: Timestamp,
+    processed_at: Option<Timestamp>,
+    trashed_at: Option<Timestamp>,
+    revision: u32,
+}
+
+impl<'a> FileView<'a> {
+    /// Bytes of one in JSON, about.
+    pub(super) const BYTES_ABOUT: usize = 480;
+
+    /// The file, unless its owner deleted it.
+    pub(super) fn of(file: &'a File) -> Option<Self> {
+        let shown = file.shown();
+        let reason = match shown {
+            Shown::Failed(reason) => Some(reason),
+            Shown::Pending | Shown::Processed | Shown::Trashed | Shown::Hidden => None,
+        };
+        Some(Self {
+            file_id: file.file_id,
+            filename: &file.filename,
+            size_bytes: file.size_bytes,
+            content_type: &file.content_type,
+            checksum_sha256: file.checksum_sha256.map(|sum| STANDARD.encode(sum.0)),
+            visibility: file.visibility.as_str(),
+            status: shown.as_str()?,
+            reason,
+            created_at: file.created_at,
+            processed_at: file.processed_at,
+            trashed_at: file.trashed_at,
+            revision: file.revision,
+        })
+    }
+}
+
+/// A file as an answer, with its tag.
+///
+/// # Errors
+/// `file_not_found` if its owner deleted it.
+pub(super) fn respond(status: StatusCode, file: &File) -> Result<Response<Body>, Problem> {
+    let view = FileView::of(file).ok_or_else(Problem::no_such_file)?;
+    let mut response = answer::json(status, &view, Keep::Checked, FileView::BYTES_ABOUT);
+    response.headers_mut().insert(ETAG, conditions::etag(file.revision));
+    Ok(response)
+}

@@ -1,0 +1,136 @@
+//! One file: show, change, remove, restore, complete.
+
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::ETAG;
+
+use super::answer::{self, Outcome};
+use super::body;
+use super::conditions::{self, IfMatch};
+use super::dispatch::OwnCall;
+use super::error::{ErrorCode, Problem};
+use super::file_view;
+use super::json::{Field, Object};
+use super::query::Query;
+use super::services::within;
+use super::upload_request::{filename_of, visibility_of};
+use crate::actors::Completed;
+use crate::domain::file::{File, Shown};
+use crate::domain::ids::FileId;
+use crate::domain::moves::{FilePatch, Removal};
+use crate::ports::LedgerPort;
+
+/// The caller's file, unless they deleted it.
+pub(super) async fn find(call: &OwnCall<'_>, file: FileId) -> Result<File, Problem> {
+    let found = within(call.api.services.ledger.file(call.user(), file)).await?;
+    found.filter(|file| file.shown() != Shown::Hidden).ok_or_else(Problem::no_such_file)
+}
+
+/// `GET /v1/files/{file_id}`.
+pub(super) async fn show(call: &OwnCall<'_>, file: FileId) -> Outcome {
+    let file = find(call, file).await?;
+    if conditions::has_already(&call.head.headers, file.revision) {
+        let tag = (ETAG, conditions::etag(file.revision));
+        return Ok(answer::empty(StatusCode::NOT_MODIFIED, [tag]));
+    }
+    file_view::respond(StatusCode::OK, &file)
+}
+
+/// `PATCH /v1/files/{file_id}`, a merge patch (RFC 7396) of `filename` and `visibility`.
+pub(super) async fn update(call: &OwnCall<'_>, file: FileId, body: &mut Incoming) -> Outcome {
+    let mut patch = read_patch(&body::read(body).await?)?;
+    patch.if_revision = wanted_revision(call, file).await?;
+    let updated = call.api.services.handle.update(call.user(), file, patch).await?;
+    file_view::respond(StatusCode::OK, &updated)
+}
+
+/// The revision that the change is bound to.
+async fn wanted_revision(call: &OwnCall<'_>, file: FileId) -> Result<Option<u32>, Problem> {
+    match conditions::if_match(&call.head.headers) {
+        IfMatch::Any => Ok(None),
+        IfMatch::OneOf(revisions) => match revisions[..] {
+            [revision] => Ok(Some(revision)),
+            _ => {
+                let current = find(call, file).await?.revision;
+                let is_listed = revisions.contains(&current);
+                is_listed.then_some(Some(current)).ok_or_else(|| Problem::new(ErrorCode::PreconditionFailed))
+            }
+        },
+    }
+}
+
+fn read_patch(body: &[u8]) -> Result<FilePatch, Problem> {
+    let mut object = Object::parse(body)?;
+    let filename = not_null(&mut object, "filename").and_then(|text| filename_of(&mut object, &text));
+    let visibility = not_null(&mut object, "visibility").and_then(|text| visibility_of(&mut object, &text));
+    object.end()?;
+    Ok(FilePatch { filename, visibility, if_revision: None })
+}
+
+/// A text that may be left out. In a merge patch `null` removes, and neither field can be removed.
+fn not_null(object: &mut Object<'_>, name: &str) -> Option<String> {
+    match object.take(name)? {
+        Field::Text(text) => Some(text.into_owned()),
+        Field::Null => {
+            object.fault(name, "required", "This cannot be removed.");
+            None
+        }
+        Field::Flag | Field::Count(_) | Field::OtherNumber | Field::Nested => {
+            object.fault(name, "wrong_type", "This must be a string.");
+            None
+        }
+    }
+}
+
+/// `DELETE /v1/files/{file_id}`: to the trash, or for good with `?permanent=true`.
+pub(super) async fn remove(call: &OwnCall<'_>, file: FileId) -> Outcome {
+    let mut query = Query::parse(call.head.uri.query());
+    let how = query.word("permanent", &[("true", Removal::Permanent), ("false", Removal::Trash)]);
+    query.end()?;
+    call.api.services.handle.remove(call.user(), file, how.unwrap_or(Removal::Trash)).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT, []))
+}
+
+/// `POST /v1/files/{file_id}/restore`.
+pub(super) async fn restore(call: &OwnCall<'_>, file: FileId) -> Outcome {
+    let restored = call.api.services.handle.restore(call.user(), file).await?;
+    file_view::respond(StatusCode::OK, &restored)
+}
+
+/// `POST /v1/files/{file_id}/complete`: 200 with the settled file, 202 while the bucket has nothing.
+pub(super) async fn complete(call: &OwnCall<'_>, file: FileId) -> Outcome {
+    match call.api.services.handle.complete(call.user(), file).await? {
+        Completed::Settled(file) => file_view::respond(StatusCode::OK, &file),
+        Completed::NotThere(file) => file_view::respond(StatusCode::ACCEPTED, &file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::file::Visibility;
+
+    fn check(body: &str, expected: Result<(Option<&str>, Option<Visibility>), &str>) {
+        let outcome = read_patch(body.as_bytes());
+        let outcome = outcome.as_ref().map(|patch| (patch.filename.as_deref(), patch.visibility));
+        let faults = |problem: &Problem| {
+            let faults = problem.faults().iter().map(|fault| format!("{}:{}", fault.pointer, fault.code));
+            faults.collect::<Vec<_>>().join(" ")
+        };
+        match (outcome, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{body}"),
+            (Err(problem), Err(expected)) => assert_eq!(faults(problem), expected, "{body}"),
+            (found, expected) => panic!("{body}: {found:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_patch_names_what_changes() {
+        check("{}", Ok((None, None)));
+        check(r#"{"filename": "b.txt"}"#, Ok((Some("b.txt"), None)));
+        check(r#"{"visibility": "public_link"}"#, Ok((None, Some(Visibility::PublicLink))));
+        check(r#"{"filename": null, "visibility": 1}"#, Err("/filename:required /visibility:wrong_type"));
+        check(r#"{"status": "processed"}"#, Err("/status:unknown_field"));
+        check(r#"{"filename": "", "visibility": "all"}"#, Err("/filename:empty /visibility:unknown_value"));
+    }
+}

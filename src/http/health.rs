@@ -1,0 +1,46 @@
+//! Whether the process lives, whether requests should come here, and its metrics.
+
+use std::fmt::Write as _;
+
+use hyper::{Response, StatusCode};
+
+use super::answer;
+use super::body::Body;
+use super::dispatch::Call;
+use super::services::{Api, Door};
+use crate::telemetry::health::PartState;
+
+/// The process answers, so it lives. Says nothing of what it depends on: a restart would not help that.
+pub(super) fn livez() -> Response<Body> {
+    answer::text(StatusCode::OK, "ok\n")
+}
+
+/// Whether requests should come here; `?verbose` lists the parts. Reasons are for operators only.
+pub(super) fn readyz(call: Call<'_>) -> Response<Body> {
+    let health = &call.api.services.health;
+    let (status, word) = match (health.is_ready(), health.is_draining()) {
+        (true, _) => (StatusCode::OK, "ready"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    let is_verbose =
+        call.head.uri.query().is_some_and(|query| query == "verbose" || query.starts_with("verbose="));
+    let mut text = String::new();
+    for (part, state) in if is_verbose { health.states() } else { Vec::new() } {
+        let line = match (&state, call.door) {
+            (PartState::Up, _) => format!("[+] {part} up"),
+            (PartState::Down { .. }, Door::Api) => format!("[-] {part} down: {}", part.cost()),
+            (PartState::Down { reason, since }, Door::Admin) => {
+                format!("[-] {part} down since {since}: {}; {reason}", part.cost())
+            }
+        };
+        writeln!(text, "{line}").expect("text goes to memory");
+    }
+    writeln!(text, "{word}").expect("text goes to memory");
+    answer::text(status, text)
+}
+
+/// The metrics, as Prometheus reads them.
+pub(super) fn metrics(api: &Api) -> Response<Body> {
+    answer::text(StatusCode::OK, (api.services.metrics)())
+}

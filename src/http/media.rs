@@ -1,0 +1,275 @@
+//! Media types: those that clients declare, those that we serve, and those that clients accept.
+
+use hyper::HeaderMap;
+use hyper::header::{ACCEPT, CONTENT_TYPE};
+
+use super::error::{ErrorCode, Problem};
+use crate::limits;
+
+/// Shown in a page when that is asked: pictures that run nothing.
+const INLINE: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+/// Handed out under their own name, as an attachment: nothing that a browser would run.
+const SERVED: &[&str] = &[
+    "application/gzip",
+    "application/json",
+    "application/msword",
+    "application/pdf",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/x-7z-compressed",
+    "application/x-tar",
+    "application/zip",
+    "image/avif",
+    "image/bmp",
+    "image/heic",
+    "image/tiff",
+    "text/csv",
+    "text/plain",
+];
+
+/// What everything else is handed out as.
+pub(super) const UNKNOWN: &str = "application/octet-stream";
+
+/// The type without its parameters.
+pub(super) fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Reads a declared type: `type/subtype` with parameters, in lower case, `; ` between them.
+///
+/// None if it is not one, or is longer than [`limits::CONTENT_TYPE_BYTES_MAX`].
+pub(super) fn declared(text: &str) -> Option<String> {
+    let mut rest = text;
+    let (kind, after) = token(rest)?;
+    rest = after.strip_prefix('/')?;
+    let (subtype, after) = token(rest)?;
+    rest = after;
+    let mut normal = format!("{kind}/{subtype}");
+    while !rest.is_empty() {
+        let (name, after) = token(spaceless(spaceless(rest).strip_prefix(';')?))?;
+        let (value, after) = value(after.strip_prefix('=')?)?;
+        rest = after;
+        normal.push_str("; ");
+        normal.push_str(name);
+        normal.push('=');
+        normal.push_str(value);
+    }
+    normal.make_ascii_lowercase();
+    (normal.len() <= limits::CONTENT_TYPE_BYTES_MAX).then_some(normal)
+}
+
+fn spaceless(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
+
+fn token(text: &str) -> Option<(&str, &str)> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let end = text.find(|c| !is_token(c)).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+/// A token, or a text in quotes without escapes.
+fn value(text: &str) -> Option<(&str, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else { return token(text) };
+    let end = quoted.find('"')?;
+    let is_plain = quoted[..end].chars().all(|c| c == ' ' || (c.is_ascii_graphic() && c != '\\'));
+    is_plain.then(|| text.split_at(end + 2))
+}
+
+/// Whether an operator takes files of this type; an empty list takes all.
+pub(super) fn is_allowed(declared: &str, allowed: &[String]) -> bool {
+    let essence = essence(declared);
+    let fits = |pattern: &String| match pattern.strip_suffix("/*") {
+        Some(family) => essence.split('/').next() == Some(family),
+        None => essence == pattern,
+    };
+    allowed.is_empty() || allowed.iter().any(fits)
+}
+
+/// What a file of this declared type is handed out as.
+pub(super) fn served(declared: &str) -> &str {
+    let essence = essence(declared);
+    let is_media = essence.starts_with("audio/") || essence.starts_with("video/");
+    if is_media || INLINE.contains(&essence) || SERVED.contains(&essence) { essence } else { UNKNOWN }
+}
+
+/// Whether a file of this declared type may be shown in a page.
+pub(super) fn may_be_inline(declared: &str) -> bool {
+    INLINE.contains(&essence(declared))
+}
+
+/// Whether the caller takes an answer of this type.
+///
+/// # Errors
+/// `not_acceptable`.
+pub(super) fn check_accept(headers: &HeaderMap, produced: &str) -> Result<(), Problem> {
+    let mut lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).peekable();
+    let is_anything = lines.peek().is_none();
+    let mut ranges = lines.flat_map(|line| line.split(','));
+    if is_anything || ranges.any(|range| accepts(range, produced)) {
+        return Ok(());
+    }
+    Err(Problem::new(ErrorCode::NotAcceptable).detail(format!("This route answers with {produced}.")))
+}
+
+fn accepts(range: &str, produced: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let wanted = parts.next().unwrap_or_default();
+    let is_refused = parts.any(|part| {
+        let quality = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+        quality.is_some_and(|q| q.bytes().all(|b| b == b'0' || b == b'.'))
+    });
+    let family = wanted.strip_suffix("/*");
+    let fits = wanted == "*/*"
+        || wanted.eq_ignore_ascii_case(produced)
+        || family.is_some_and(|family| produced.split('/').next() == Some(family));
+    fits && !is_refused
+}
+
+/// Whether the body is of a type that the route takes. A charset other than UTF-8 is not.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub(super) fn check_content_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let (given, another) = (lines.next().and_then(|line| line.to_str().ok()), lines.next());
+    let is_taken = given.is_some_and(|given| {
+        taken.iter().any(|taken| essence(given).eq_ignore_ascii_case(taken)) && is_utf8(given)
+    });
+    if is_taken && another.is_none() {
+        return Ok(());
+    }
+    let detail = format!("This route takes {}.", taken.join(" or "));
+    Err(Problem::new(ErrorCode::UnsupportedMediaType).detail(detail))
+}
+
+fn is_utf8(media_type: &str) -> bool {
+    let mut parameters = media_type.split(';').skip(1).filter_map(|part| part.trim().split_once('='));
+    parameters.all(|(name, value)| {
+        !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(declared(text).as_deref(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn a_declared_type_is_read_and_lowered() {
+        check("text/plain", Some("text/plain"));
+        check("Text/HTML;Charset=UTF-8", Some("text/html; charset=utf-8"));
+        check("multipart/mixed ;  boundary=\"a b\"", Some("multipart/mixed; boundary=\"a b\""));
+        check("application/vnd.api+json", Some("application/vnd.api+json"));
+    }
+
+    #[test]
+    fn what_is_no_type_is_refused() {
+        let long = format!("text/{}", "x".repeat(limits::CONTENT_TYPE_BYTES_MAX));
+        for text in [
+            "",
+            "text",
+            "text/",
+            "/plain",
+            "text/plain;",
+            "text/plain; a",
+            "text/plain; =b",
+            "te xt/plain",
+            "text/plain\r\nx: y",
+            "text/plain; a=\"b",
+            "text/plain; a=\"\\\"\"",
+            "text/plän",
+            "text/plain, text/html",
+            &long,
+        ] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn an_operator_can_allow_types_and_families() {
+        let allowed = ["image/*".to_owned(), "application/pdf".to_owned()];
+        for (text, expected) in [
+            ("image/png", true),
+            ("application/pdf; version=2", true),
+            ("imagex/png", false),
+            ("text/plain", false),
+        ] {
+            assert_eq!(is_allowed(text, &allowed), expected, "{text}");
+        }
+        assert!(is_allowed("text/plain", &[]));
+    }
+
+    #[test]
+    fn what_a_browser_would_run_is_handed_out_as_bytes() {
+        for text in [
+            "text/html",
+            "text/html; charset=utf-8",
+            "image/svg+xml",
+            "application/xml",
+            "text/xml",
+            "text/javascript",
+            "application/xhtml+xml",
+            "application/javascript",
+            "x/y",
+            "text/css",
+        ] {
+            assert_eq!(served(text), UNKNOWN, "{text}");
+            assert!(!may_be_inline(text), "{text}");
+        }
+        assert_eq!(served("text/plain; charset=utf-8"), "text/plain");
+        assert_eq!(served("video/mp4"), "video/mp4");
+        assert!(may_be_inline("image/png") && !may_be_inline("application/pdf"));
+    }
+
+    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn an_answer_goes_only_to_those_who_take_it() {
+        let cases: &[(&[&str], bool)] = &[
+            (&[], true),
+            (&["*/*"], true),
+            (&["application/*"], true),
+            (&["text/html, application/json;q=0.1"], true),
+            (&["text/html", "application/json"], true),
+            (&["text/html"], false),
+            (&["application/json;q=0"], false),
+            (&["application/json;q=0.000"], false),
+            (&["image/*"], false),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(
+                check_accept(&headers(ACCEPT, values), "application/json").is_ok(),
+                *expected,
+                "{values:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_must_be_of_the_type_that_is_taken() {
+        let cases: &[(&[&str], bool)] = &[
+            (&["application/json"], true),
+            (&["Application/JSON; charset=\"UTF-8\""], true),
+            (&[], false),
+            (&["text/plain"], false),
+            (&["application/json; charset=latin1"], false),
+            (&["application/jsonx"], false),
+            (&["application/json", "application/json"], false),
+        ];
+        for (values, expected) in cases {
+            let outcome = check_content_type(&headers(CONTENT_TYPE, values), &["application/json"]);
+            assert_eq!(outcome.is_ok(), *expected, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What is counted of every request. Handles are looked up once a series, not once a request.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use metrics::{Counter, Gauge, Histogram};
+
+use super::route::Template;
+use crate::telemetry::names;
+
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", "other"];
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+const PAIRS: usize = Template::ALL.len() * METHODS.len();
+
+/// The handles.
+pub(super) struct Meters {
+    /// Requests in flight.
+    pub(super) in_flight: Gauge,
+    connections: Gauge,
+    event_streams: Gauge,
+    requests: Vec<OnceLock<Counter>>,
+    seconds: Vec<OnceLock<Histogram>>,
+}
+
+impl Meters {
+    pub(super) fn new() -> Self {
+        Self {
+            in_flight: metrics::gauge!(names::HTTP_REQUESTS_IN_FLIGHT),
+            connections: metrics::gauge!(names::HTTP_CONNECTIONS),
+            event_streams: metrics::gauge!(names::HTTP_EVENT_STREAMS),
+            requests: std::iter::repeat_with(OnceLock::new).take(PAIRS * CLASSES.len()).collect(),
+            seconds: std::iter::repeat_with(OnceLock::new).take(PAIRS).collect(),
+        }
+    }
+
+    /// Counts an open connection until it is dropped.
+    pub(super) fn connection(&self) -> Counted {
+        Counted::start(&self.connections)
+    }
+
+    /// Counts an open event stream until it is dropped.
+    pub(super) fn event_stream(&self) -> Counted {
+        Counted::start(&self.event_streams)
+    }
+
+    /// Counts one answer.
+    pub(super) fn answered(&self, template: Template, method: &Method, status: StatusCode, took: Duration) {
+        let word = word_of(method);
+        let class = class_of(status);
+        let pair = template.index() * METHODS.len() + METHODS.iter().position(|m| *m == word).unwrap_or(0);
+        let class_at = CLASSES.iter().position(|c| *c == class).unwrap_or(0);
+        let route = template.as_str();
+        let counter = self.requests[pair * CLASSES.len() + class_at].get_or_init(|| {
+            metrics::counter!(names::HTTP_REQUESTS_TOTAL, "route" => route, "method" => word, "status" => class)
+        });
+        counter.increment(1);
+        let histogram = self.seconds[pair].get_or_init(
+            || metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => word),
+        );
+        histogram.record(took.as_secs_f64());
+    }
+}
+
+/// One of the things that a gauge counts.
+pub(super) struct Counted(Gauge);
+
+impl Counted {
+    fn start(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// The method's word in a metric: a closed set, whatever clients send.
+fn word_of(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|word| *word == method.as_str()).unwrap_or("other")
+}
+
+fn class_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        0..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    }
+}

@@ -1,0 +1,153 @@
+//! What every request goes through: its id, routing, the guard against panics, the headers of every answer,
+//! counting and the access log.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Request, Response, Version};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::answer::Outcome;
+use super::body::{self, Body};
+use super::connection::InFlight;
+use super::dispatch::{self, Call};
+use super::error::{ErrorCode, Problem, Style};
+use super::route::{self, Open, Route, Template};
+use super::services::{Api, Door};
+use super::trail::{Trail, X_REQUEST_ID};
+use super::{cors, target};
+use crate::telemetry::names;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// Answers one request, whatever happens.
+pub(super) async fn answer(
+    api: &Api,
+    door: Door,
+    in_flight: InFlight,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let began = Instant::now();
+    let (head, mut body) = request.into_parts();
+    let trail = Trail::of(&head.headers, || api.services.clock.op_id().uuid());
+    let (template, route) = match target::path_of(&head) {
+        Ok(path) => {
+            let place = route::place_of(door, &path);
+            (place.0, route::find(&head.method, place))
+        }
+        Err(problem) => (Template::Unmatched, Err(problem)),
+    };
+    let allow = match &route {
+        Ok(Route::Open(Open::Options(allow))) => Some(*allow),
+        Ok(Route::Open(Open::Livez | Open::Readyz | Open::Metrics) | Route::Own(_)) | Err(_) => None,
+    };
+    let outcome = match route {
+        Ok(route) => {
+            guarded(dispatch::run(Call { api, door, head: &head, trail: &trail }, route, &mut body)).await
+        }
+        Err(problem) => Err(problem),
+    };
+    let is_over = outcome.as_ref().is_err_and(Problem::closes);
+    let can_go_on = !is_over && body::drain(&mut body, &head.headers).await;
+    let mut response = outcome.unwrap_or_else(|problem| {
+        log_failure(&problem, &trail);
+        let public_url = &api.services.options.public_url;
+        let style = Style { is_minimal: wants_minimal(&head.headers), public_url };
+        problem.into_response(&trail, style)
+    });
+    if !can_go_on && head.version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    finish(&mut response, &head, &trail);
+    if door == Door::Api {
+        let origins = &api.services.options.allowed_origins;
+        cors::apply(origins, &head.headers, allow, response.headers_mut());
+    }
+    response.body_mut().hold(in_flight);
+    let took = began.elapsed();
+    api.meters.answered(template, &head.method, response.status(), took);
+    info!(
+        target: "wharfinger::access",
+        method = %head.method,
+        route = template.as_str(),
+        status = response.status().as_u16(),
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        request.id = trail.request_id(),
+        "{} {} {}", head.method, template.as_str(), response.status().as_u16(),
+    );
+    response
+}
+
+/// Runs a handler; a panic in it is an answer too.
+async fn guarded(work: impl Future<Output = Outcome>) -> Outcome {
+    // A handler holds no state that outlives it, so nothing half-changed can be seen afterwards.
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        metrics::counter!(names::HTTP_PANICS_TOTAL).increment(1);
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Problem::new(ErrorCode::Internal).because(&format!("panic: {}", text.unwrap_or("no text"))))
+    })
+}
+
+/// What every answer says.
+fn finish(response: &mut Response<Body>, head: &Parts, trail: &Trail) {
+    if head.method == Method::HEAD {
+        if let Some(len_bytes) = response.body().len() {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len_bytes));
+        }
+        response.body_mut().clear();
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, trail.header());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// Logs what an operator can do something about. What clients do wrong is in the access log.
+fn log_failure(problem: &Problem, trail: &Trail) {
+    let (code, cause) = (problem.code(), problem.cause().unwrap_or("none given"));
+    if code == ErrorCode::Internal {
+        error!(request.id = trail.request_id(), "request failed: {cause}");
+    } else if code.status().is_server_error() {
+        warn!(request.id = trail.request_id(), error.code = code.as_str(), "request refused: {cause}");
+    }
+}
+
+/// `Prefer: return=minimal` (RFC 7240).
+fn wants_minimal(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
+    lines.any(|line| {
+        line.split(',').any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error() {
+        let outcome = guarded(async { panic!("the ledger is at 10.0.0.7") }).await;
+        let problem = outcome.err().unwrap();
+        assert_eq!(problem.code(), ErrorCode::Internal);
+        assert_eq!(problem.cause(), Some("panic: the ledger is at 10.0.0.7"));
+    }
+
+    #[test]
+    fn minimal_is_a_preference_among_others() {
+        for (value, expected) in [
+            ("return=minimal", true),
+            ("respond-async, Return=Minimal", true),
+            ("return=representation", false),
+        ] {
+            let headers = HeaderMap::from_iter([(PREFER, HeaderValue::from_static(value))]);
+            assert_eq!(wants_minimal(&headers), expected, "{value}");
+        }
+    }
+}

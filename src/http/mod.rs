@@ -1,0 +1,38 @@
+//! The HTTP front: a request becomes a value, then work, then an answer or a problem.
+//!
+//! Start with `server`; `middleware` is what every request goes through; `dispatch` leads to the resources.
+
+mod services;
+mod server;
+mod connection;
+mod middleware;
+mod meters;
+mod trail;
+mod target;
+mod route;
+mod dispatch;
+mod auth;
+mod cors;
+mod error;
+mod body;
+mod json;
+mod query;
+mod media;
+mod conditions;
+mod cursor;
+mod disposition;
+mod answer;
+mod upload_request;
+mod uploads;
+mod file_view;
+mod files;
+mod list;
+mod downloads;
+mod usage;
+mod events;
+mod health;
+
+pub use auth::{AuthConfigError, Authenticator, sign_hs256};
+pub use error::ErrorCode;
+pub use server::{Front, serve};
+pub use services::{HttpOptions, MetricsText, Services};

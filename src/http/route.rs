@@ -1,0 +1,338 @@
+//! From method and path to a value: what is asked, before anything is done.
+
+use hyper::Method;
+
+use super::error::{ErrorCode, Problem};
+use super::services::Door;
+use crate::domain::ids::FileId;
+use crate::domain::policy::Action;
+
+/// A file's id as it stands in a path; none if it is not a UUID, which is answered like a file that is not there.
+pub(super) type FileRef = Option<FileId>;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Of nobody in particular.
+    Open(Open),
+    /// Of the caller's own.
+    Own(Own),
+}
+
+/// What anybody may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    /// Is the process alive.
+    Livez,
+    /// Should requests come here.
+    Readyz,
+    /// The metrics; admin port only.
+    Metrics,
+    /// What a path takes; the methods are in the value.
+    Options(&'static str),
+}
+
+/// What a caller asks of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// Reserve and sign an upload.
+    Presign,
+    /// The same, answered with the file's place.
+    Create,
+    /// The files.
+    List,
+    /// One file.
+    Show(FileRef),
+    /// Change name or visibility.
+    Update(FileRef),
+    /// Trash, delete or cancel.
+    Remove(FileRef),
+    /// Out of the trash.
+    Restore(FileRef),
+    /// The bytes are there.
+    Complete(FileRef),
+    /// Sign a download.
+    SignDownload(FileRef),
+    /// Sign a download and go there.
+    GoDownload(FileRef),
+    /// The account's sums.
+    Usage,
+    /// The events as they happen.
+    Events,
+}
+
+impl Own {
+    /// What the policy is asked.
+    pub(super) const fn action(self) -> Action {
+        match self {
+            Self::Presign | Self::Create | Self::SignDownload(_) | Self::GoDownload(_) => Action::MoveBytes,
+            Self::List | Self::Show(_) | Self::Usage | Self::Events => Action::ReadOwn,
+            Self::Update(_) | Self::Remove(_) | Self::Restore(_) | Self::Complete(_) => Action::ChangeOwn,
+        }
+    }
+
+    /// The type of its answer.
+    pub(super) const fn produces(self) -> &'static str {
+        match self {
+            Self::Events => "text/event-stream",
+            Self::Presign
+            | Self::Create
+            | Self::List
+            | Self::Show(_)
+            | Self::Update(_)
+            | Self::Remove(_)
+            | Self::Restore(_)
+            | Self::Complete(_)
+            | Self::SignDownload(_)
+            | Self::GoDownload(_)
+            | Self::Usage => "application/json",
+        }
+    }
+
+    /// The types its body may have; empty: it has none.
+    pub(super) const fn consumes(self) -> &'static [&'static str] {
+        match self {
+            Self::Presign | Self::Create => &["application/json"],
+            Self::Update(_) => &["application/merge-patch+json", "application/json"],
+            Self::List
+            | Self::Show(_)
+            | Self::Remove(_)
+            | Self::Restore(_)
+            | Self::Complete(_)
+            | Self::SignDownload(_)
+            | Self::GoDownload(_)
+            | Self::Usage
+            | Self::Events => &[],
+        }
+    }
+}
+
+macro_rules! templates {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// A path without its ids: what metrics and logs call it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Template { $($name),* }
+
+        impl Template {
+            /// All of them.
+            pub(super) const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its text.
+            pub(super) const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+templates! {
+    Unmatched = "unmatched",
+    Presign = "/v1/files/presign-upload",
+    Files = "/v1/files",
+    File = "/v1/files/{file_id}",
+    Restore = "/v1/files/{file_id}/restore",
+    Complete = "/v1/files/{file_id}/complete",
+    DownloadUrl = "/v1/files/{file_id}/download-url",
+    Content = "/v1/files/{file_id}/content",
+    Usage = "/v1/usage",
+    Events = "/v1/events",
+    Livez = "/livez",
+    Readyz = "/readyz",
+    Metrics = "/metrics",
+}
+
+impl Template {
+    /// Its place in [`Template::ALL`].
+    pub(super) fn index(self) -> usize {
+        Self::ALL.iter().position(|template| *template == self).unwrap_or(0)
+    }
+
+    /// The methods it takes, as `Allow` says it.
+    const fn allow(self) -> &'static str {
+        match self {
+            Self::Presign | Self::Restore | Self::Complete => "POST, OPTIONS",
+            Self::Files => "GET, HEAD, POST, OPTIONS",
+            Self::File => "GET, HEAD, PATCH, DELETE, OPTIONS",
+            Self::DownloadUrl
+            | Self::Content
+            | Self::Usage
+            | Self::Events
+            | Self::Livez
+            | Self::Readyz
+            | Self::Metrics => "GET, HEAD, OPTIONS",
+            Self::Unmatched => "",
+        }
+    }
+}
+
+/// The template of a path, with the file it names.
+pub(super) fn place_of(door: Door, path: &str) -> (Template, FileRef) {
+    let mut segments = [""; 5];
+    let mut count = 0;
+    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+        if count == segments.len() {
+            return (Template::Unmatched, None);
+        }
+        segments[count] = segment;
+        count += 1;
+    }
+    match (door, &segments[..count]) {
+        (_, ["livez"]) => (Template::Livez, None),
+        (_, ["readyz"]) => (Template::Readyz, None),
+        (Door::Admin, ["metrics"]) => (Template::Metrics, None),
+        (Door::Api, ["v1", "usage"]) => (Template::Usage, None),
+        (Door::Api, ["v1", "events"]) => (Template::Events, None),
+        (Door::Api, ["v1", rest @ ..]) => files_place(rest, false),
+        (Door::Api, rest) => files_place(rest, true),
+        (Door::Admin, _) => (Template::Unmatched, None),
+    }
+}
+
+/// Three of the paths below `files` are known without the version too, for good.
+fn files_place(segments: &[&str], is_alias: bool) -> (Template, FileRef) {
+    let named = |template, id: &str| (template, FileId::parse(id).ok());
+    match segments {
+        ["files"] => (Template::Files, None),
+        ["files", "presign-upload"] => (Template::Presign, None),
+        ["files", id, "download-url"] => named(Template::DownloadUrl, id),
+        _ if is_alias => (Template::Unmatched, None),
+        ["files", id] if !id.is_empty() => named(Template::File, id),
+        ["files", id, "restore"] => named(Template::Restore, id),
+        ["files", id, "complete"] => named(Template::Complete, id),
+        ["files", id, "content"] => named(Template::Content, id),
+        _ => (Template::Unmatched, None),
+    }
+}
+
+/// What a method asks of a place.
+///
+/// # Errors
+/// `route_not_found`, `method_not_allowed`.
+pub(super) fn find(method: &Method, place: (Template, FileRef)) -> Result<Route, Problem> {
+    let (template, file) = place;
+    if template == Template::Unmatched {
+        return Err(Problem::new(ErrorCode::RouteNotFound));
+    }
+    let verb = if method == Method::HEAD { "GET" } else { method.as_str() };
+    match (verb, template) {
+        ("POST", Template::Presign) => Ok(Route::Own(Own::Presign)),
+        ("POST", Template::Files) => Ok(Route::Own(Own::Create)),
+        ("GET", Template::Files) => Ok(Route::Own(Own::List)),
+        ("GET", Template::File) => Ok(Route::Own(Own::Show(file))),
+        ("PATCH", Template::File) => Ok(Route::Own(Own::Update(file))),
+        ("DELETE", Template::File) => Ok(Route::Own(Own::Remove(file))),
+        ("POST", Template::Restore) => Ok(Route::Own(Own::Restore(file))),
+        ("POST", Template::Complete) => Ok(Route::Own(Own::Complete(file))),
+        ("GET", Template::DownloadUrl) => Ok(Route::Own(Own::SignDownload(file))),
+        ("GET", Template::Content) => Ok(Route::Own(Own::GoDownload(file))),
+        ("GET", Template::Usage) => Ok(Route::Own(Own::Usage)),
+        ("GET", Template::Events) => Ok(Route::Own(Own::Events)),
+        ("GET", Template::Livez) => Ok(Route::Open(Open::Livez)),
+        ("GET", Template::Readyz) => Ok(Route::Open(Open::Readyz)),
+        ("GET", Template::Metrics) => Ok(Route::Open(Open::Metrics)),
+        ("OPTIONS", template) => Ok(Route::Open(Open::Options(template.allow()))),
+        (_, template) => Err(Problem::method(template.allow())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0199a3c4-0000-7000-8000-000000000001";
+
+    fn find_at(door: Door, request: &str) -> Result<Route, Problem> {
+        let (method, path) = request.split_once(' ').unwrap();
+        let path = path.replace("ID", ID);
+        find(&method.parse().unwrap(), place_of(door, &path))
+    }
+
+    fn check(request: &str, expected: Own) {
+        assert_eq!(find_at(Door::Api, request), Ok(Route::Own(expected)), "{request}");
+    }
+
+    fn check_open(door: Door, request: &str, expected: Open) {
+        assert_eq!(find_at(door, request), Ok(Route::Open(expected)), "{request}");
+    }
+
+    fn check_refused(door: Door, request: &str, expected: ErrorCode) {
+        assert_eq!(find_at(door, request).map_err(|problem| problem.code()), Err(expected), "{request}");
+    }
+
+    #[test]
+    fn every_route_of_the_contract_is_found() {
+        let file = Some(FileId::parse(ID).unwrap());
+        check("POST /v1/files/presign-upload", Own::Presign);
+        check("POST /v1/files", Own::Create);
+        check("GET /v1/files", Own::List);
+        check("GET /v1/files/ID", Own::Show(file));
+        check("PATCH /v1/files/ID", Own::Update(file));
+        check("DELETE /v1/files/ID", Own::Remove(file));
+        check("POST /v1/files/ID/restore", Own::Restore(file));
+        check("POST /v1/files/ID/complete", Own::Complete(file));
+        check("GET /v1/files/ID/download-url", Own::SignDownload(file));
+        check("GET /v1/files/ID/content", Own::GoDownload(file));
+        check("GET /v1/usage", Own::Usage);
+        check("GET /v1/events", Own::Events);
+    }
+
+    #[test]
+    fn three_paths_are_known_without_the_version() {
+        check("POST /files/presign-upload", Own::Presign);
+        check("GET /files", Own::List);
+        check("POST /files", Own::Create);
+        check("GET /files/ID/download-url", Own::SignDownload(FileId::parse(ID).ok()));
+        check_refused(Door::Api, "GET /files/ID", ErrorCode::RouteNotFound);
+        check_refused(Door::Api, "GET /usage", ErrorCode::RouteNotFound);
+    }
+
+    #[test]
+    fn head_goes_where_get_goes() {
+        check("HEAD /v1/files/ID", Own::Show(FileId::parse(ID).ok()));
+        check_refused(Door::Api, "HEAD /v1/files/presign-upload", ErrorCode::MethodNotAllowed);
+    }
+
+    #[test]
+    fn an_id_that_is_none_is_a_file_that_is_not_there() {
+        check("GET /v1/files/nonsense", Own::Show(None));
+        check("GET /v1/files/0199a3c4000070008000000000000001", Own::Show(None));
+    }
+
+    #[test]
+    fn health_is_on_both_ports_and_metrics_on_one() {
+        for door in [Door::Api, Door::Admin] {
+            check_open(door, "GET /livez", Open::Livez);
+            check_open(door, "GET /readyz", Open::Readyz);
+        }
+        check_open(Door::Admin, "GET /metrics", Open::Metrics);
+        check_refused(Door::Api, "GET /metrics", ErrorCode::RouteNotFound);
+        check_refused(Door::Admin, "GET /v1/files", ErrorCode::RouteNotFound);
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_found() {
+        for path in ["/", "/v1", "/v1/", "/v1/files/", "/v1/files/ID/", "/v2/files", "/v1/files/ID/links/x/y"]
+        {
+            check_refused(Door::Api, &format!("GET {path}"), ErrorCode::RouteNotFound);
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        check_refused(Door::Api, "PUT /v1/files/ID", ErrorCode::MethodNotAllowed);
+        check_refused(Door::Api, "GET /v1/files/presign-upload", ErrorCode::MethodNotAllowed);
+        check_refused(Door::Api, "BREW /v1/files", ErrorCode::MethodNotAllowed);
+        check_open(Door::Api, "OPTIONS /v1/files", Open::Options("GET, HEAD, POST, OPTIONS"));
+    }
+
+    #[test]
+    fn allow_lists_exactly_the_methods_that_are_found() {
+        for template in Template::ALL.iter().copied().filter(|template| *template != Template::Unmatched) {
+            for method in ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"] {
+                let is_found = find(&method.parse().unwrap(), (template, None)).is_ok();
+                let is_listed = template.allow().split(", ").any(|allowed| allowed == method);
+                assert_eq!(is_found, is_listed, "{method} {}", template.as_str());
+            }
+        }
+    }
+}

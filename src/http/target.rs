@@ -1,0 +1,126 @@
+//! Whether a request's head can be trusted, and the path it names. No path is ever normalised.
+
+use std::borrow::Cow;
+
+use hyper::Version;
+use hyper::header::HOST;
+use hyper::http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use super::error::Problem;
+
+/// Checks the head and returns the path, decoded once.
+///
+/// # Errors
+/// `validation_failed` for a missing or repeated `Host`, a target that is not a plain path, and a path that
+/// another server on the way could read differently; the connection is then closed.
+pub(super) fn path_of(head: &Parts) -> Result<Cow<'_, str>, Problem> {
+    check_host(head)?;
+    // HTTP/2 always carries scheme and authority; on HTTP/1 they mean that we are taken for a proxy.
+    if head.version < Version::HTTP_2 && (head.uri.scheme().is_some() || head.uri.authority().is_some()) {
+        return Err(refused("The target must be a path."));
+    }
+    let raw = head.uri.path();
+    if !raw.starts_with('/') {
+        return Err(refused("The target must be a path."));
+    }
+    let path = decoded(raw)?;
+    let mut segments = path[1..].split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        if segment == "." || segment == ".." || (segment.is_empty() && !is_last) {
+            return Err(refused("The path must not have empty or dot segments."));
+        }
+    }
+    Ok(path)
+}
+
+fn decoded(raw: &str) -> Result<Cow<'_, str>, Problem> {
+    let path = if raw.contains('%') {
+        let slash_free = !raw.contains("%2f") && !raw.contains("%2F");
+        let path = percent_decode_str(raw).decode_utf8();
+        path.ok().filter(|_| slash_free).ok_or_else(|| refused("The path must not hide bytes."))?
+    } else {
+        Cow::Borrowed(raw)
+    };
+    if path.chars().any(|c| c.is_control() || c == '\\') {
+        return Err(refused("The path must not hold control characters or backslashes."));
+    }
+    Ok(path)
+}
+
+fn check_host(head: &Parts) -> Result<(), Problem> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Problem::malformed("host", "There must be one Host header."));
+    }
+    let is_needed = head.version == Version::HTTP_11;
+    if host.is_none() && is_needed {
+        return Err(Problem::malformed("host", "A Host header is needed."));
+    }
+    if host.is_some_and(|host| host.is_empty() || host.as_bytes().contains(&b',')) {
+        return Err(Problem::malformed("host", "The Host header must name one host."));
+    }
+    Ok(())
+}
+
+fn refused(detail: &'static str) -> Problem {
+    Problem::malformed("target", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::Request;
+
+    fn head(target: &str, hosts: &[&str]) -> Parts {
+        let mut request = Request::builder().uri(target);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn check(target: &str, expected: Option<&str>) {
+        let head = head(target, &["files.example"]);
+        assert_eq!(path_of(&head).ok().as_deref(), expected, "{target}");
+    }
+
+    #[test]
+    fn a_path_is_decoded_once_and_never_normalised() {
+        check("/v1/files", Some("/v1/files"));
+        check("/v1/files/", Some("/v1/files/"));
+        check("/%761/files?x=%2f..", Some("/v1/files"));
+        check("/v1/%2576", Some("/v1/%76"));
+        check("/", Some("/"));
+    }
+
+    #[test]
+    fn a_path_that_can_be_read_in_two_ways_is_refused() {
+        check("/v1/../admin", None);
+        check("/v1/%2e%2e/admin", None);
+        check("/v1/./files", None);
+        check("//v1/files", None);
+        check("/v1//files", None);
+        check("/v1%2ffiles", None);
+        check("/v1%5cfiles", None);
+        check("/v1/%00", None);
+        check("/v1/%0d%0aset-cookie:x", None);
+        check("/v1/%ff", None);
+    }
+
+    #[test]
+    fn a_target_that_is_not_a_path_is_refused() {
+        check("*", None);
+        check("http://files.example/v1/files", None);
+        check("files.example:443", None);
+    }
+
+    #[test]
+    fn there_is_exactly_one_host() {
+        for hosts in [&[][..], &["a", "b"], &["a", "a"], &["a, b"], &[""]] {
+            assert!(path_of(&head("/v1/files", hosts)).is_err(), "{hosts:?}");
+        }
+    }
+}

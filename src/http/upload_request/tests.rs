@@ -1,0 +1,116 @@
+//! Requests for an upload: what is taken, what is refused, and why.
+
+use super::*;
+use crate::config::Config;
+use proptest::prelude::*;
+
+fn options() -> HttpOptions {
+    let mut config = Config::default();
+    config.upload.max_bytes = 1000;
+    config.upload.allowed_types = vec!["text/*".to_owned(), "Image/PNG".to_owned()];
+    HttpOptions::from_config(&config, [0; 32])
+}
+
+fn body(changes: &serde_json::Value) -> Vec<u8> {
+    let mut body = serde_json::json!({"filename": "a.txt", "size_bytes": 5, "content_type": "text/plain"});
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body.to_string().into_bytes()
+}
+
+macro_rules! check {
+    ($changes:tt, $expected:expr) => {{
+        let changes = serde_json::json!($changes);
+        let outcome = UploadRequest::read(&body(&changes), &options());
+        let told = match &outcome {
+            Ok(request) => {
+                let UploadRequest { filename, content_type, size_bytes, visibility, .. } = request;
+                format!("{filename} {content_type} {size_bytes} {}", visibility.as_str())
+            }
+            Err(problem) => {
+                let faults =
+                    problem.faults().iter().map(|fault| format!(" {}:{}", fault.pointer, fault.code));
+                format!("{}{}", problem.code().as_str(), faults.collect::<String>())
+            }
+        };
+        assert_eq!(told, $expected, "{changes}");
+    }};
+}
+
+#[test]
+fn a_request_is_read() {
+    check!({}, "a.txt text/plain 5 private");
+    check!({"size_bytes": 1000, "visibility": "team"}, "a.txt text/plain 1000 team");
+    check!({"content_type": "IMAGE/png", "visibility": null}, "a.txt image/png 5 private");
+}
+
+#[test]
+fn every_fault_is_told() {
+    let all = "validation_failed /filename:empty /size_bytes:out_of_range /content_type:malformed \
+               /checksum_sha256:malformed /visibility:unknown_value /status:unknown_field";
+    check!({"filename": "", "size_bytes": 0, "content_type": "x", "checksum_sha256": "x", "visibility": "x",
+            "status": "processed"}, all);
+    for field in ["user_id", "quota", "storage_path", "file_id"] {
+        check!({field: 1}, format!("validation_failed /{field}:unknown_field"));
+    }
+}
+
+#[test]
+fn a_name_is_data_but_not_any_data() {
+    for name in
+        ["../../etc/passwd", "a\\b", "\"quoted\";", ".hidden", "\u{202e}gnp.exe", "ü".repeat(127).as_str()]
+    {
+        check!({"filename": name}, format!("{name} text/plain 5 private"));
+    }
+    check!({"filename": "u\u{308}.txt"}, "ü.txt text/plain 5 private");
+    for name in ["a\r\nb", "nul\0", "\u{7f}", "\u{85}"] {
+        check!({"filename": name}, "validation_failed /filename:control_character");
+    }
+    check!({"filename": "ü".repeat(128)}, "validation_failed /filename:too_long");
+    check!({"filename": 7}, "validation_failed /filename:wrong_type");
+}
+
+#[test]
+fn a_size_is_a_whole_number_from_one_to_the_limit() {
+    for size in [serde_json::json!(-1), serde_json::json!(0), serde_json::json!(1.5)] {
+        check!({"size_bytes": size}, "validation_failed /size_bytes:out_of_range");
+    }
+    check!({"size_bytes": "5"}, "validation_failed /size_bytes:wrong_type");
+    check!({"size_bytes": 1001}, "file_too_large");
+    check!({"size_bytes": 1e30}, "file_too_large");
+}
+
+#[test]
+fn a_type_must_be_one_that_is_taken() {
+    check!({"content_type": "application/pdf"}, "content_type_not_allowed");
+    check!({"content_type": "text/html; charset=utf-8"}, "a.txt text/html; charset=utf-8 5 private");
+}
+
+#[test]
+fn a_checksum_is_the_base64_of_32_bytes() {
+    let sum = STANDARD.encode([7; 32]);
+    check!({"checksum_sha256": sum}, "a.txt text/plain 5 private");
+    let url_safe = sum.replace('=', "");
+    for bad in ["", "zz", url_safe.as_str(), &STANDARD.encode([7; 31])] {
+        check!({"checksum_sha256": bad}, "validation_failed /checksum_sha256:malformed");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_an_answer(bytes in any::<Vec<u8>>()) {
+        // Whatever comes, it does not panic and never asks for nothing.
+        prop_assert!(!UploadRequest::read(&bytes, &options()).is_ok_and(|request| request.size_bytes == 0));
+    }
+
+    #[test]
+    fn any_name_that_is_taken_is_short_and_plain(filename in any::<String>()) {
+        let body = body(&serde_json::json!({"filename": filename}));
+        if let Ok(request) = UploadRequest::read(&body, &options()) {
+            prop_assert!((1..=limits::FILENAME_BYTES_MAX).contains(&request.filename.len()));
+            prop_assert!(!request.filename.chars().any(char::is_control));
+            prop_assert_eq!(request.filename.nfc().collect::<String>(), request.filename);
+        }
+    }
+}
