@@ -11,3 +11,5 @@ pub mod adapters;
 pub mod actors;
 pub mod bridge;
 pub mod http;
+pub mod app;
+pub mod cli;

@@ -1,3 +1,5 @@
 //! Settings in, exit code out.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    wharfinger::cli::main()
+}

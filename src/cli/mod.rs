@@ -1,0 +1,16 @@
+//! The command line. One file a command; start with `entry`.
+
+mod entry;
+mod dev;
+mod serve;
+mod token;
+mod config;
+mod dev_issuer;
+mod walkthrough;
+mod settings;
+mod process;
+mod span;
+mod failure;
+mod output;
+
+pub use entry::main;

@@ -1,0 +1,15 @@
+//! Standard output. Nothing else in the crate writes to it.
+
+use std::io::{ErrorKind, Write};
+
+use super::failure::Failure;
+
+/// Writes `text` and a line end. A reader that has gone is no failure.
+pub(super) fn line(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::other(format!("cannot write to standard output: {error}"))),
+    }
+}

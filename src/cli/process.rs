@@ -1,0 +1,143 @@
+//! The life of a serving process: start, ready, stop on the first signal, exit on the second.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
+
+use super::failure::Failure;
+use crate::app::{Addresses, App};
+use crate::config::Config;
+use crate::limits::DRAIN_WITHIN;
+use crate::telemetry::{MetricsHandle, logs};
+
+/// How much longer than its own deadline a stop may take before the process leaves without it.
+const STOP_SLACK: Duration = Duration::from_secs(2);
+
+/// SIGTERM and SIGINT.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Runs with these settings until a signal; `ready` is told where it listens.
+pub(super) fn run(
+    config: Config,
+    ready: impl FnOnce(&Addresses) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    start_logs(&config)?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(live(config, ready));
+    leave(runtime);
+    outcome
+}
+
+fn start_logs(config: &Config) -> Result<(), Failure> {
+    let refused = |key: &str, error: &dyn std::fmt::Display| Failure::usage(format!("{key}: {error}"));
+    let format = logs::LogFormat::parse(&config.telemetry.format)
+        .map_err(|error| refused("telemetry.format", &error))?;
+    logs::start(&config.telemetry.filter, format).map_err(|error| refused("telemetry.filter", &error))
+}
+
+/// What still runs after a stop is left behind: it is safe to die at any line.
+fn leave(runtime: Runtime) {
+    runtime.shutdown_background();
+}
+
+async fn live(config: Config, ready: impl FnOnce(&Addresses) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut stops =
+        Stops::listen().map_err(|error| Failure::other(format!("cannot listen for signals: {error}")))?;
+    let metrics = MetricsHandle::install();
+    let app = tokio::select! {
+        started = App::start(config, metrics.clone()) => {
+            started.map_err(|error| Failure::other(error.to_string()).with_code(error.exit_code()))?
+        }
+        _ = stops.next() => return Ok(()),
+    };
+    let upkeep = tokio::spawn(metrics.keep_up());
+    let outcome = match ready(&app.addresses()) {
+        Ok(()) => tokio::select! {
+            signal = stops.next() => {
+                info!(signal, "stopping on {signal}");
+                Ok(())
+            }
+            reason = app.failed() => Err(Failure::other(reason)),
+        },
+        Err(failure) => Err(failure),
+    };
+    let stopped = stop(app.stop(), DRAIN_WITHIN + STOP_SLACK, stops.next()).await;
+    upkeep.abort();
+    outcome.and(stopped)
+}
+
+/// Waits for the stop, but not longer than `within`, and not after a second signal.
+///
+/// The stop is a task of its own: leaving without it must not wait for what it holds.
+async fn stop(
+    stopping: impl Future<Output = ()> + Send + 'static,
+    within: Duration,
+    second_signal: impl Future<Output = &'static str>,
+) -> Result<(), Failure> {
+    tokio::select! {
+        stopped = tokio::time::timeout(within, tokio::spawn(stopping)) => match stopped {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::other(format!("the stop failed: {error}"))),
+            Err(_) => Err(Failure::other(format!("did not stop within {within:?}; left as it was"))),
+        },
+        signal = second_signal => Err(Failure::other(format!("left at once on a second signal ({signal})"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    async fn check(
+        stopping: impl Future<Output = ()> + Send + 'static,
+        within: Duration,
+        second_signal: impl Future<Output = &'static str>,
+        expected: Result<(), &str>,
+    ) {
+        let outcome = stop(stopping, within, second_signal).await;
+        assert_eq!(outcome, expected.map_err(Failure::other));
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn a_stop_ends_well() {
+        check(ready(()), LONG, pending(), Ok(())).await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_that_hangs_is_left() {
+        check(pending(), SHORT, pending(), Err("did not stop within 1ms; left as it was")).await;
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_does_not_wait() {
+        check(pending(), LONG, ready("SIGINT"), Err("left at once on a second signal (SIGINT)")).await;
+    }
+}

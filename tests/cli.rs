@@ -1,0 +1,411 @@
+//! The binary as people call it: what it prints, what it says when something is wrong, how it ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything here may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// How often an end is looked for.
+const POLL_EVERY: Duration = Duration::from_millis(2);
+
+/// A call of the binary in a folder of its own, with nothing in its environment.
+struct Call {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Call {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), env: Vec::new() }
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.folder.path().join(name), text).expect("write");
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+        command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// For commands that end by themselves; one that does not is ended, and fails its test.
+    fn run(&self, args: &[&str]) -> Ended {
+        self.start(args).wait()
+    }
+
+    fn start(&self, args: &[&str]) -> Running {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        Running { child, stdout }
+    }
+
+    /// Starts `dev --json` and waits until it is ready.
+    fn dev(&self, args: &[&str]) -> (Running, Value) {
+        let mut dev = self.start(&[&["dev", "--json"], args].concat());
+        let mut line = String::new();
+        dev.stdout.read_line(&mut line).expect("a line");
+        match serde_json::from_str(&line) {
+            Ok(ready) => (dev, ready),
+            Err(_) => panic!("not ready: {line:?}, {:?}", dev.wait()),
+        }
+    }
+}
+
+/// A process that does not outlive its test.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; gives what it wrote and nobody has read yet.
+    fn wait(mut self) -> Ended {
+        let since = Instant::now();
+        let mut stderr = self.child.stderr.take().expect("piped");
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).map(|_| text)
+        });
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(since.elapsed() < WITHIN, "does not end");
+            std::thread::park_timeout(POLL_EVERY);
+        };
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).expect("UTF-8");
+        let stderr = errors.join().expect("reads").expect("UTF-8");
+        Ended { code: status.code(), stdout, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// One line on standard error, nothing on standard output, and this exit code.
+fn check_refused(ended: &Ended, code: i32, expected: &str) {
+    assert_eq!(ended.code, Some(code), "{ended:?}");
+    assert_eq!(ended.stdout, "", "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.starts_with("wharfinger: "), "{ended:?}");
+    assert!(ended.stderr.contains(expected), "{ended:?} does not say {expected:?}");
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_two() {
+    let call = Call::new();
+    check_refused(&call.run(&[]), 2, "a command is missing");
+    check_refused(&call.run(&["srve"]), 2, "'serve'");
+    check_refused(&call.run(&["dev", "--prot", "1"]), 2, "--port");
+    check_refused(&call.run(&["dev", "--port", "high"]), 2, "invalid value 'high' for '--port <N>'");
+    check_refused(&call.run(&["dev", "--port", "65535"]), 2, "--port must be 0 to 65533");
+    check_refused(&call.run(&["token", "mint"]), 2, "--sub <SUBJECT>");
+    check_refused(&call.run(&["config", "print", "--set", "shards"]), 2, "--set shards: write it like");
+    check_refused(&call.run(&["config", "print", "--set", "=1"]), 2, "write it like");
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let call = Call::new();
+    for args in [["--help"].as_slice(), &["dev", "--help"], &["--version"]] {
+        let ended = call.run(args);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        assert!(ended.stdout.len() > 5, "{ended:?}");
+    }
+    assert!(call.run(&["dev", "--help"]).stdout.contains("API on N, S3 on N+1, metrics on N+2"));
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_with_key_and_origin() {
+    let call = Call::new().file("w.toml", "[http]\nlisten = '127.0.0.1:0'\nlisen = 1\n");
+    let expected = "http.lisen: there is no such setting; did you mean http.listen? (w.toml:3)";
+    check_refused(&call.run(&["serve", "--config", "w.toml"]), 2, expected);
+    check_refused(&call.run(&["config", "print", "--config", "w.toml"]), 2, expected);
+
+    let call = Call::new().env("WHARF_UPLOAD__MAX_BYTES", "lots");
+    let expected = "upload.max_bytes: \"lots\" is not a whole number from 0 \
+                    (environment variable WHARF_UPLOAD__MAX_BYTES)";
+    check_refused(&call.run(&["serve"]), 2, expected);
+    check_refused(&call.run(&["dev", "--port", "0"]), 2, expected);
+
+    let call = Call::new();
+    check_refused(&call.run(&["dev", "--set", "shards=0"]), 2, "shards must be 1 to 1024 (flag --set)");
+    check_refused(&call.run(&["serve", "--config", "no.toml"]), 2, "cannot read the settings file");
+    check_refused(&call.run(&["serve"]), 2, "auth.issuers: nobody could call");
+    assert!(!call.folder.path().join("wharf-data").exists(), "nothing starts before the settings are good");
+}
+
+#[test]
+fn two_wrong_settings_are_two_lines() {
+    let call = Call::new().file("w.toml", "shards = 0\nquota.files_max = 0");
+    let ended = call.run(&["serve", "--config", "w.toml"]);
+    assert_eq!(ended.code, Some(2));
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{ended:?}");
+    assert!(lines.iter().all(|line| line.starts_with("wharfinger: ")), "{ended:?}");
+}
+
+#[test]
+fn printed_settings_name_their_origins() {
+    let call = Call::new().file("w.toml", "shards = 8\n").env("WHARF_QUOTA__FILES_MAX", "100");
+    let ended = call.run(&["config", "print", "--config", "w.toml", "--set", "deployment=eu"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for (start, origin) in [
+        ("shards = 8 ", "# w.toml:1"),
+        ("quota.files_max = 100 ", "# environment variable WHARF_QUOTA__FILES_MAX"),
+        ("deployment = \"eu\" ", "# flag --set"),
+        ("http.listen = \"127.0.0.1:8080\" ", "# default"),
+    ] {
+        let is_there = |line: &str| line.starts_with(start) && line.ends_with(origin);
+        assert!(ended.stdout.lines().any(is_there), "{start}{origin}:\n{}", ended.stdout);
+    }
+}
+
+#[test]
+fn dev_is_ready_in_one_line_and_stops_on_a_signal() {
+    for signal in ["TERM", "INT"] {
+        let call = Call::new();
+        let (dev, ready) = call.dev(&["--port", "0", "--data", "here"]);
+        let names: Vec<_> = ready.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(names, ["admin_token", "admin_url", "api_url", "data_dir", "s3_url", "token"]);
+        assert_eq!(ready["data_dir"], "here");
+        for url in ["api_url", "admin_url", "s3_url"] {
+            let url = ready[url].as_str().expect("a URL");
+            let port: u16 = url.strip_prefix("http://127.0.0.1:").expect("loopback").parse().expect("a port");
+            assert_ne!(port, 0, "{url}");
+            std::net::TcpStream::connect(("127.0.0.1", port)).expect("listens");
+        }
+        dev.signal(signal);
+        let ended = dev.wait();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+        for line in ended.stderr.lines() {
+            let entry: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            for name in ["timestamp", "level", "message", "target"] {
+                assert!(entry[name].is_string(), "{line} has no {name}");
+            }
+        }
+        assert!(ended.stderr.contains(&format!("stopping on SIG{signal}")), "{ended:?}");
+    }
+}
+
+#[test]
+fn logs_are_for_people_when_asked() {
+    let call = Call::new().env("WHARF_TELEMETRY__FORMAT", "text");
+    let (dev, _) = call.dev(&["--port", "0"]);
+    dev.signal("TERM");
+    let ended = dev.wait();
+    let says_so = |line: &str| line.ends_with(" INFO  stopping on SIGTERM signal=SIGTERM");
+    assert!(ended.stderr.lines().any(says_so), "{ended:?}");
+    assert!(!ended.stderr.contains('\u{1b}'), "no colours off a terminal: {ended:?}");
+}
+
+#[test]
+fn the_dev_key_is_for_its_owner_and_survives() {
+    let call = Call::new();
+    let key = call.folder.path().join("wharf-data/dev-issuer.key");
+    let (dev, _) = call.dev(&["--port", "0"]);
+    let made = std::fs::read(&key).expect("a key");
+    assert_eq!(made.len(), 32);
+    assert_eq!(std::fs::metadata(&key).expect("a key").permissions().mode() & 0o777, 0o600);
+    dev.signal("TERM");
+    dev.wait();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+    check_refused(&call.run(&["dev", "--port", "0"]), 1, "can be read by others (mode 644); chmod 600 it");
+    check_refused(&call.run(&["token", "mint", "--sub", "me"]), 1, "can be read by others");
+    assert_eq!(std::fs::read(&key).expect("a key"), made);
+}
+
+#[test]
+fn what_is_in_the_way_of_dev_is_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let busy = format!("http.listen={address}");
+    let others = ["--set", "admin.listen=127.0.0.1:0", "--set", "s3.listen=127.0.0.1:0"];
+    let ended = Call::new().run(&[["dev", "--set", &busy].as_slice(), &others].concat());
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("wharfinger: ") && last.contains(&address), "{ended:?}");
+
+    let call = Call::new().file("plain", "a file, not a folder");
+    check_refused(
+        &call.run(&["dev", "--port", "0", "--data", "plain"]),
+        1,
+        "cannot make the data folder plain",
+    );
+    check_refused(
+        &Call::new().run(&["dev", "--set", "http.listen=0.0.0.0:0"]),
+        2,
+        "http.listen: dev listens on this machine only, not on 0.0.0.0:0 (flag --set)",
+    );
+}
+
+/// The claims of a token, without looking at its signature.
+fn claims(token: &str) -> Value {
+    use base64::Engine;
+    let body = token.trim().split('.').nth(1).expect("three parts");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(body).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+#[test]
+fn a_minted_token_says_what_was_asked() {
+    let call = Call::new();
+    let (_dev, ready) = call.dev(&["--port", "0"]);
+    let user = claims(ready["token"].as_str().expect("a token"));
+    assert_eq!((&user["sub"], &user["roles"]), (&"dev-user".into(), &serde_json::json!(["user"])));
+    let admin = claims(ready["admin_token"].as_str().expect("a token"));
+    assert_eq!(admin["roles"], serde_json::json!(["admin"]));
+
+    let roles = ["--role", "user", "--role", "support"];
+    let args = [["token", "mint", "--sub", "alice", "--ttl", "15m"].as_slice(), &roles].concat();
+    let ended = call.run(&args);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let minted = claims(&ended.stdout);
+    assert_eq!(minted["sub"], "alice");
+    assert_eq!(minted["roles"], serde_json::json!(["user", "support"]));
+    assert_eq!((&minted["iss"], &minted["aud"]), (&"wharfinger-dev".into(), &"wharfinger".into()));
+    let seconds = |name: &str| minted[name].as_u64().expect("a number");
+    assert_eq!(seconds("exp") - seconds("iat"), 900);
+}
+
+#[test]
+fn no_token_without_a_key_or_with_wrong_words() {
+    let call = Call::new();
+    let mint = |args: &[&str]| call.run(&[&["token", "mint", "--sub"], args].concat());
+    check_refused(&mint(&["me"]), 1, "run `wharfinger dev` once");
+    check_refused(&mint(&[""]), 2, "--sub must be");
+    check_refused(&mint(&["me", "--role", "root"]), 2, "not one of: user, support, admin");
+    check_refused(&mint(&["me", "--ttl", "15"]), 2, "write a number with s, m, h or d");
+}
+
+/// A curl that answers like the API and writes down how it was called.
+const FAKE_CURL: &str = r#"#!/bin/sh
+printf '%s\n' "curl $*" >> calls
+case "$*" in
+  *presign-upload*)
+    printf '%s' '{"file_id":"f-1","upload_url":"http://s3/k?a=1&b=%2F","expires_in":900,"method":"PUT",'
+    printf '%s' '"headers":{"content-length":"13","content-type":"text/plain","if-none-match":"*","x-amz-meta-f":"f-1"},'
+    printf '%s\n' '"expires_at":"x","max_bytes":13}' ;;
+  *hello.txt*) cat > headers ;;
+  *complete*) printf '{}\n' ;;
+  *download-url*) printf '%s\n' '{"download_url":"http://s3/k?c=2&d=3","expires_in":300}' ;;
+  *) printf 'hello, wharf\n' ;;
+esac
+"#;
+
+fn write_script(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("write");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+}
+
+/// Starts `dev` and cuts the commands out of the page that it prints.
+fn printed_commands(call: &Call) -> (Running, String) {
+    let mut dev = call.start(&["dev", "--port", "0"]);
+    let mut page = String::new();
+    while !page.contains("\nADMIN_TOKEN=") {
+        assert_ne!(dev.stdout.read_line(&mut page).expect("a line"), 0, "{page}");
+    }
+    let (_, rest) = page.split_once("\nAPI=").expect("commands");
+    let (commands, _) = rest.split_once("\nBoth tokens").expect("an end");
+    (dev, format!("API={commands}"))
+}
+
+#[test]
+fn the_printed_commands_send_exactly_what_was_signed() {
+    let call = Call::new();
+    let (_dev, commands) = printed_commands(&call);
+    assert!(!commands.contains('#'), "a comment would run in zsh: {commands}");
+
+    let folder = call.folder.path();
+    write_script(&folder.join("curl"), FAKE_CURL);
+    let mut sh = Command::new("sh");
+    sh.args(["-eu", "-c", &commands]).current_dir(folder);
+    sh.env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+    let output = sh.output().expect("sh runs");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(said.ends_with("hello, wharf\n"), "{said}");
+
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
+    assert_eq!(read("hello.txt").len(), 13, "the size that is signed");
+    let headers = "content-length: 13\ncontent-type: text/plain\nif-none-match: *\nx-amz-meta-f: f-1\n";
+    assert_eq!(read("headers"), headers);
+    let calls = read("calls");
+    assert!(calls.contains("\"size_bytes\": 13, "), "the size that is asked for: {calls}");
+    assert!(calls.contains("-T hello.txt -H @- http://s3/k?a=1&b=%2F\n"), "{calls}");
+    assert!(calls.contains("/v1/files/f-1/complete "), "{calls}");
+    assert!(calls.ends_with("curl -sS http://s3/k?c=2&d=3\n"), "{calls}");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let call = Call::new();
+    let mut printing =
+        call.command(&["config", "print"]).stdout(Stdio::piped()).spawn().expect("the binary runs");
+    drop(printing.stdout.take());
+    assert_eq!(printing.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn the_printed_commands_store_a_file_and_read_it_back() {
+    let call = Call::new();
+    let (dev, commands) = printed_commands(&call);
+    for _ in 0..2 {
+        let mut sh = Command::new("sh");
+        let output =
+            sh.args(["-eu", "-c", &commands]).current_dir(call.folder.path()).output().expect("sh runs");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(said.ends_with("hello, wharf\n") && said.contains("\"status\":\"processed\""), "{said}");
+    }
+    dev.signal("TERM");
+    let ended = dev.wait();
+    let token = commands.lines().find_map(|line| line.strip_prefix("TOKEN=")).expect("a token");
+    assert!(!ended.stderr.contains(token) && !ended.stderr.contains("X-Amz-Signature"), "{ended:?}");
+}
+
+#[test]
+fn a_second_dev_on_the_same_data_says_who_holds_it() {
+    let call = Call::new();
+    let (dev, _) = call.dev(&["--port", "0"]);
+    let holder = format!("is in use by process {}", dev.child.id());
+    check_refused(&call.run(&["dev", "--port", "0"]), 1, &holder);
+    dev.signal("KILL");
+    dev.wait();
+    call.dev(&["--port", "0"]);
+}

@@ -1,0 +1,234 @@
+//! The main job as a client sees it: presign, PUT, processed, listed, downloaded, counted, told.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test stops where it is wrong, and tells")]
+
+mod support;
+
+use serde_json::json;
+use support::Dev;
+
+#[tokio::test]
+async fn a_file_goes_in_is_processed_listed_counted_and_comes_back() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let text = "hello, wharf\n";
+
+    let presigned = api.presign("hello.txt", text.len()).await.expect(201);
+    assert_eq!(presigned.headers["cache-control"], "no-store");
+    let grant = presigned.json();
+    assert_eq!(grant["expires_in"], 900);
+    assert_eq!(grant["method"], "PUT");
+    assert_eq!(api.usage().await["reserved_bytes"], text.len());
+    api.put(&grant, text).await.expect(200);
+
+    let id = grant["file_id"].as_str().expect("an id");
+    let file = api.wait_for_status(id, "processed").await;
+    assert_eq!(file["size_bytes"], text.len());
+    assert_eq!(file["filename"], "hello.txt");
+    assert_eq!(api.get("/v1/files").await.expect(200).json()["items"][0]["file_id"], id);
+
+    let link = api.get(&format!("/v1/files/{id}/download-url")).await.expect(200).json();
+    let bytes = api.get(link["download_url"].as_str().expect("a URL")).await.expect(200);
+    assert_eq!(bytes.body, text);
+    assert!(
+        bytes.headers["content-disposition"]
+            .to_str()
+            .unwrap()
+            .starts_with("attachment; filename=\"hello.txt\"")
+    );
+
+    let usage = api.usage().await;
+    assert_eq!((&usage["used_bytes"], &usage["reserved_bytes"]), (&json!(text.len()), &json!(0)));
+    assert_eq!(api.events_until("0", "files.processed").await, ["files.reserved", "files.processed"]);
+}
+
+#[tokio::test]
+async fn what_the_api_refuses_reserves_nothing() {
+    let dev = Dev::start(&[("WHARF_QUOTA__DEFAULT_BYTES", "52428800")]);
+    let api = dev.api();
+    let presign = |body: serde_json::Value| {
+        let api = api.clone();
+        async move { api.post("/v1/files/presign-upload", &body).await }
+    };
+    let fine = json!({"filename": "a.txt", "size_bytes": 5, "content_type": "text/plain"});
+    let with = |field: &str, value: serde_json::Value| {
+        let mut body = fine.clone();
+        body[field] = value;
+        body
+    };
+
+    assert_eq!(presign(with("size_bytes", json!(52_428_801))).await.code(413), "file_too_large");
+    assert_eq!(presign(with("size_bytes", json!(0))).await.code(400), "validation_failed");
+    assert_eq!(presign(with("size_bytes", json!(-1))).await.code(400), "validation_failed");
+    assert_eq!(presign(with("owner", json!("me"))).await.code(400), "validation_failed");
+    assert_eq!(presign(with("filename", json!("a\nb"))).await.code(400), "validation_failed");
+    assert_eq!(presign(with("filename", json!("x".repeat(256)))).await.code(400), "validation_failed");
+    let not_json =
+        api.send("POST", "/v1/files/presign-upload", &[("content-type", "application/json")], "{").await;
+    assert_eq!(not_json.code(400), "invalid_json");
+    assert_eq!(dev.with_token("").presign("a", 1).await.code(401), "token_missing");
+    assert_eq!(dev.with_token("a.b.c").presign("a", 1).await.code(401), "token_invalid");
+    assert_eq!(api.usage().await["reserved_bytes"], 0, "nothing was reserved");
+
+    api.presign("big", 52_428_800).await.expect(201);
+    let full = api.presign("one more", 1).await;
+    assert_eq!(full.code(409), "quota_exceeded");
+    let numbers = &full.json()["quota"];
+    assert_eq!(numbers["limit_bytes"], 52_428_800);
+    assert_eq!(numbers["reserved_bytes"], 52_428_800);
+    assert_eq!(numbers["requested_bytes"], 1);
+}
+
+#[tokio::test]
+async fn another_users_file_looks_like_none_at_all() {
+    let dev = Dev::start(&[]);
+    let (alice, bob) = (dev.user("alice"), dev.user("bob"));
+    let file = alice.upload("secret.txt", "alice's").await;
+    let never = "0199a3c4-0000-7000-8000-000000000001";
+    for path in ["", "/download-url", "/content"] {
+        let theirs = bob.get(&format!("/v1/files/{file}{path}")).await;
+        let none = bob.get(&format!("/v1/files/{never}{path}")).await;
+        let no_id = bob.get(&format!("/v1/files/not-an-id{path}")).await;
+        assert_eq!(theirs.code(404), "file_not_found");
+        assert_eq!(none.code(404), "file_not_found");
+        assert_eq!(no_id.code(404), "file_not_found");
+        assert_eq!(theirs.body.len(), none.body.len());
+        assert_eq!(theirs.body.len(), no_id.body.len());
+    }
+    assert_eq!(bob.delete(&format!("/v1/files/{file}?permanent=true")).await.code(404), "file_not_found");
+    alice.get(&format!("/v1/files/{file}")).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_endpoint_takes_exactly_what_was_signed_and_only_once() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let text = "exactly this";
+    let sum = "Pss1XKwEkPGabjWz4O3BTuUk0uNRFwzhkHJGyRvw5pM=";
+    let body = json!({"filename": "a", "size_bytes": text.len(), "content_type": "text/plain", "checksum_sha256": sum});
+    let grant = api.post("/v1/files", &body).await.expect(201).json();
+
+    api.put(&grant, "another length").await.expect(403);
+    let mut other_type = grant.clone();
+    other_type["headers"]["content-type"] = json!("text/html");
+    api.put(&other_type, text).await.expect(403);
+    let mut again_and_again = grant.clone();
+    again_and_again["headers"].as_object_mut().expect("headers").remove("if-none-match");
+    api.put(&again_and_again, text).await.expect(403);
+    api.put(&grant, "exactly THIS").await.expect(400);
+    assert_eq!(
+        api.get(&format!("/v1/files/{}", grant["file_id"].as_str().unwrap())).await.json()["status"],
+        "pending"
+    );
+}
+
+#[tokio::test]
+async fn a_second_put_is_refused() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let grant = api.presign("once.txt", 4).await.expect(201).json();
+    api.put(&grant, "once").await.expect(200);
+    api.put(&grant, "more").await.expect(412);
+    let file = api.wait_for_status(grant["file_id"].as_str().unwrap(), "processed").await;
+    let link = api.get(&format!("/v1/files/{}/download-url", file["file_id"].as_str().unwrap())).await.json();
+    assert_eq!(api.get(link["download_url"].as_str().unwrap()).await.body, "once");
+}
+
+#[tokio::test]
+async fn a_file_goes_to_the_trash_comes_back_and_is_deleted_for_good() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let file = api.upload("letter.txt", "dear all").await;
+    let path = format!("/v1/files/{file}");
+    let link = api.get(&format!("{path}/download-url")).await.expect(200).json();
+
+    for _ in 0..2 {
+        api.delete(&path).await.expect(204);
+    }
+    assert_eq!(api.usage().await["trashed_bytes"], 8);
+    assert_eq!(api.get("/v1/files").await.json()["items"], json!([]), "trash is listed only as trash");
+    assert_eq!(api.get("/v1/files?status=trashed").await.json()["items"][0]["file_id"], file.as_str());
+    assert_eq!(api.get(&format!("{path}/download-url")).await.status, 404, "trash is not signed");
+    api.post(&format!("{path}/restore"), &json!({})).await.expect(200);
+    assert_eq!(api.usage().await["trashed_bytes"], 0);
+
+    for _ in 0..2 {
+        api.delete(&format!("{path}?permanent=true")).await.expect(204);
+    }
+    assert_eq!(api.get(&path).await.code(404), "file_not_found");
+    assert_eq!(api.usage().await["used_bytes"], 0);
+    let names = api.events_until("0", "files.purged").await;
+    let expected = [
+        "files.reserved",
+        "files.processed",
+        "files.trashed",
+        "files.restored",
+        "files.deleted",
+        "files.purged",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(api.get(link["download_url"].as_str().unwrap()).await.status, 404, "the bytes are gone");
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_stays_reserved_until_its_url_is_dead_and_is_never_processed() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let grant = api.presign("regret.txt", 6).await.expect(201).json();
+    let path = format!("/v1/files/{}", grant["file_id"].as_str().unwrap());
+    api.delete(&path).await.expect(204);
+    let file = api.get(&path).await.expect(200).json();
+    assert_eq!((&file["status"], &file["reason"]), (&json!("failed"), &json!("cancelled")));
+    assert_eq!(api.usage().await["reserved_bytes"], 6);
+
+    api.put(&grant, "regret").await.expect(200);
+    assert!(api.events_until("0", "files.purged").await.contains(&"files.failed".to_owned()));
+    let usage = api.usage().await;
+    assert_eq!((&usage["reserved_bytes"], &usage["used_bytes"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_gets_the_same_file_and_reserves_nothing() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let post = |size: u32| {
+        let body = json!({"filename": "a", "size_bytes": size, "content_type": "text/plain"}).to_string();
+        let headers = [("content-type", "application/json"), ("idempotency-key", "one-and-only")];
+        let api = api.clone();
+        async move { api.send("POST", "/v1/files", &headers, body).await }
+    };
+    let first = post(7).await.expect(201).json();
+    let second = post(7).await.expect(201).json();
+    assert_eq!(first["file_id"], second["file_id"]);
+    assert_eq!(api.usage().await["reserved_bytes"], 7);
+    assert_eq!(post(8).await.code(422), "idempotency_key_reused");
+    api.put(&second, "sevenb!").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_client_that_says_it_is_done_need_not_wait_for_the_news() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let grant = api.presign("now.txt", 3).await.expect(201).json();
+    let complete = format!("/v1/files/{}/complete", grant["file_id"].as_str().unwrap());
+    assert_eq!(api.post(&complete, &json!({})).await.expect(202).json()["status"], "pending");
+    api.put(&grant, "now").await.expect(200);
+    assert_eq!(api.post(&complete, &json!({})).await.expect(200).json()["status"], "processed");
+    assert_eq!(
+        api.post(&complete, &json!({})).await.expect(200).json()["status"],
+        "processed",
+        "again is fine"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_loses_nothing_and_ends_with_zero() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dev = Dev::start_in(folder.path(), &[]);
+    let file = dev.api().upload("kept.txt", "kept").await;
+    assert_eq!(dev.terminate(), Some(0));
+    let dev = Dev::start_in(folder.path(), &[]);
+    let api = dev.api();
+    assert_eq!(api.get(&format!("/v1/files/{file}")).await.expect(200).json()["status"], "processed");
+    assert_eq!(api.events_until("0", "files.processed").await, ["files.reserved", "files.processed"]);
+}
