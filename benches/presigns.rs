@@ -61,7 +61,9 @@ impl Server {
 
     /// CPU time used so far, user and kernel, and resident memory in MB.
     fn usage(&self) -> (Duration, u64) {
-        let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default();
+        let of = |file: &str| {
+            std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
+        };
         let stat = of("stat");
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
@@ -86,7 +88,12 @@ async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
 }
 
 /// Presigns until `until`; returns the latencies.
-async fn client(server: Arc<Server>, next_user: Arc<AtomicUsize>, until: Instant, stop_at: usize) -> Vec<Duration> {
+async fn client(
+    server: Arc<Server>,
+    next_user: Arc<AtomicUsize>,
+    until: Instant,
+    stop_at: usize,
+) -> Vec<Duration> {
     let mut sender = connect(&server.address).await;
     let mut taken = Vec::new();
     while Instant::now() < until {
@@ -135,7 +142,9 @@ async fn measure(connections: usize, span: Duration) {
     let cpu = (cpu_after - cpu_before) / count;
     println!(
         "{connections:>5} connections  {rate:>7.0}/s  p50 {:>8.2?}  p95 {:>8.2?}  p99 {:>8.2?}  server CPU {cpu:.1?} each  {resident} MB",
-        at(50), at(95), at(99),
+        at(50),
+        at(95),
+        at(99),
     );
 }
 
@@ -146,7 +155,9 @@ async fn memory(accounts: usize) {
     let server = Arc::new(server);
     load(&server, 64, Duration::from_secs(120), accounts).await;
     let (_, touched) = server.usage();
-    println!("ready in {ready:.0?}, {idle} MB idle, {touched} MB right after {accounts} accounts were touched");
+    println!(
+        "ready in {ready:.0?}, {idle} MB idle, {touched} MB right after {accounts} accounts were touched"
+    );
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]

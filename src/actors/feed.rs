@@ -19,7 +19,7 @@ use crate::domain::shard::ShardId;
 use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX};
 use crate::ports::{Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, Stream};
 use crate::telemetry::health::{Health, Part};
-use crate::telemetry::names;
+use crate::telemetry::{STORY, millis, names};
 
 /// How long one pull waits. Shorter than the drain deadline: a stop waits for the running handler.
 const PULL_WAIT: Duration = Duration::from_secs(2);
@@ -177,7 +177,7 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
             let delay = parts.clock.now().since(landed_at);
             metrics::histogram!(names::SETTLE_SECONDS).record(delay);
             let status = file.shown().as_str();
-            tracing::info!(target: "story", file = %key.file, status, after_ms = delay.as_millis(), "settled");
+            tracing::info!(target: STORY, { file.id = %key.file, file.status = status, after_ms = millis(delay) }, "settled");
             counted("settled", Verdict::Done)
         }
         Ok(Settled::Remove(_)) => {

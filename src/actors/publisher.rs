@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::limits::{ENTRIES_PAGE_MAX, PUBLISHES_IN_FLIGHT_MAX};
 use crate::ports::{Clock, LedgerError, LedgerPort, LogPort, NewRecord, PublishError, Stream};
 use crate::telemetry::health::{Health, Part};
-use crate::telemetry::names;
+use crate::telemetry::{STORY, millis, names};
 
 /// Entries of all users that one lane holds in memory.
 const LANE_ENTRIES_MAX: usize = 16_384;
@@ -260,11 +260,14 @@ async fn run(
 ) -> (u64, RunEnd) {
     for (entry, file) in entries {
         for event in events_of(&parts.source, user, &entry, file.as_ref()) {
-            if let Err(error) = publish(parts, &event).await {
-                if parts.health.down(Part::Log, error.to_string(), parts.clock.now()) {
-                    tracing::warn!("the event log is away: {error}");
+            match publish(parts, &event).await {
+                Ok(sequence) => tell(parts, &entry, &event, sequence),
+                Err(error) => {
+                    if parts.health.down(Part::Log, error.to_string(), parts.clock.now()) {
+                        tracing::warn!("the event log is away: {error}");
+                    }
+                    return (published, RunEnd::Failed);
                 }
-                return (published, RunEnd::Failed);
             }
         }
         published = entry.version;
@@ -272,6 +275,12 @@ async fn run(
     }
     parts.health.up(Part::Log);
     (published, RunEnd::Complete)
+}
+
+fn tell(parts: &LaneParts, entry: &Entry, event: &Event, sequence: u64) {
+    let file = entry.file_id.map(tracing::field::display);
+    let after_ms = millis(parts.clock.now().since(entry.at));
+    tracing::info!(target: STORY, { file.id = file, event.name = %event.name, event.version = event.version, sequence, after_ms }, "event published");
 }
 
 async fn run_from_ledger(parts: &LaneParts, user: UserId, published: u64) -> (u64, RunEnd) {
@@ -305,7 +314,8 @@ async fn unpublished(
     Ok(entries)
 }
 
-async fn publish(parts: &LaneParts, event: &Event) -> Result<(), PublishError> {
+/// Returns the event's place in the log.
+async fn publish(parts: &LaneParts, event: &Event) -> Result<u64, PublishError> {
     let payload = serde_json::to_vec(&event.envelope).expect("an envelope is plain JSON");
     let headers = vec![
         ("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned()),
@@ -321,6 +331,5 @@ async fn publish(parts: &LaneParts, event: &Event) -> Result<(), PublishError> {
     };
     let stored = parts.log.publish(Stream::Events, record).await?;
     metrics::counter!(names::EVENTS_PUBLISHED_TOTAL).increment(1);
-    tracing::info!(target: "story", event = %event.name, version = event.version, sequence = stored.sequence, "event published");
-    Ok(())
+    Ok(stored.sequence)
 }

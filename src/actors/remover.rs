@@ -15,7 +15,7 @@ use crate::adapters::Objects;
 use crate::domain::ids::ObjectKey;
 use crate::ports::{Clock, ObjectsPort};
 use crate::telemetry::health::{Health, Part};
-use crate::telemetry::names;
+use crate::telemetry::{STORY, names};
 
 /// Objects that wait to be removed; what comes on top is left to the sweeper.
 const WAITING_MAX: usize = 4096;
@@ -107,7 +107,7 @@ impl RemoverState {
             let pause = Duration::from_millis(100 << tries);
             myself.send_after(pause, move || RemoverMsg::Remove { key, tries: tries + 1 });
         } else {
-            tracing::warn!(file = %key.file, "cannot remove an object; the sweeper will try again");
+            tracing::warn!(file.id = %key.file, "cannot remove an object; the sweeper will try again");
         }
     }
 
@@ -129,7 +129,7 @@ async fn remove(parts: &RemoverParts, key: ObjectKey) -> bool {
     match parts.objects.delete(key).await {
         Ok(()) => {
             parts.health.up(Part::Objects);
-            tracing::info!(target: "story", file = %key.file, "object removed");
+            tracing::info!(target: STORY, { file.id = %key.file }, "object removed");
             true
         }
         Err(error) => {

@@ -21,7 +21,7 @@ use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::shard::ShardId;
 use crate::ports::{Clock, CommitError, LedgerError, LedgerPort};
 use crate::telemetry::health::{Health, Part};
-use crate::telemetry::names;
+use crate::telemetry::{STORY, millis, names};
 
 /// How often a shard looks at desks that rest.
 const TICK: Duration = Duration::from_secs(1);
@@ -137,7 +137,9 @@ impl ShardState {
     /// Hands on what became durable: entries to the publisher, dead objects to the remover.
     fn tell(&self, user: UserId, durable: Durable) {
         for (entry, _) in &durable.entries {
-            tracing::debug!(target: "story", %user, version = entry.version, kind = ?entry.kind, shard = %self.shard, "entry is durable");
+            let file = entry.file_id.map(tracing::field::display);
+            let after_ms = millis(self.parts.clock.now().since(entry.at));
+            tracing::info!(target: STORY, { file.id = file, entry.kind = ?entry.kind, entry.version = entry.version, shard = %self.shard, after_ms }, "entry durable");
             if let (EntryKind::Deleted | EntryKind::Failed, Some(file)) = (entry.kind, entry.file_id) {
                 self.parts.remover.remove(ObjectKey { user, file });
             }

@@ -110,7 +110,7 @@ impl SweeperParts {
                 self.publisher.wake(account.user, account.published);
             }
             if let Err(error) = self.look_at(&account).await {
-                tracing::warn!(user = %account.user, "the sweep cannot read an account: {error}");
+                tracing::warn!(user.id = %account.user, "the sweep cannot read an account: {error}");
             }
         }
         page.next.map_or(SweeperMsg::Objects(None), |next| SweeperMsg::Accounts(Some(next)))
@@ -164,10 +164,10 @@ impl SweeperParts {
             }
             Ok(None) => {
                 if self.desks.ask(user, Expire { file }, None).await.is_err() {
-                    tracing::warn!(%file, "a reservation could not be ended; the next sweep tries again");
+                    tracing::warn!(file.id = %file, "a reservation could not be ended; the next sweep tries again");
                 }
             }
-            Err(error) => tracing::warn!(%file, "a reservation could not be checked: {error}"),
+            Err(error) => tracing::warn!(file.id = %file, "a reservation could not be checked: {error}"),
         }
     }
 
@@ -196,7 +196,7 @@ impl SweeperParts {
                 self.remover.remove(key);
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(file = %key.file, "the sweep cannot read a row: {error}"),
+            Err(error) => tracing::warn!(file.id = %key.file, "the sweep cannot read a row: {error}"),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::limits::{DRAIN_WITHIN, QUEUE_BATCH_MAX};
 use crate::ports::{
     LogPort, NewRecord, PublishError, QueueDelivery, QueueError, QueuePort, Receipt, Stored, Stream,
 };
+use crate::telemetry::STORY;
 use crate::telemetry::health::Part;
 use crate::telemetry::names;
 
@@ -270,7 +271,7 @@ fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
             counter!(names::BRIDGE_ARRIVALS_TOTAL, "kind" => kind, "repeat" => repeat).increment(1);
             histogram!(names::BRIDGE_ARRIVAL_LAG_SECONDS).record(*lag);
             let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-            info!(file.id = %file, arrival.kind = kind, arrival.repeat = repeat, event.lag_ms = lag_ms, "arrival seen");
+            info!(target: STORY, { file.id = %file, arrival.kind = kind, arrival.repeat = repeat, event.lag_ms = lag_ms }, "arrival seen");
         }
         Tale::Rejected(reasons) => {
             for reason in reasons {

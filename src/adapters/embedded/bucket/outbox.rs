@@ -22,6 +22,7 @@ use super::record::{self, Cause, Record};
 use super::store::Store;
 use crate::ports::QueuePort;
 use crate::telemetry::names::BUCKET_NOTIFICATIONS_TOTAL;
+use crate::telemetry::{STORY, millis};
 
 /// News that are read in one go.
 const ROUND_MAX: usize = 1024;
@@ -126,6 +127,9 @@ async fn send<Q: QueuePort>(store: &Store, queue: &Q, news: News) -> bool {
         return false;
     }
     counter!(BUCKET_NOTIFICATIONS_TOTAL, "outcome" => "sent").increment(1);
+    let after_ms = millis(store.clock.now().since(news.record.landed_at));
+    let (key, cause) = (&news.record.key, &news.record.cause);
+    tracing::info!(target: STORY, { object.key = key, object.cause = ?cause, after_ms }, "object landed, the queue knows");
     blocking("remove a mark from the outbox", move || layout::remove(&news.marker)).await.is_ok()
 }
 
