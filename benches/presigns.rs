@@ -162,6 +162,10 @@ async fn memory(accounts: usize) {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    if !std::env::args().any(|arg| arg == "--bench") {
+        println!("run me with cargo bench: a figure of anything but a release build is none");
+        return;
+    }
     println!("presigns, class A (fsync before each answer), client and server on the same cores");
     let span = Duration::from_secs(8);
     for connections in [1, 16, 64, 256] {

@@ -1,5 +1,7 @@
 //! Logs go to standard error: JSON off a terminal, readable on one.
 
+use std::time::Duration;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
@@ -9,6 +11,15 @@ use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::story::Story;
+
+/// The target of log lines that tell a file's way, one a hop. Switch it off with `story=warn` in `telemetry.filter`.
+pub const STORY: &str = "story";
+
+/// Whole milliseconds, for a log field.
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// What a line of the log looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
