@@ -129,8 +129,8 @@ async fn load(server: &Arc<Server>, connections: usize, span: Duration, stop_at:
 
 /// One line of the table.
 async fn measure(connections: usize, span: Duration) {
-    // A user may have 256 open reservations, so there are enough users for the whole run.
-    let (server, _) = Server::start(8192);
+    // Enough users that each has a handful of reservations open, as users have.
+    let (server, _) = Server::start(100_000);
     let server = Arc::new(server);
     load(&server, connections, WARM_UP, usize::MAX).await;
     let (cpu_before, _) = server.usage();

@@ -22,7 +22,7 @@ const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
 /// One user's ledger, written a transition at a time, a second apart.
 struct Story {
     account: Account,
-    rows: BTreeMap<FileId, File>,
+    rows: BTreeMap<FileId, Box<File>>,
     entries: Vec<Entry>,
     now: Timestamp,
 }
@@ -131,7 +131,7 @@ impl Story {
             EventSource { deployment: "golden".to_owned(), bucket: "wharf".to_owned(), redact_names };
         let of = |entry: &Entry| {
             let row = entry.file_id.and_then(|id| self.rows.get(&id));
-            events_of(&source, self.account.user, entry, row)
+            events_of(&source, self.account.user, entry, row.map(Box::as_ref))
         };
         self.entries.iter().flat_map(of).collect()
     }

@@ -3,13 +3,13 @@
 //! While one read or write of the user is in flight, further tickets queue here and leave together as the
 //! next write (group commit). After a conflict or an unknown outcome the desk forgets what it knew.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::ticket::{Context, Failure, Needs, Ticket};
 use crate::domain::account::Account;
 use crate::domain::decide::Rules;
-use crate::domain::draft::{Draft, Write};
+use crate::domain::draft::{Draft, Rows, Write};
 use crate::domain::entry::Entry;
 use crate::domain::file::{File, Status};
 use crate::domain::ids::{FileId, OpId, UserId};
@@ -86,7 +86,7 @@ enum Phase {
 
 struct InFlight {
     write: Write,
-    rows: BTreeMap<FileId, File>,
+    rows: Rows,
     decided: Vec<Box<dyn Ticket>>,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Desk {
     queue: VecDeque<Box<dyn Ticket>>,
     account: Option<Account>,
     confirmed_at: Timestamp,
-    rows: BTreeMap<FileId, File>,
+    rows: Rows,
     absent: BTreeSet<FileId>,
     published: u64,
     rested_since: Timestamp,
@@ -112,7 +112,7 @@ impl Desk {
             queue: VecDeque::new(),
             account: None,
             confirmed_at: Timestamp::default(),
-            rows: BTreeMap::new(),
+            rows: Rows::new(),
             absent: BTreeSet::new(),
             published: 0,
             rested_since: now,
@@ -141,6 +141,11 @@ impl Desk {
     /// Notes that entries up to `version` are in the event log; the next write tells the ledger.
     pub(super) fn note_published(&mut self, version: u64) {
         self.published = self.published.max(version);
+    }
+
+    /// Forgets file rows; the account stays.
+    pub(super) fn forget_rows(&mut self) {
+        self.rows = Rows::new();
     }
 
     /// The version that the ledger should know as published and does not.
@@ -270,7 +275,7 @@ impl Desk {
         for (id, row) in loaded.rows {
             match row {
                 Some(row) => {
-                    self.rows.insert(id, row);
+                    self.rows.insert(id, Box::new(row));
                 }
                 None => {
                     self.absent.insert(id);
@@ -308,7 +313,7 @@ impl Desk {
         }
     }
 
-    fn keep(&mut self, account: Account, rows: BTreeMap<FileId, File>, now: Timestamp) {
+    fn keep(&mut self, account: Account, rows: Rows, now: Timestamp) {
         self.rows = rows;
         self.keep_pending_rows();
         self.account = Some(account);
@@ -347,8 +352,10 @@ impl Desk {
     }
 }
 
-fn durable(write: &Write, rows: &BTreeMap<FileId, File>) -> Durable {
-    let with_row = |entry: &Entry| (entry.clone(), entry.file_id.and_then(|file| rows.get(&file)).cloned());
+fn durable(write: &Write, rows: &Rows) -> Durable {
+    let with_row = |entry: &Entry| {
+        (entry.clone(), entry.file_id.and_then(|file| rows.get(&file)).map(|row| (**row).clone()))
+    };
     Durable { published: write.account.published, entries: write.entries.iter().map(with_row).collect() }
 }
 

@@ -178,6 +178,9 @@ impl ShardState {
         let mut unsaved = Vec::new();
         self.desks.retain(|user, desk| {
             let Some(rest) = desk.rested_since().map(|since| now.since(since)) else { return true };
+            if rest >= SAVE_PUBLISHED_AFTER {
+                desk.forget_rows();
+            }
             match desk.unsaved_published() {
                 Some(version) if rest >= SAVE_PUBLISHED_AFTER => unsaved.push((*user, version)),
                 Some(_) => {}

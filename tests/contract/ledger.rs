@@ -70,7 +70,8 @@ fn new_upload(size_bytes: u64) -> NewUpload {
 
 /// A draft on the account, as a desk would make it.
 fn draft(account: Account, rows: impl IntoIterator<Item = File>) -> Draft {
-    let rows: BTreeMap<FileId, File> = rows.into_iter().map(|row| (row.file_id, row)).collect();
+    let rows: BTreeMap<FileId, Box<File>> =
+        rows.into_iter().map(|row| (row.file_id, Box::new(row))).collect();
     Draft::new(account, rows, new_op(), QUOTA_BYTES_DEFAULT)
 }
 

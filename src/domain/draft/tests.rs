@@ -10,7 +10,7 @@ use crate::domain::samples::{
 };
 
 fn draft(account: &Account, rows: &[File]) -> Draft {
-    let rows = rows.iter().map(|row| (row.file_id, row.clone())).collect();
+    let rows = rows.iter().map(|row| (row.file_id, Box::new(row.clone()))).collect();
     Draft::new(account.clone(), rows, op(), rules().quota_bytes_default)
 }
 
@@ -30,7 +30,7 @@ fn the_first_write_of_a_user_expects_nothing() {
     reserve(&mut draft, 1, 10);
     let (write, rows) = draft.into_write();
     assert_eq!((write.expected, write.account.version, write.entries.len()), (None, 1, 1));
-    assert_eq!(write.files, rows.values().cloned().collect::<Vec<_>>());
+    assert_eq!(write.files, rows.into_values().map(|row| *row).collect::<Vec<_>>());
     check_write(&write).expect("all invariants hold");
 }
 
@@ -50,7 +50,7 @@ fn several_transitions_are_one_write_with_an_entry_each() {
     assert_eq!(write.files.len(), 2, "each changed row once, as it is after");
     assert!(write.entries.iter().all(|entry| entry.op == op()));
     check_write(&write).expect("all invariants hold");
-    check_rows(&write.account, rows.values()).expect("all invariants hold");
+    check_rows(&write.account, rows.values().map(Box::as_ref)).expect("all invariants hold");
 }
 
 #[test]

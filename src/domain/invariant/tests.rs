@@ -9,13 +9,13 @@ use crate::domain::samples::{NOW, asked, op, pending, processed, rules, upload, 
 /// A write that is right: one file reserved beside one that is processed.
 fn good() -> (Write, Vec<File>) {
     let (account, row) = processed(10);
-    let mut draft = Draft::new(account, BTreeMap::from([(row.file_id, row)]), op(), 100);
+    let mut draft = Draft::new(account, BTreeMap::from([(row.file_id, Box::new(row))]), op(), 100);
     let asked = asked([upload(2, 20)]);
     let outcome = draft.account().reserve(&asked, &rules(), NOW);
     let Ok(crate::domain::decide::Reservable::New { transitions, .. }) = outcome else { panic!("it fits") };
     transitions.iter().for_each(|transition| draft.push(transition));
     let (write, rows) = draft.into_write();
-    (write, rows.into_values().collect())
+    (write, rows.into_values().map(|row| *row).collect())
 }
 
 /// What is said of a good write after this was done to it.
