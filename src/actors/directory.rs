@@ -7,6 +7,7 @@ use ractor::ActorRef;
 use super::publisher::LaneMsg;
 use super::remover::RemoverMsg;
 use super::shard::ShardMsg;
+use super::sweeper::SweeperMsg;
 use crate::domain::ids::UserId;
 use crate::domain::shard::{ShardCount, ShardId};
 
@@ -24,6 +25,7 @@ struct Slots {
     shards: Vec<Slot<ShardMsg>>,
     lanes: Vec<Slot<LaneMsg>>,
     remover: Slot<RemoverMsg>,
+    sweeper: Slot<SweeperMsg>,
 }
 
 impl Directory {
@@ -31,7 +33,7 @@ impl Directory {
     pub(super) fn new(count: ShardCount) -> Self {
         let shards = count.all().map(|_| Slot::default()).collect();
         let lanes = (0..LANES).map(|_| Slot::default()).collect();
-        Self(Arc::new(Slots { count, shards, lanes, remover: Slot::default() }))
+        Self(Arc::new(Slots { count, shards, lanes, remover: Slot::default(), sweeper: Slot::default() }))
     }
 
     /// How many shards there are.
@@ -54,6 +56,11 @@ impl Directory {
         send(&self.0.remover, msg)
     }
 
+    /// Sends to the sweeper. Returns whether there is one to send to.
+    pub(super) fn to_sweeper(&self, msg: SweeperMsg) -> bool {
+        send(&self.0.sweeper, msg)
+    }
+
     /// From now on this actor is the shard.
     pub(super) fn set_shard(&self, shard: ShardId, actor: ActorRef<ShardMsg>) {
         set(&self.0.shards[shard.index()], actor);
@@ -67,6 +74,11 @@ impl Directory {
     /// From now on this actor is the remover.
     pub(super) fn set_remover(&self, actor: ActorRef<RemoverMsg>) {
         set(&self.0.remover, actor);
+    }
+
+    /// From now on this actor is the sweeper.
+    pub(super) fn set_sweeper(&self, actor: ActorRef<SweeperMsg>) {
+        set(&self.0.sweeper, actor);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::desks::Desks;
 use super::inspector::Inspector;
@@ -23,6 +24,8 @@ use crate::telemetry::{STORY, millis, names};
 
 /// How long one pull waits. Shorter than the drain deadline: a stop waits for the running handler.
 const PULL_WAIT: Duration = Duration::from_secs(2);
+/// How long a pull may take at all.
+const PULL_WITHIN: Duration = Duration::from_secs(5);
 /// The longest pause after a failure.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Deliveries of an arrival whose file nobody knows before it is left to the sweeper.
@@ -99,23 +102,29 @@ impl FeedState {
     /// Takes a batch and works on all of it at once.
     async fn move_batch(&mut self, shard: ShardId) -> Result<(), LogError> {
         let consumer = self.consumer(shard).await?;
-        let deliveries = consumer.lock().await.pull(PULL_BATCH_MAX, PULL_WAIT).await?;
+        // A pull that stalls is given up, and its consumer with it: what it took comes again.
+        let pulled = timeout(PULL_WITHIN, consumer.lock().await.pull(PULL_BATCH_MAX, PULL_WAIT)).await;
+        let deliveries = pulled.unwrap_or_else(|_| {
+            Err(LogError { reason: format!("a pull gave no answer within {PULL_WITHIN:?}") })
+        })?;
         self.parts.health.up(Part::Log);
         let mut work = JoinSet::new();
         for delivery in deliveries {
             let (parts, consumer) = (Arc::clone(&self.parts), Arc::clone(&consumer));
-            work.spawn(async move {
+            // After the ack wait it comes again anyway.
+            work.spawn(timeout(ACK_WAIT, async move {
                 let verdict = judge(&parts, &delivery).await;
                 let consumer = consumer.lock().await;
                 match verdict {
                     Verdict::Done => consumer.ack(&delivery.token).await,
                     Verdict::Later(delay) => consumer.nak(&delivery.token, delay).await,
                 }
-            });
+            }));
         }
         while let Some(ended) = work.join_next().await {
             match ended {
-                Ok(acknowledged) => acknowledged?,
+                Ok(Ok(acknowledged)) => acknowledged?,
+                Ok(Err(_)) => tracing::warn!("working on an arrival took longer than {ACK_WAIT:?}"),
                 Err(panic) => tracing::error!("working on an arrival failed: {panic}"),
             }
         }

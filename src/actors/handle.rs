@@ -19,7 +19,6 @@ use crate::domain::file::File;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::moves::{FilePatch, FileRefusal, Removal};
 use crate::domain::time::Timestamp;
-use crate::limits::ADMISSION_MAX;
 use crate::ports::Clock;
 
 /// Why a request to the ledger was not carried out. `R` says what the domain has against it.
@@ -83,13 +82,21 @@ pub struct Handle {
     remover: Remover,
     clock: Clock,
     gate: Arc<Semaphore>,
+    admission_max: u32,
     is_draining: Arc<AtomicBool>,
 }
 
 impl Handle {
-    pub(super) fn new(desks: Desks, inspector: Inspector, remover: Remover, clock: Clock) -> Self {
-        let gate = Arc::new(Semaphore::new(ADMISSION_MAX));
-        Self { desks, inspector, remover, clock, gate, is_draining: Arc::default() }
+    /// A door through which at most `admission_max` requests are at the same time.
+    pub(super) fn new(
+        desks: Desks,
+        inspector: Inspector,
+        remover: Remover,
+        clock: Clock,
+        admission_max: u32,
+    ) -> Self {
+        let gate = Arc::new(Semaphore::new(usize::try_from(admission_max).unwrap_or(usize::MAX)));
+        Self { desks, inspector, remover, clock, gate, admission_max, is_draining: Arc::default() }
     }
 
     /// Takes a place in the tree, at once or not at all.
@@ -103,8 +110,7 @@ impl Handle {
     /// From now on nothing enters; waits until what is inside has left, at most `within`.
     pub(super) async fn drain(&self, within: Duration) {
         self.is_draining.store(true, Ordering::Relaxed);
-        let all = u32::try_from(ADMISSION_MAX).unwrap_or(u32::MAX);
-        if timeout(within, self.gate.acquire_many(all)).await.is_err() {
+        if timeout(within, self.gate.acquire_many(self.admission_max)).await.is_err() {
             tracing::warn!("requests were still running at the end of the drain");
         }
     }

@@ -8,6 +8,7 @@ mod supervisor;
 mod verdict;
 mod directory;
 mod desks;
+mod errand;
 mod ticket;
 mod requests;
 mod desk;
@@ -19,4 +20,4 @@ mod remover;
 mod sweeper;
 
 pub use handle::{Completed, DeskError, Handle, Reserved};
-pub use tree::{Tree, TreeError, World};
+pub use tree::{Tree, TreeError, TreeOptions, World};

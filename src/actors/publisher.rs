@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::time::timeout;
 
 use super::desk::Durable;
 use super::directory::{Directory, LANES};
+use super::errand;
 use super::shard::ShardMsg;
 use crate::adapters::{Ledger, Log};
 use crate::domain::entry::Entry;
@@ -29,6 +31,10 @@ const LANE_ENTRIES_MAX: usize = 16_384;
 const LANE_USERS_MAX: usize = PUBLISHES_IN_FLIGHT_MAX / LANES;
 /// How long what is known of a user is kept after their last entry.
 const KEEP: Duration = Duration::from_secs(60);
+/// How long the log may take for one event. Longer than backends give themselves.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a run may take: a page of entries of two events each, and reading them.
+const RUN_WITHIN: Duration = Duration::from_secs(20 * 64 + 60);
 /// How often a lane forgets users.
 const TICK: Duration = Duration::from_secs(10);
 /// The longest pause after a failure.
@@ -222,14 +228,15 @@ impl LaneState {
             outbox.is_running = true;
             self.held -= entries.len();
             self.running += 1;
-            let (parts, myself, published) = (self.parts.clone(), myself.clone(), outbox.published);
-            tokio::spawn(async move {
+            let (parts, published) = (self.parts.clone(), outbox.published);
+            let lost = LaneMsg::Ran { user, published, outcome: RunEnd::Failed };
+            errand::send(myself, RUN_WITHIN, lost, async move {
                 let (published, outcome) = if from_ledger {
                     run_from_ledger(&parts, user, published).await
                 } else {
                     run(&parts, user, published, entries.into()).await
                 };
-                drop(myself.cast(LaneMsg::Ran { user, published, outcome }));
+                LaneMsg::Ran { user, published, outcome }
             });
         }
     }
@@ -329,7 +336,10 @@ async fn publish(parts: &LaneParts, event: &Event) -> Result<u64, PublishError> 
         headers,
         payload: Bytes::from(payload),
     };
-    let stored = parts.log.publish(Stream::Events, record).await?;
+    let stored = timeout(PUBLISH_WITHIN, parts.log.publish(Stream::Events, record)).await;
+    let stored = stored.unwrap_or_else(|_| {
+        Err(PublishError::Unknown { reason: format!("no answer within {PUBLISH_WITHIN:?}") })
+    })?;
     metrics::counter!(names::EVENTS_PUBLISHED_TOTAL).increment(1);
     Ok(stored.sequence)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::directory::Directory;
+use super::errand;
 use super::requests::Purged;
 use super::shard::ShardMsg;
 use super::ticket::Ask;
@@ -21,6 +22,8 @@ use crate::telemetry::{STORY, names};
 const WAITING_MAX: usize = 4096;
 /// Objects that are being removed at the same time.
 const RUNNING_MAX: usize = 16;
+/// How long one removal may take.
+const REMOVE_WITHIN: Duration = Duration::from_secs(30);
 /// Tries for one object before it is left to the sweeper.
 const TRIES_MAX: u32 = 5;
 
@@ -116,10 +119,10 @@ impl RemoverState {
             && let Some((key, tries)) = self.waiting.pop_front()
         {
             self.running += 1;
-            let (parts, myself) = (self.parts.clone(), myself.clone());
-            tokio::spawn(async move {
-                let is_gone = remove(&parts, key).await;
-                drop(myself.cast(RemoverMsg::Ended { key, tries, is_gone }));
+            let parts = self.parts.clone();
+            let lost = RemoverMsg::Ended { key, tries, is_gone: false };
+            errand::send(myself, REMOVE_WITHIN, lost, async move {
+                RemoverMsg::Ended { key, tries, is_gone: remove(&parts, key).await }
             });
         }
     }

@@ -8,6 +8,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
 use super::desk::{Desk, Durable, Loaded, Step, Tools, WriteEnd};
+use super::errand;
 use super::publisher::Publisher;
 use super::remover::Remover;
 use super::requests::MarkPublished;
@@ -29,6 +30,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SAVE_PUBLISHED_AFTER: Duration = Duration::from_secs(5);
 /// How long a desk rests before it is dropped from memory.
 const DROP_AFTER: Duration = Duration::from_secs(60);
+/// How long one read or write may take, its resolution included. Longer than backends give themselves.
+const LEDGER_WITHIN: Duration = Duration::from_secs(20);
 /// Tries to learn whether an unknown write is there.
 const RESOLVE_TRIES: u32 = 3;
 /// Pause between them.
@@ -112,6 +115,11 @@ impl ShardState {
 
     fn loaded(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, loaded: Option<Loaded>) {
         let now = self.parts.clock.now();
+        // A write that was lost or another's may have left entries that nobody here knows of.
+        let account = loaded.as_ref().and_then(|loaded| loaded.account.as_ref());
+        if let Some(account) = account.filter(|account| account.published < account.version) {
+            self.parts.publisher.wake(user, account.published);
+        }
         if let Some(desk) = self.desks.get_mut(&user) {
             desk.loaded(loaded, now);
             self.go_on(myself, user);
@@ -156,17 +164,17 @@ impl ShardState {
         match desk.next(&tools) {
             Step::Rest => {}
             Step::Load { account, files } => {
-                let (parts, myself) = (self.parts.clone(), myself.clone());
-                tokio::spawn(async move {
-                    let loaded = load(&parts, user, account, files).await;
-                    drop(myself.cast(ShardMsg::Loaded { user, loaded }));
+                let parts = self.parts.clone();
+                let lost = ShardMsg::Loaded { user, loaded: None };
+                errand::send(myself, LEDGER_WITHIN, lost, async move {
+                    ShardMsg::Loaded { user, loaded: load(&parts, user, account, files).await }
                 });
             }
             Step::Write(write) => {
-                let (parts, myself) = (self.parts.clone(), myself.clone());
-                tokio::spawn(async move {
-                    let end = write_and_resolve(&parts, *write).await;
-                    drop(myself.cast(ShardMsg::Written { user, end }));
+                let parts = self.parts.clone();
+                let lost = ShardMsg::Written { user, end: WriteEnd::Unavailable };
+                errand::send(myself, LEDGER_WITHIN, lost, async move {
+                    ShardMsg::Written { user, end: write_and_resolve(&parts, *write).await }
                 });
             }
         }

@@ -153,7 +153,11 @@ impl SupervisorState {
                 self.parts.lane.directory.set_remover(actor.clone());
                 actor.get_id()
             }
-            Role::Sweeper => spawn(SweeperActor, self.parts.sweeper.clone(), me).await?.get_id(),
+            Role::Sweeper => {
+                let actor = spawn(SweeperActor, self.parts.sweeper.clone(), me).await?;
+                self.parts.lane.directory.set_sweeper(actor.clone());
+                actor.get_id()
+            }
         };
         self.children.insert(id, role);
         Ok(())

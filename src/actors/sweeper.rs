@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::desks::Desks;
@@ -28,11 +29,20 @@ const STEP_ROWS: usize = 1000;
 
 /// What the sweeper gets.
 pub(super) enum SweeperMsg {
-    /// Start a sweep.
-    Start,
-    /// Look at the next accounts.
+    /// Start a sweep; `done` is dropped at its end.
+    Start { done: Done },
+    /// Take its next step.
+    GoOn { at: Place, done: Done },
+}
+
+/// Whoever waits for the end of a sweep.
+pub(super) type Done = Option<oneshot::Sender<()>>;
+
+/// How far a sweep has come.
+pub(super) enum Place {
+    /// Before the next accounts.
     Accounts(Option<ScanCursor>),
-    /// Look at the next objects.
+    /// Before the next objects.
     Objects(Option<String>),
 }
 
@@ -67,8 +77,8 @@ impl Actor for SweeperActor {
         myself: ActorRef<SweeperMsg>,
         parts: SweeperParts,
     ) -> Result<SweeperState, ActorProcessingErr> {
-        drop(myself.cast(SweeperMsg::Start));
-        myself.send_interval(PERIOD, || SweeperMsg::Start);
+        drop(myself.cast(SweeperMsg::Start { done: None }));
+        myself.send_interval(PERIOD, || SweeperMsg::Start { done: None });
         Ok(SweeperState { parts, started: Instant::now() })
     }
 
@@ -78,16 +88,18 @@ impl Actor for SweeperActor {
         msg: SweeperMsg,
         state: &mut SweeperState,
     ) -> Result<(), ActorProcessingErr> {
-        let next = match msg {
-            SweeperMsg::Start => {
+        let (next, done) = match msg {
+            SweeperMsg::Start { done } => {
                 state.started = Instant::now();
-                Some(SweeperMsg::Accounts(None))
+                (Some(Place::Accounts(None)), done)
             }
-            SweeperMsg::Accounts(after) => Some(state.parts.accounts(after).await),
-            SweeperMsg::Objects(after) => state.parts.objects(after).await,
+            SweeperMsg::GoOn { at: Place::Accounts(after), done } => {
+                (Some(state.parts.accounts(after).await), done)
+            }
+            SweeperMsg::GoOn { at: Place::Objects(after), done } => (state.parts.objects(after).await, done),
         };
         match next {
-            Some(msg) => drop(myself.cast(msg)),
+            Some(at) => drop(myself.cast(SweeperMsg::GoOn { at, done })),
             None => metrics::histogram!(names::SWEEP_SECONDS).record(state.started.elapsed()),
         }
         Ok(())
@@ -96,12 +108,12 @@ impl Actor for SweeperActor {
 
 impl SweeperParts {
     /// One page of accounts; then the next, or the objects.
-    async fn accounts(&self, after: Option<ScanCursor>) -> SweeperMsg {
+    async fn accounts(&self, after: Option<ScanCursor>) -> Place {
         let page = match self.ledger.scan(after, STEP_ACCOUNTS).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!("the sweep cannot read accounts: {error}");
-                return SweeperMsg::Objects(None);
+                return Place::Objects(None);
             }
         };
         for account in page.accounts {
@@ -113,7 +125,7 @@ impl SweeperParts {
                 tracing::warn!(user.id = %account.user, "the sweep cannot read an account: {error}");
             }
         }
-        page.next.map_or(SweeperMsg::Objects(None), |next| SweeperMsg::Accounts(Some(next)))
+        page.next.map_or(Place::Objects(None), |next| Place::Accounts(Some(next)))
     }
 
     async fn look_at(&self, account: &Summary) -> Result<(), LedgerError> {
@@ -172,7 +184,7 @@ impl SweeperParts {
     }
 
     /// One page of objects; then the next, if there is one.
-    async fn objects(&self, after: Option<String>) -> Option<SweeperMsg> {
+    async fn objects(&self, after: Option<String>) -> Option<Place> {
         let page = match self.objects.list(ObjectKey::PREFIX.to_owned(), after).await {
             Ok(page) => page,
             Err(error) => {
@@ -183,19 +195,27 @@ impl SweeperParts {
         let last = page.objects.last().map(|object| object.key.clone());
         for object in page.objects {
             if let Ok(key) = ObjectKey::parse(&object.key) {
-                self.remove_if_gone(key).await;
+                self.look_at_object(key).await;
             }
         }
-        last.filter(|_| page.is_truncated).map(|last| SweeperMsg::Objects(Some(last)))
+        last.filter(|_| page.is_truncated).map(|last| Place::Objects(Some(last)))
     }
 
-    async fn remove_if_gone(&self, key: ObjectKey) {
+    /// Finds objects that came when nobody waited for them any more.
+    async fn look_at_object(&self, key: ObjectKey) {
         match self.ledger.file(key.user, key.file).await {
-            Ok(Some(row)) if row.status == Status::Gone => {
-                found("object");
-                self.remover.remove(key);
-            }
-            Ok(_) => {}
+            Ok(Some(row)) => match row.status {
+                Status::Gone => {
+                    found("object");
+                    self.remover.remove(key);
+                }
+                Status::Expired => {
+                    found("late_object");
+                    self.settle_or_expire(key.user, key.file).await;
+                }
+                Status::Pending | Status::Processed | Status::Trashed | Status::Deleting => {}
+            },
+            Ok(None) => {}
             Err(error) => tracing::warn!(file.id = %key.file, "the sweep cannot read a row: {error}"),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +17,12 @@ use super::publisher::{LaneParts, Publisher};
 use super::remover::{Remover, RemoverParts};
 use super::shard::ShardParts;
 use super::supervisor::{SupervisorActor, SupervisorMsg, TreeParts};
-use super::sweeper::SweeperParts;
+use super::sweeper::{SweeperMsg, SweeperParts};
 use crate::adapters::{Ledger, Log, Objects};
 use crate::domain::decide::Rules;
 use crate::domain::event::EventSource;
 use crate::domain::shard::ShardCount;
+use crate::limits::ADMISSION_MAX;
 use crate::ports::Clock;
 use crate::telemetry::health::Health;
 
@@ -44,6 +46,19 @@ pub struct World {
     pub source: EventSource,
 }
 
+/// What hardly anybody chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// Requests inside the tree at the same time; more are refused at once.
+    pub admission_max: u32,
+}
+
+impl Default for TreeOptions {
+    fn default() -> Self {
+        Self { admission_max: u32::try_from(ADMISSION_MAX).unwrap_or(u32::MAX) }
+    }
+}
+
 /// The tree could not be started: a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("the actor tree does not start: {reason}")]
@@ -54,6 +69,7 @@ pub struct TreeError {
 /// The running tree.
 pub struct Tree {
     handle: Handle,
+    directory: Directory,
     supervisor: ActorRef<SupervisorMsg>,
     ended: JoinHandle<()>,
     gave_up: CancellationToken,
@@ -65,13 +81,23 @@ impl Tree {
     /// # Errors
     /// An actor does not start.
     pub async fn start(world: World) -> Result<Self, TreeError> {
+        Self::start_with(world, TreeOptions::default()).await
+    }
+
+    /// Starts everything, with other options than usual.
+    ///
+    /// # Errors
+    /// An actor does not start.
+    pub async fn start_with(world: World, options: TreeOptions) -> Result<Self, TreeError> {
         let World { ledger, log, objects, clock, health, rules, shards, source } = world;
         let directory = Directory::new(shards);
         let desks = Desks::new(directory.clone());
         let inspector = Inspector::new(objects.clone(), clock.clone(), health.clone());
         let (publisher, remover) = (Publisher(directory.clone()), Remover(directory.clone()));
         let gave_up = CancellationToken::new();
-        let handle = Handle::new(desks.clone(), inspector.clone(), remover.clone(), clock.clone());
+        let (at_the_door, admission_max) = (clock.clone(), options.admission_max);
+        let handle =
+            Handle::new(desks.clone(), inspector.clone(), remover.clone(), at_the_door, admission_max);
         let parts = TreeParts {
             shard: ShardParts {
                 ledger: ledger.clone(),
@@ -105,12 +131,19 @@ impl Tree {
                 remover,
                 clock: clock.clone(),
             },
-            lane: LaneParts { ledger, log, clock, health, source: Arc::new(source), directory },
+            lane: LaneParts {
+                ledger,
+                log,
+                clock,
+                health,
+                source: Arc::new(source),
+                directory: directory.clone(),
+            },
             gave_up: gave_up.clone(),
         };
         let started = Actor::spawn(None, SupervisorActor, parts).await;
         let (supervisor, ended) = started.map_err(|error| TreeError { reason: error.to_string() })?;
-        Ok(Self { handle, supervisor, ended, gave_up })
+        Ok(Self { handle, directory, supervisor, ended, gave_up })
     }
 
     /// The door.
@@ -123,6 +156,15 @@ impl Tree {
     #[must_use]
     pub const fn gave_up(&self) -> &CancellationToken {
         &self.gave_up
+    }
+
+    /// Searches for what nobody told us, beside the searches that come by themselves. Returns at its end, however
+    /// it ended; what it found to publish or to remove may still be under way.
+    pub async fn sweep_now(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.directory.to_sweeper(SweeperMsg::Start { done: Some(done) }) {
+            ended.await.ok();
+        }
     }
 
     /// Stops: first what brings work in, then, when everybody inside has their answer, the rest.

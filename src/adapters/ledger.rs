@@ -1,6 +1,8 @@
 //! Every ledger we ship.
 
 use super::embedded::EmbeddedLedger;
+use super::faulty::FaultyLedger;
+use super::scylla::LazyScyllaLedger;
 use crate::domain::account::Account;
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
@@ -13,36 +15,50 @@ use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, S
 pub enum Ledger {
     /// In this process.
     Embedded(EmbeddedLedger),
+    /// On ScyllaDB or Apache Cassandra.
+    Scylla(LazyScyllaLedger),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultyLedger),
 }
 
 impl LedgerPort for Ledger {
     async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.load(user).await,
+            Self::Scylla(ledger) => ledger.load(user).await,
+            Self::Faulty(ledger) => ledger.load(user).await,
         }
     }
 
     async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.file(user, file).await,
+            Self::Scylla(ledger) => ledger.file(user, file).await,
+            Self::Faulty(ledger) => ledger.file(user, file).await,
         }
     }
 
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.files(user, page).await,
+            Self::Scylla(ledger) => ledger.files(user, page).await,
+            Self::Faulty(ledger) => ledger.files(user, page).await,
         }
     }
 
     async fn entry(&self, user: UserId, version: u64) -> Result<Option<Entry>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.entry(user, version).await,
+            Self::Scylla(ledger) => ledger.entry(user, version).await,
+            Self::Faulty(ledger) => ledger.entry(user, version).await,
         }
     }
 
     async fn entries_after(&self, user: UserId, after: u64, limit: usize) -> Result<Vec<Entry>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.entries_after(user, after, limit).await,
+            Self::Scylla(ledger) => ledger.entries_after(user, after, limit).await,
+            Self::Faulty(ledger) => ledger.entries_after(user, after, limit).await,
         }
     }
 
@@ -54,18 +70,24 @@ impl LedgerPort for Ledger {
     ) -> Result<Vec<Entry>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.entries_before(user, before, limit).await,
+            Self::Scylla(ledger) => ledger.entries_before(user, before, limit).await,
+            Self::Faulty(ledger) => ledger.entries_before(user, before, limit).await,
         }
     }
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {
         match self {
             Self::Embedded(ledger) => ledger.commit(write).await,
+            Self::Scylla(ledger) => ledger.commit(write).await,
+            Self::Faulty(ledger) => ledger.commit(write).await,
         }
     }
 
     async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.scan(after, limit).await,
+            Self::Scylla(ledger) => ledger.scan(after, limit).await,
+            Self::Faulty(ledger) => ledger.scan(after, limit).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
+use super::faulty::{FaultyConsumer, FaultyLog, FaultyReplay};
+use super::jetstream::{JetStreamConsumer, JetStreamLog, JetStreamReplay};
 use crate::ports::{
     AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
     ReplayFrom, ReplayPort, Stored, Stream,
@@ -13,6 +15,10 @@ use crate::ports::{
 pub enum Log {
     /// In this process.
     Embedded(EmbeddedLog),
+    /// On NATS JetStream.
+    Nats(JetStreamLog),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultyLog),
 }
 
 /// A durable consumer's reader of that log.
@@ -20,6 +26,10 @@ pub enum Log {
 pub enum LogConsumer {
     /// In this process.
     Embedded(EmbeddedConsumer),
+    /// On NATS JetStream.
+    Nats(Box<JetStreamConsumer>),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultyConsumer),
 }
 
 /// A reader of that log from some point on.
@@ -27,6 +37,10 @@ pub enum LogConsumer {
 pub enum LogReplay {
     /// In this process.
     Embedded(EmbeddedReplay),
+    /// On NATS JetStream.
+    Nats(Box<JetStreamReplay>),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultyReplay),
 }
 
 impl LogPort for Log {
@@ -36,18 +50,24 @@ impl LogPort for Log {
     async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
         match self {
             Self::Embedded(log) => log.publish(stream, record).await,
+            Self::Nats(log) => log.publish(stream, record).await,
+            Self::Faulty(log) => log.publish(stream, record).await,
         }
     }
 
     async fn consumer(&self, spec: ConsumerSpec) -> Result<LogConsumer, LogError> {
         match self {
             Self::Embedded(log) => log.consumer(spec).await.map(LogConsumer::Embedded),
+            Self::Nats(log) => log.consumer(spec).await.map(Box::new).map(LogConsumer::Nats),
+            Self::Faulty(log) => log.consumer(spec).await.map(LogConsumer::Faulty),
         }
     }
 
     async fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Result<LogReplay, LogError> {
         match self {
             Self::Embedded(log) => log.replay(stream, filter, from).await.map(LogReplay::Embedded),
+            Self::Nats(log) => log.replay(stream, filter, from).await.map(Box::new).map(LogReplay::Nats),
+            Self::Faulty(log) => log.replay(stream, filter, from).await.map(LogReplay::Faulty),
         }
     }
 }
@@ -56,18 +76,24 @@ impl ConsumerPort for LogConsumer {
     async fn pull(&mut self, max: usize, wait: Duration) -> Result<Vec<LogDelivery>, LogError> {
         match self {
             Self::Embedded(consumer) => consumer.pull(max, wait).await,
+            Self::Nats(consumer) => consumer.pull(max, wait).await,
+            Self::Faulty(consumer) => consumer.pull(max, wait).await,
         }
     }
 
     async fn ack(&self, token: &AckToken) -> Result<(), LogError> {
         match self {
             Self::Embedded(consumer) => consumer.ack(token).await,
+            Self::Nats(consumer) => consumer.ack(token).await,
+            Self::Faulty(consumer) => consumer.ack(token).await,
         }
     }
 
     async fn nak(&self, token: &AckToken, delay: Duration) -> Result<(), LogError> {
         match self {
             Self::Embedded(consumer) => consumer.nak(token, delay).await,
+            Self::Nats(consumer) => consumer.nak(token, delay).await,
+            Self::Faulty(consumer) => consumer.nak(token, delay).await,
         }
     }
 }
@@ -76,6 +102,8 @@ impl ReplayPort for LogReplay {
     async fn next(&mut self, wait: Duration) -> Result<Option<Record>, LogError> {
         match self {
             Self::Embedded(replay) => replay.next(wait).await,
+            Self::Nats(replay) => replay.next(wait).await,
+            Self::Faulty(replay) => replay.next(wait).await,
         }
     }
 }

@@ -2,8 +2,14 @@
 //!
 //! Other rooms name the enums only. `embedded` needs nothing installed.
 
+pub mod aws;
 pub mod embedded;
+pub mod s3;
+pub mod sqs;
 pub mod sigv4;
+pub mod scylla;
+pub mod jetstream;
+pub mod faulty;
 mod ledger;
 mod log;
 mod objects;

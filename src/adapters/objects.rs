@@ -1,6 +1,8 @@
 //! Every bucket we ship, as one type.
 
 use crate::adapters::embedded::bucket::EmbeddedBucket;
+use crate::adapters::faulty::FaultyObjects;
+use crate::adapters::s3::S3Bucket;
 use crate::domain::ids::ObjectKey;
 use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
 
@@ -9,24 +11,34 @@ use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
 pub enum Objects {
     /// In this process, under the data folder.
     Embedded(EmbeddedBucket),
+    /// Amazon S3.
+    S3(S3Bucket),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultyObjects),
 }
 
 impl ObjectsPort for Objects {
     async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.head(key).await,
+            Self::S3(bucket) => bucket.head(key).await,
+            Self::Faulty(bucket) => bucket.head(key).await,
         }
     }
 
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.delete(key).await,
+            Self::S3(bucket) => bucket.delete(key).await,
+            Self::Faulty(bucket) => bucket.delete(key).await,
         }
     }
 
     async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list(prefix, after).await,
+            Self::S3(bucket) => bucket.list(prefix, after).await,
+            Self::Faulty(bucket) => bucket.list(prefix, after).await,
         }
     }
 
@@ -38,12 +50,16 @@ impl ObjectsPort for Objects {
     ) -> Result<String, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.create_multipart(key, content_type, metadata).await,
+            Self::S3(bucket) => bucket.create_multipart(key, content_type, metadata).await,
+            Self::Faulty(bucket) => bucket.create_multipart(key, content_type, metadata).await,
         }
     }
 
     async fn list_parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list_parts(key, upload_id).await,
+            Self::S3(bucket) => bucket.list_parts(key, upload_id).await,
+            Self::Faulty(bucket) => bucket.list_parts(key, upload_id).await,
         }
     }
 
@@ -55,12 +71,16 @@ impl ObjectsPort for Objects {
     ) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
+            Self::S3(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
+            Self::Faulty(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
         }
     }
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.abort_multipart(key, upload_id).await,
+            Self::S3(bucket) => bucket.abort_multipart(key, upload_id).await,
+            Self::Faulty(bucket) => bucket.abort_multipart(key, upload_id).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::embedded::EmbeddedQueue;
+use super::faulty::FaultyQueue;
+use super::sqs::SqsQueue;
 use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
 /// The queue that the settings chose. Cheap to clone.
@@ -10,30 +12,42 @@ use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 pub enum Queue {
     /// In this process.
     Embedded(EmbeddedQueue),
+    /// Amazon SQS.
+    Sqs(SqsQueue),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultyQueue),
 }
 
 impl QueuePort for Queue {
     async fn send(&self, body: String) -> Result<(), QueueError> {
         match self {
             Self::Embedded(queue) => queue.send(body).await,
+            Self::Sqs(queue) => queue.send(body).await,
+            Self::Faulty(queue) => queue.send(body).await,
         }
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<QueueDelivery>, QueueError> {
         match self {
             Self::Embedded(queue) => queue.receive(max, wait).await,
+            Self::Sqs(queue) => queue.receive(max, wait).await,
+            Self::Faulty(queue) => queue.receive(max, wait).await,
         }
     }
 
     async fn delete(&self, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, QueueError> {
         match self {
             Self::Embedded(queue) => queue.delete(receipts).await,
+            Self::Sqs(queue) => queue.delete(receipts).await,
+            Self::Faulty(queue) => queue.delete(receipts).await,
         }
     }
 
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
         match self {
             Self::Embedded(queue) => queue.extend(receipt, visibility).await,
+            Self::Sqs(queue) => queue.extend(receipt, visibility).await,
+            Self::Faulty(queue) => queue.extend(receipt, visibility).await,
         }
     }
 }

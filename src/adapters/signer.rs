@@ -1,6 +1,8 @@
 //! Every signer we ship, as one type.
 
 use crate::adapters::embedded::bucket::EmbeddedSigner;
+use crate::adapters::faulty::FaultySigner;
+use crate::adapters::s3::S3Signer;
 use crate::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
 
 /// Every signer we ship. Cheap to clone.
@@ -8,24 +10,34 @@ use crate::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerP
 pub enum Signer {
     /// SigV4 against the endpoint in this process.
     Embedded(EmbeddedSigner),
+    /// SigV4 for Amazon S3.
+    S3(S3Signer),
+    /// Embedded, and failing on purpose. For tests: no setting leads here.
+    Faulty(FaultySigner),
 }
 
 impl SignerPort for Signer {
     async fn upload(&self, grant: &UploadGrant) -> Result<SignedRequest, SignerError> {
         match self {
             Self::Embedded(signer) => signer.upload(grant).await,
+            Self::S3(signer) => signer.upload(grant).await,
+            Self::Faulty(signer) => signer.upload(grant).await,
         }
     }
 
     async fn part(&self, grant: &PartGrant) -> Result<SignedRequest, SignerError> {
         match self {
             Self::Embedded(signer) => signer.part(grant).await,
+            Self::S3(signer) => signer.part(grant).await,
+            Self::Faulty(signer) => signer.part(grant).await,
         }
     }
 
     async fn download(&self, grant: &DownloadGrant) -> Result<SignedRequest, SignerError> {
         match self {
             Self::Embedded(signer) => signer.download(grant).await,
+            Self::S3(signer) => signer.download(grant).await,
+            Self::Faulty(signer) => signer.download(grant).await,
         }
     }
 }

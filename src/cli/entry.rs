@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{config, dev, output, serve, token};
+use super::{aws, config, dev, output, schema, serve, token};
 
 /// File storage and delivery: quota before a URL, bytes straight to S3, events on NATS.
 #[derive(Debug, Parser)]
@@ -28,6 +28,12 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Make the tables of a ledger on ScyllaDB or Apache Cassandra
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    /// Set AWS up
+    #[command(subcommand)]
+    Aws(aws::AwsCommand),
 }
 
 /// Does what the arguments of this process say.
@@ -48,6 +54,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Token(command) => token::run(&command),
         Command::Config(command) => config::run(&command),
+        Command::Schema(command) => schema::run(&command),
+        Command::Aws(command) => aws::run(&command),
     }
 }
 

@@ -5,6 +5,8 @@ mod dev;
 mod serve;
 mod token;
 mod config;
+mod schema;
+mod aws;
 mod dev_issuer;
 mod walkthrough;
 mod settings;

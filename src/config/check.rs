@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::backends::BucketKind;
+use super::choice;
 use super::load::Origins;
 use super::problem::Problem;
 use super::settings::Config;
+use super::source::Origin;
 use crate::domain::shard::ShardCount;
 use crate::limits;
 use crate::telemetry::logs;
@@ -18,13 +21,21 @@ const DEPLOYMENT_CHARS_MAX: usize = 63;
 const BUCKET_CHARS: std::ops::RangeInclusive<usize> = 3..=63;
 
 /// Collects what is wrong.
-struct Findings<'a> {
+pub(super) struct Findings<'a> {
     origins: &'a Origins,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
-impl Findings<'_> {
-    fn expect(&mut self, holds: bool, key: &str, text: impl FnOnce() -> String) {
+impl<'a> Findings<'a> {
+    pub(super) const fn new(origins: &'a Origins) -> Self {
+        Self { origins, problems: Vec::new() }
+    }
+
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        self.origins.of(key)
+    }
+
+    pub(super) fn expect(&mut self, holds: bool, key: &str, text: impl FnOnce() -> String) {
         if !holds {
             self.problems.push(Problem { key: key.to_owned(), text: text(), origin: self.origins.of(key) });
         }
@@ -33,13 +44,14 @@ impl Findings<'_> {
 
 /// Everything that cannot be, in the order of the settings.
 pub(super) fn problems(config: &Config, origins: &Origins) -> Vec<Problem> {
-    let mut findings = Findings { origins, problems: Vec::new() };
+    let mut findings = Findings::new(origins);
     deployment(config, &mut findings);
     http(config, &mut findings);
     issuers(config, &mut findings);
     transfers(config, &mut findings);
     listeners(config, &mut findings);
     bucket(config, &mut findings);
+    choice::check(config, &mut findings);
     telemetry(config, &mut findings);
     findings.problems
 }
@@ -69,15 +81,19 @@ fn http(config: &Config, findings: &mut Findings<'_>) {
         format!("{connections} must be 1 to {CONNECTIONS_MAX}")
     });
     for origin in &config.http.allowed_origins {
-        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
-        findings.expect(is_origin_and_path(origin) && !host.contains('/'), "http.allowed_origins", || {
+        findings.expect(is_origin(origin), "http.allowed_origins", || {
             format!("{origin:?} must be like https://app.example.com, without a path; * is not taken")
         });
     }
 }
 
-/// `http://host` or `https://host`, perhaps with a path, nothing else.
-fn is_origin_and_path(url: &str) -> bool {
+/// `http://host` or `https://host`, nothing else.
+pub(super) fn is_origin(url: &str) -> bool {
+    is_origin_and_path(url) && !url.split_once("://").is_some_and(|(_, host)| host.contains('/'))
+}
+
+/// The same, perhaps with a path.
+pub(super) fn is_origin_and_path(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let starts_with_host = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
@@ -132,11 +148,10 @@ fn is_content_type(text: &str) -> bool {
 }
 
 fn listeners(config: &Config, findings: &mut Findings<'_>) {
-    let listeners = [
-        ("http.listen", config.http.listen),
-        ("admin.listen", config.admin.listen),
-        ("s3.listen", config.s3.listen),
-    ];
+    let mut listeners = vec![("http.listen", config.http.listen), ("admin.listen", config.admin.listen)];
+    if config.objects.kind == BucketKind::Embedded {
+        listeners.push(("s3.listen", config.s3.listen));
+    }
     for (index, (key, address)) in listeners.iter().enumerate() {
         for (other_key, other) in listeners.iter().take(index) {
             findings.expect(!is_same(*address, *other), key, || {
@@ -154,7 +169,6 @@ fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
 
 fn bucket(config: &Config, findings: &mut Findings<'_>) {
     let name = &config.objects.bucket;
-    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_name = BUCKET_CHARS.contains(&name.len())
         && name.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-' || byte == b'.')
         && name.bytes().next().is_some_and(is_alphanumeric)
@@ -165,8 +179,16 @@ fn bucket(config: &Config, findings: &mut Findings<'_>) {
         format!("{name:?} must be 3 to 63 of a-z, 0-9, - and ., start and end with a letter or digit, and be no address")
     });
     let region = &config.objects.region;
-    let is_region = !region.is_empty() && region.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-');
-    findings.expect(is_region, "objects.region", || format!("{region:?} must be like us-east-1"));
+    findings.expect(is_region(region), "objects.region", || format!("{region:?} must be like us-east-1"));
+}
+
+/// `us-east-1`.
+pub(super) fn is_region(region: &str) -> bool {
+    !region.is_empty() && region.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-')
+}
+
+const fn is_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
 fn telemetry(config: &Config, findings: &mut Findings<'_>) {
@@ -253,7 +275,8 @@ mod tests {
             |c| c.admin.listen = at("127.0.0.1:8080"),
             "admin.listen: 127.0.0.1:8080 is taken by http.listen",
         );
-        check(|c| c.s3.listen = at("0.0.0.0:9090"), "s3.listen: 0.0.0.0:9090 is taken by admin.listen");
+        check(|c| c.s3.listen = at("127.0.0.1:9090"), "s3.listen: 127.0.0.1:9090 is taken by admin.listen");
+        check(|c| c.http.listen = at("0.0.0.0:9090"), "admin.listen: 127.0.0.1:9090 is taken by http.listen");
         check(|c| c.admin.listen = at("127.0.0.2:8080"), "");
         let free = at("127.0.0.1:0");
         check(|c| (c.http.listen, c.admin.listen, c.s3.listen) = (free, free, free), "");

@@ -1,6 +1,10 @@
 //! Settings: one typed value, read once, with the origin of each part of it.
 
+mod nats;
 mod settings;
+mod scylla;
+mod backends;
+mod choice;
 mod source;
 mod text;
 mod load;
@@ -8,13 +12,17 @@ mod check;
 mod problem;
 mod print;
 
+pub use self::scylla::{ScyllaSettings, ScyllaSettingsError, SerialLevel};
+pub use backends::{
+    BucketKind, BucketSettings, LedgerKind, LedgerSettings, LogKind, LogSettings, QueueKind, QueueSettings,
+    S3Settings, SignerKind, SignerSettings,
+};
 pub use load::{Loaded, Origins, load};
+pub use nats::{AtomicBatches, ManageStreams, NatsSettings};
 pub use print::printed;
 pub use problem::{ConfigError, Problem};
 pub use settings::{
-    AdminSettings, AuthSettings, BucketKind, BucketSettings, Config, DownloadSettings, EventSettings,
-    HttpSettings, IssuerAlgorithm, IssuerSettings, LedgerKind, LedgerSettings, LogKind, LogSettings,
-    QueueKind, QueueSettings, QuotaSettings, S3Settings, SignerKind, SignerSettings, TelemetrySettings,
-    UploadSettings,
+    AdminSettings, AuthSettings, Config, DownloadSettings, EventSettings, HttpSettings, IssuerAlgorithm,
+    IssuerSettings, QuotaSettings, TelemetrySettings, UploadSettings,
 };
 pub use source::{Flag, Origin, Sources};

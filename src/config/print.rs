@@ -2,13 +2,15 @@
 
 use figment::value::{Dict, Value};
 
+use super::choice;
 use super::load::Loaded;
 use super::text;
 
 /// Where the origins stand, if the value leaves room.
 const ORIGIN_COLUMN: usize = 48;
 
-/// Every setting as a line of TOML with its origin as a comment, in order of the keys. Secrets are left out.
+/// Every setting that counts as a line of TOML with its origin as a comment, in order of the keys. Secrets are left
+/// out.
 ///
 /// A file with this text says the same again.
 #[must_use]
@@ -25,6 +27,7 @@ fn write_section(section: &Dict, above: &str, loaded: &Loaded, lines: &mut Vec<S
         match value {
             Value::Dict(_, inner) => write_section(inner, &key, loaded, lines),
             Value::Empty(..) => {}
+            _ if choice::is_idle(&loaded.config, &key) => {}
             Value::String(..) | Value::Char(..) | Value::Bool(..) | Value::Num(..) | Value::Array(..) => {
                 let assignment = format!("{key} = {}", text::shown(&key, value));
                 let origin = loaded.origins.of(&key);

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::backends::{
+    BucketSettings, LedgerSettings, LogSettings, QueueSettings, S3Settings, SignerSettings,
+};
 use crate::limits;
 
 /// All settings.
@@ -59,6 +62,9 @@ pub struct HttpSettings {
     pub connections_max: usize,
     /// Origins of pages that may call it, `https://app.example.com`.
     pub allowed_origins: Vec<String>,
+    /// A file whose bytes (32 at least) seal the cursors of lists, the same on every node; empty: one is made
+    /// under `data_dir`.
+    pub cursor_key_file: PathBuf,
 }
 
 /// Metrics and health, on a listener of their own.
@@ -149,103 +155,6 @@ pub struct EventSettings {
     pub redact_names: bool,
 }
 
-/// The embedded S3 endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct S3Settings {
-    /// Where it listens.
-    pub listen: SocketAddr,
-}
-
-/// Where accounts and files live.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LedgerSettings {
-    /// Which backend.
-    pub kind: LedgerKind,
-}
-
-/// A backend of the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LedgerKind {
-    /// In this process, under `data_dir`.
-    #[default]
-    Embedded,
-}
-
-/// Where events live.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogSettings {
-    /// Which backend.
-    pub kind: LogKind,
-}
-
-/// A backend of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogKind {
-    /// In this process, under `data_dir`.
-    #[default]
-    Embedded,
-}
-
-/// Where the bucket tells what happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QueueSettings {
-    /// Which backend.
-    pub kind: QueueKind,
-}
-
-/// A backend of the queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QueueKind {
-    /// In this process, under `data_dir`.
-    #[default]
-    Embedded,
-}
-
-/// The bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BucketSettings {
-    /// Which backend.
-    pub kind: BucketKind,
-    /// Its name.
-    pub bucket: String,
-    /// Its region.
-    pub region: String,
-}
-
-/// A backend of the bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BucketKind {
-    /// In this process, under `data_dir`, with an S3 endpoint of its own.
-    #[default]
-    Embedded,
-}
-
-/// Who signs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SignerSettings {
-    /// Which backend.
-    pub kind: SignerKind,
-}
-
-/// A backend of the signer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignerKind {
-    /// SigV4 against the embedded endpoint.
-    #[default]
-    Embedded,
-}
-
 /// Logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -287,6 +196,7 @@ impl Default for HttpSettings {
             public_url: String::new(),
             connections_max: 10_000,
             allowed_origins: Vec::new(),
+            cursor_key_file: PathBuf::new(),
         }
     }
 }
@@ -316,18 +226,6 @@ impl Default for UploadSettings {
 impl Default for DownloadSettings {
     fn default() -> Self {
         Self { url_ttl_secs: limits::DOWNLOAD_URL_TTL.as_secs() }
-    }
-}
-
-impl Default for S3Settings {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9000)) }
-    }
-}
-
-impl Default for BucketSettings {
-    fn default() -> Self {
-        Self { kind: BucketKind::default(), bucket: "wharf".to_owned(), region: "us-east-1".to_owned() }
     }
 }
 

@@ -48,6 +48,7 @@ metrics! {
     SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one sweep.";
     SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total", "What sweeps found to do, by kind.";
     ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total", "Actors that failed and were started again, by kind.";
+    ERRANDS_LOST_TOTAL = Counter "wharf_errands_lost_total", "Work beside an actor that panicked or took too long; its user is told that it is not known. Any panic is a bug.";
     REPLIES_ABANDONED_TOTAL = Counter "wharf_replies_abandoned_total", "Replies whose caller had gone.";
 
     // adapters: the embedded store
@@ -57,6 +58,10 @@ metrics! {
     BUCKET_REQUESTS_TOTAL = Counter "wharf_bucket_requests_total", "Requests to the embedded S3 endpoint, by class of status.";
     BUCKET_ACCEPT_ERRORS_TOTAL = Counter "wharf_bucket_accept_errors_total", "Connections to the embedded S3 endpoint that could not be accepted.";
     BUCKET_NOTIFICATIONS_TOTAL = Counter "wharf_bucket_notifications_total", "Sends of the embedded bucket's news to the queue, by outcome.";
+    // adapters: sqs, s3
+    QUEUE_WAITING = Gauge "wharf_queue_waiting", "Notifications in SQS that wait to be received, as SQS counts them.";
+    QUEUE_IN_FLIGHT = Gauge "wharf_queue_in_flight", "Notifications in SQS that were received and not deleted. At 120,000 it falls silent.";
+    BUCKET_CLOCK_SKEW_SECONDS = Gauge "wharf_bucket_clock_skew_seconds", "How far our clock and the bucket's are apart. At 15 minutes it refuses us.";
     // bridge
     BRIDGE_DELIVERIES_TOTAL = Counter "wharf_bridge_deliveries_total", "Deliveries taken from the queue.";
     BRIDGE_ARRIVALS_TOTAL = Counter "wharf_bridge_arrivals_total", "Arrivals that the log confirmed, by kind and by whether it had them already.";
@@ -75,4 +80,16 @@ metrics! {
     HTTP_ACCEPT_FAILURES_TOTAL = Counter "wharf_http_accept_failures_total", "Connections that could not be accepted.";
     HTTP_PANICS_TOTAL = Counter "wharf_http_panics_total", "Requests that ended in a panic. Any is a bug.";
     HTTP_EVENT_STREAMS = Gauge "wharf_http_event_streams", "Open event streams.";
+
+    // adapters: CQL
+    CQL_ERRORS_TOTAL = Counter "wharf_cql_errors_total", "Requests to the CQL servers that failed, by kind.";
+    // jetstream
+    NATS_CONNECTS_TOTAL = Counter "wharf_nats_connects_total", "Connections made to a NATS server; more than one means that it was away.";
+    NATS_DROPPED_TOTAL = Counter "wharf_nats_dropped_total", "Messages that a slow reader lost; the log delivers them again.";
+    NATS_PUBLISHES_TOTAL = Counter "wharf_nats_publishes_total", "Records given to NATS, by stream and outcome.";
+    NATS_PUBLISH_SECONDS = Histogram "wharf_nats_publish_seconds", "Time from a record to the server's word that it is stored.";
+    NATS_PUBLISHES_IN_FLIGHT = Gauge "wharf_nats_publishes_in_flight", "Records that wait for the server's word.";
+    NATS_READERS_REBUILT_TOTAL = Counter "wharf_nats_readers_rebuilt_total", "Readers begun anew, by reason: gone, silent, stalled, gap.";
+    NATS_BATCHES_TOTAL = Counter "wharf_nats_batches_total", "Batches of records stored together, by outcome.";
+    NATS_BATCH_RECORDS = Histogram "wharf_nats_records_per_batch", "Records in one batch.";
 }

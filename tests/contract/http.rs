@@ -79,6 +79,10 @@ pub(crate) fn new_user() -> UserId {
 pub(crate) struct Embedded {
     pub(crate) objects: Objects,
     pub(crate) signer: Signer,
+    /// Where it listens.
+    pub(crate) url: String,
+    /// Access key and secret.
+    pub(crate) keys: (String, String),
     shutdown: CancellationToken,
     _dir: TempDir,
 }
@@ -88,10 +92,14 @@ impl Embedded {
         let dir = tempfile::tempdir().unwrap();
         let bucket = EmbeddedBucket::open(dir.path(), BucketOptions::default(), Clock::System).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let signer = bucket.signer(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let signer = bucket.signer(&url).unwrap();
+        let credentials = bucket.credentials();
+        let keys = (credentials.access_key().to_owned(), credentials.expose_secret().to_owned());
         let shutdown = CancellationToken::new();
         drop(bucket.clone().serve(listener, Deaf, shutdown.clone()));
-        Self { objects: Objects::Embedded(bucket), signer: Signer::Embedded(signer), shutdown, _dir: dir }
+        let (objects, signer) = (Objects::Embedded(bucket), Signer::Embedded(signer));
+        Self { objects, signer, url, keys, shutdown, _dir: dir }
     }
 }
 

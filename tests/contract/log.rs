@@ -337,8 +337,9 @@ pub(crate) async fn only_so_many_are_open(world: &impl LogWorld) {
 
 pub(crate) async fn a_pull_waits_for_news(world: &impl LogWorld) {
     let log = world.log();
-    let (subject, filter) = event_subject(&unique());
-    for filter in [filter, format!("{}.>", subject.rsplit_once('.').expect("dots").0)] {
+    let place = format!("wharf.links.v1.{}", unique());
+    let subject = format!("{place}.created");
+    for filter in [subject.clone(), format!("{place}.>")] {
         let spec = ConsumerSpec { ack_wait: LONG, ..spec(Stream::Events, &filter) };
         let mut consumer = log.consumer(spec).await.expect("consumer");
         while !consumer.pull(64, A_WHILE).await.expect("pull").is_empty() {}

@@ -18,10 +18,21 @@ async fn the_embedded_bucket_keeps_the_contract() {
 
 /// Run by every bucket, embedded and real.
 pub(crate) async fn objects(bucket: &impl ObjectsPort, signer: &impl SignerPort) {
+    whole_objects(bucket, signer).await;
+    objects_in_parts(bucket, signer).await;
+}
+
+/// What does not need uploads in parts.
+pub(crate) async fn whole_objects(bucket: &impl ObjectsPort, signer: &impl SignerPort) {
     let http = Http::new();
     what_was_put_is_seen_at_once(bucket, signer, &http).await;
     removing_twice_is_fine(bucket, signer, &http).await;
     keys_are_listed_in_order_above_a_key(bucket, signer, &http).await;
+}
+
+/// What does.
+async fn objects_in_parts(bucket: &impl ObjectsPort, signer: &impl SignerPort) {
+    let http = Http::new();
     parts_become_an_object_once(bucket, signer, &http).await;
     an_upload_given_up_is_gone(bucket, signer, &http).await;
     parts_do_not_replace_an_object(bucket, signer, &http).await;

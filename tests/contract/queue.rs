@@ -22,8 +22,8 @@ pub(crate) trait QueueWorld {
 }
 
 macro_rules! queue_cases {
-    ($world:expr) => {
-        cases! { queue, $world,
+    ($($world:tt)*) => {
+        cases! { queue, ($($world)*),
             what_is_sent_is_received
             an_empty_queue_gives_nothing
             a_receive_waits_for_news

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod audit;
+pub(crate) mod serve;
+pub(crate) mod servers;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -43,7 +45,7 @@ impl Dev {
 
     /// Starts on a folder that may have been used before, and waits until it is ready.
     pub(crate) fn start_in(data: &Path, env: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+        let mut child = wharfinger()
             .args(["dev", "--json", "--port", "0", "--data"])
             .arg(data)
             .env("WHARF_TELEMETRY__FILTER", "warn")
@@ -76,7 +78,7 @@ impl Dev {
 
     /// A client of this user, whose token is made by the product's own command.
     pub(crate) fn user(&self, sub: &str) -> Api {
-        let minted = Command::new(env!("CARGO_BIN_EXE_wharfinger"))
+        let minted = wharfinger()
             .args(["token", "mint", "--sub", sub, "--data"])
             .arg(&self.data)
             .output()
@@ -125,6 +127,17 @@ impl Drop for Dev {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The product's command, without settings from around the tests: those that name servers are none of its own.
+pub(crate) fn wharfinger() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WHARF_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Shows what the process says on stderr in the test's output, and keeps the end of it.
@@ -184,6 +197,11 @@ pub(crate) struct Api {
 }
 
 impl Api {
+    /// A client of whole URLs, without an API.
+    pub(crate) fn nobody() -> Self {
+        Self { http: client(), base: String::new(), token: String::new() }
+    }
+
     /// Sends a request to the API, or to any other address if `path` is a whole URL.
     pub(crate) async fn send(
         &self,

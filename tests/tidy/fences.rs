@@ -1,6 +1,7 @@
 //! Outside crates that only some folders may name.
 
 use crate::expect_none;
+use crate::masked::words;
 use crate::source::{self, Source};
 
 /// A crate as code spells it, and where it may stand.
@@ -15,7 +16,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("async_nats", &["src/adapters/jetstream/"]),
     ("scylla", &["src/adapters/scylla/"]),
     ("aws_config", &["src/adapters/"]),
-    ("aws_sdk_s3", &["src/adapters/s3/"]),
+    ("aws_sdk_s3", &["src/adapters/s3/", "src/adapters/aws/"]),
     ("aws_sdk_sqs", &["src/adapters/sqs/"]),
     ("metrics_exporter_prometheus", &["src/telemetry/"]),
     ("tracing_subscriber", &["src/telemetry/"]),
@@ -52,6 +53,16 @@ fn names(code: &str, name: &str) -> bool {
 fn crates_stay_behind_their_fences() {
     let sources = source::rust(&["src"]);
     expect_none(&sources.iter().flat_map(findings).collect::<Vec<_>>());
+}
+
+#[test]
+fn backends_that_fail_on_purpose_are_named_by_adapters_and_tests_only() {
+    let is_outside = |source: &&Source| !source.path.starts_with("src/adapters/");
+    let names_them =
+        |source: &&Source| words(&source.production).any(|word| word.to_ascii_lowercase().contains("faulty"));
+    let sources = source::rust(&["src"]);
+    let found = sources.iter().filter(is_outside).filter(names_them).map(|source| source.path.clone());
+    expect_none(&found.collect::<Vec<_>>());
 }
 
 mod tests {

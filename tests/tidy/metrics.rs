@@ -7,8 +7,14 @@ use wharfinger::telemetry::names::{self, Kind, Metric};
 use crate::expect_none;
 
 /// Gauges that count things; all others end in a unit.
-const COUNTS: [&str; 3] =
-    ["wharf_http_connections", "wharf_http_event_streams", "wharf_http_requests_in_flight"];
+const COUNTS: [&str; 6] = [
+    "wharf_http_connections",
+    "wharf_http_event_streams",
+    "wharf_http_requests_in_flight",
+    "wharf_nats_publishes_in_flight",
+    "wharf_queue_in_flight",
+    "wharf_queue_waiting",
+];
 
 fn findings(metrics: &[Metric]) -> Vec<String> {
     let mut seen = BTreeSet::new();

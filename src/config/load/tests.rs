@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{Flag, LedgerKind, printed};
+use super::super::{BucketKind, Flag, LedgerKind, QueueKind, printed};
 use super::*;
 
 /// A file, variables and flags, in the words of a test.
@@ -128,11 +128,25 @@ fn an_unknown_key_names_the_nearest_and_its_origin() {
 fn keys_of_a_backend_that_is_not_chosen_are_refused() {
     check_file(
         "[ledger]\nkind = 'embedded'\nnodes = ['10.0.0.1:9042']",
-        "ledger.nodes: there is no such setting; here are: kind (wharfinger.toml:3)",
+        "ledger.nodes: there is no such setting; did you mean ledger.scylla.nodes? (wharfinger.toml:3)",
     );
     check_file(
         "[queue]\nkind = 'embedded'\n[queue.sqs]\nurl = 'https://sqs'",
-        "queue.sqs.url: there is no such setting; here are: kind (wharfinger.toml:4)",
+        "queue.sqs.url: there is no such setting; did you mean queue.url? (wharfinger.toml:4)",
+    );
+    check_file(
+        "[queue]\nurl = 'https://sqs/1/wharf'",
+        "queue.url: counts only with queue.kind = \"sqs\"; remove it, or choose that (wharfinger.toml:2)",
+    );
+    check_file(
+        "[objects]\nkind = 'embedded'\npath_style = false",
+        "objects.path_style: counts only with objects.kind = \"s3\"; remove it, or choose that (wharfinger.toml:3)",
+    );
+    check_env(
+        "WHARF_SIGNER__SECRET_KEY_FILE",
+        "",
+        "signer.secret_key_file: counts only with signer.kind = \"s3\"; remove it, or choose that \
+         (environment variable WHARF_SIGNER__SECRET_KEY_FILE)",
     );
     for section in ["ledger", "log", "queue", "objects", "signer"] {
         let file = format!("[{section}]\nkind = 'embedded'\nzzz = 1");
@@ -144,7 +158,7 @@ fn keys_of_a_backend_that_is_not_chosen_are_refused() {
 fn a_backend_that_is_not_there_lists_those_that_are() {
     check_file(
         "ledger.kind = 'embeded'",
-        "ledger.kind: \"embeded\" is not one of: embedded (wharfinger.toml:1)",
+        "ledger.kind: \"embeded\" is not one of: embedded, scylla (wharfinger.toml:1)",
     );
 }
 
@@ -251,5 +265,22 @@ fn what_is_printed_reads_back_the_same() {
     assert!(lines.iter().any(|line| line.ends_with("# environment variable WHARF_LEDGER__KIND")));
     assert!(lines.iter().any(|line| line.starts_with("http.listen = ") && line.ends_with("# default")));
     let again = Given { file: &lines.join("\n"), ..Given::default() }.good();
+    assert_eq!(again.config, loaded.config);
+}
+
+#[test]
+fn a_real_queue_and_bucket_are_read_and_printed() {
+    let file = "[queue]\nkind = 'sqs'\nname = 'wharf'\nvisibility_secs = 90\n\
+                [objects]\nkind = 's3'\nbucket = 'files'\nendpoint = 'http://127.0.0.1:7070'\npath_style = true\n\
+                access_key_id = 'AKID'\nsecret_key_file = 'secret'\n[signer]\nkind = 's3'";
+    let loaded = Given {
+        file,
+        env: &[("WHARF_QUEUE__ACCESS_KEY_ID", "0123"), ("WHARF_QUEUE__SECRET_KEY_FILE", "s")],
+        ..Given::default()
+    }
+    .good();
+    assert_eq!((loaded.config.queue.kind, loaded.config.objects.kind), (QueueKind::Sqs, BucketKind::S3));
+    assert_eq!(loaded.config.queue.access_key_id, "0123", "digits are text here");
+    let again = Given { file: &printed(&loaded).join("\n"), ..Given::default() }.good();
     assert_eq!(again.config, loaded.config);
 }

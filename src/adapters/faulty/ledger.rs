@@ -1,0 +1,105 @@
+//! A ledger that fails on purpose.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::call::{Trouble, carry_out};
+use super::fault::{Fault, Op, REASON};
+use super::plan::Plan;
+use crate::adapters::embedded::EmbeddedLedger;
+use crate::domain::account::Account;
+use crate::domain::draft::Write;
+use crate::domain::entry::Entry;
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, UserId};
+use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage};
+
+/// An embedded ledger that fails as its plan says. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct FaultyLedger {
+    inner: EmbeddedLedger,
+    plan: Plan,
+    late: Arc<Mutex<Vec<Write>>>,
+}
+
+impl FaultyLedger {
+    /// This ledger under this plan.
+    #[must_use]
+    pub fn new(inner: EmbeddedLedger, plan: Plan) -> Self {
+        Self { inner, plan, late: Arc::default() }
+    }
+
+    /// Lets the writes land that are on their way ([`Fault::Late`]), in order. Returns what came of each.
+    pub async fn land_late(&self) -> Vec<Result<(), CommitError>> {
+        let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut landed = Vec::with_capacity(late.len());
+        for write in late {
+            landed.push(self.inner.commit(write).await);
+        }
+        landed
+    }
+
+    async fn read<T, F>(&self, op: Op, run: impl Fn() -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, LedgerError>>,
+    {
+        carry_out(self.plan.fault(op).await, None, read_error, run).await
+    }
+}
+
+impl LedgerPort for FaultyLedger {
+    async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
+        self.read(Op::Load, || self.inner.load(user)).await
+    }
+
+    async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
+        self.read(Op::File, || self.inner.file(user, file)).await
+    }
+
+    async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
+        self.read(Op::Files, || self.inner.files(user, page)).await
+    }
+
+    async fn entry(&self, user: UserId, version: u64) -> Result<Option<Entry>, LedgerError> {
+        self.read(Op::Entry, || self.inner.entry(user, version)).await
+    }
+
+    async fn entries_after(&self, user: UserId, after: u64, limit: usize) -> Result<Vec<Entry>, LedgerError> {
+        self.read(Op::EntriesAfter, || self.inner.entries_after(user, after, limit)).await
+    }
+
+    async fn entries_before(
+        &self,
+        user: UserId,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        self.read(Op::EntriesBefore, || self.inner.entries_before(user, before, limit)).await
+    }
+
+    async fn commit(&self, write: Write) -> Result<(), CommitError> {
+        let fault = self.plan.fault(Op::Commit).await;
+        if fault == Fault::Late {
+            self.late.lock().unwrap_or_else(PoisonError::into_inner).push(write.clone());
+        }
+        carry_out(fault, None, commit_error, || self.inner.commit(write.clone())).await
+    }
+
+    async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
+        self.read(Op::Scan, || self.inner.scan(after.clone(), limit)).await
+    }
+}
+
+fn read_error(trouble: Trouble) -> LedgerError {
+    match trouble {
+        Trouble::Unavailable | Trouble::Unknown => LedgerError::Unavailable { reason: REASON.to_owned() },
+        Trouble::Corrupt => LedgerError::Corrupt { reason: REASON.to_owned() },
+    }
+}
+
+fn commit_error(trouble: Trouble) -> CommitError {
+    match trouble {
+        Trouble::Unavailable => CommitError::Unavailable { reason: REASON.to_owned() },
+        Trouble::Unknown | Trouble::Corrupt => CommitError::Unknown { reason: REASON.to_owned() },
+    }
+}

@@ -1,0 +1,183 @@
+//! The log port on JetStream.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
+
+use super::batch::Batcher;
+use super::connect::ConnectError;
+use super::consumer::JetStreamConsumer;
+use super::link::{AskError, Link};
+use super::manage::{Readiness, inspect};
+use super::publish::{STORED_WITHIN, meaning, publish};
+use super::replay::JetStreamReplay;
+use crate::config::NatsSettings;
+use crate::limits::PUBLISHES_IN_FLIGHT_MAX;
+use crate::ports::{
+    Clock, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream,
+};
+use crate::telemetry::names;
+
+/// The log on NATS JetStream. Cheap to clone; clones share one connection.
+#[derive(Clone)]
+pub struct JetStreamLog {
+    shared: Arc<Shared>,
+}
+
+/// What the log and its readers share.
+pub(super) struct Shared {
+    pub(super) link: Arc<Link>,
+    pub(super) settings: NatsSettings,
+    pub(super) clock: Clock,
+    pub(super) readiness: Readiness,
+    window: Semaphore,
+    batcher: Batcher,
+}
+
+impl Shared {
+    /// Makes sure that a server is there and has the streams.
+    pub(super) async fn ready(&self) -> Result<(), LogError> {
+        self.readiness.ensure(&self.link, &self.settings).await
+    }
+
+    /// A place in the window, or the window has been full for too long.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, PublishError> {
+        let full = |reason: &str| PublishError::Unavailable { reason: reason.to_owned() };
+        match timeout(STORED_WITHIN, self.window.acquire()).await {
+            Ok(slot) => slot.map_err(|_| full("the log is closed")),
+            Err(_) => Err(full("too many records wait for the log")),
+        }
+    }
+
+    async fn store(&self, stream: Stream, record: NewRecord) -> Result<Stored, AskError> {
+        if stream == Stream::Ingest && self.readiness.takes_batches() {
+            self.batcher.publish(record).await
+        } else {
+            publish(&self.link, stream, record).await
+        }
+    }
+
+    async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
+        let unavailable = |error: LogError| PublishError::Unavailable { reason: error.reason };
+        self.ready().await.map_err(unavailable)?;
+        let _slot = self.slot().await?;
+        self.link.connected(Duration::ZERO).await.map_err(unavailable)?;
+        self.store(stream, record).await.map_err(|error| {
+            if error == AskError::Nobody {
+                self.readiness.forget();
+            }
+            meaning(error)
+        })
+    }
+}
+
+impl JetStreamLog {
+    /// Starts a connection in the background and returns at once, whether or not a server is there.
+    ///
+    /// While none is there, and while the streams are not as they must be, every call of the port fails and
+    /// may be repeated; the connection is tried again for ever.
+    ///
+    /// # Errors
+    /// Settings that cannot work, and files that cannot be read.
+    pub async fn connect(settings: NatsSettings, clock: Clock) -> Result<Self, ConnectError> {
+        let link = Arc::new(Link::start(&settings).await?);
+        let batcher = Batcher::start(Arc::clone(&link));
+        let window = Semaphore::new(PUBLISHES_IN_FLIGHT_MAX);
+        let shared = Shared { link, settings, clock, readiness: Readiness::default(), window, batcher };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Whether the log can be used now: a server is there, is new enough, and has the streams.
+    ///
+    /// Makes missing streams if the settings say so. Repeating it is cheap.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn ready(&self) -> Result<(), LogError> {
+        self.shared.link.connected(Duration::ZERO).await?;
+        self.shared.ready().await
+    }
+
+    /// Whether arrivals that come together are stored together, as far as is known now.
+    #[must_use]
+    pub fn batches(&self) -> bool {
+        self.shared.readiness.takes_batches()
+    }
+
+    /// One line for every setting of the streams that is not as asked; none if all is well.
+    ///
+    /// # Errors
+    /// There is no server, or a stream is missing and may not be made.
+    pub async fn differences(&self) -> Result<Vec<String>, LogError> {
+        self.shared.link.connected(Duration::ZERO).await?;
+        let found = inspect(&self.shared.link, &self.shared.settings, &AtomicBool::new(false)).await?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl fmt::Debug for JetStreamLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JetStreamLog").field("urls", &self.shared.settings.urls).finish_non_exhaustive()
+    }
+}
+
+impl LogPort for JetStreamLog {
+    type Consumer = JetStreamConsumer;
+    type Replay = JetStreamReplay;
+
+    async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
+        let _in_flight = InFlight::enter();
+        let began = Instant::now();
+        let outcome = self.shared.publish(stream, record).await;
+        histogram!(names::NATS_PUBLISH_SECONDS).record(began.elapsed());
+        let labels = [("stream", stream.name()), ("outcome", name_of(&outcome))];
+        counter!(names::NATS_PUBLISHES_TOTAL, &labels).increment(1);
+        outcome
+    }
+
+    async fn consumer(&self, spec: ConsumerSpec) -> Result<JetStreamConsumer, LogError> {
+        self.shared.ready().await?;
+        JetStreamConsumer::open(Arc::clone(&self.shared), spec).await
+    }
+
+    async fn replay(
+        &self,
+        stream: Stream,
+        filter: String,
+        from: ReplayFrom,
+    ) -> Result<JetStreamReplay, LogError> {
+        self.shared.ready().await?;
+        JetStreamReplay::open(Arc::clone(&self.shared), stream, filter, from).await
+    }
+}
+
+/// Counts itself while it lives.
+struct InFlight;
+
+impl InFlight {
+    fn enter() -> Self {
+        gauge!(names::NATS_PUBLISHES_IN_FLIGHT).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        gauge!(names::NATS_PUBLISHES_IN_FLIGHT).decrement(1.0);
+    }
+}
+
+const fn name_of(outcome: &Result<Stored, PublishError>) -> &'static str {
+    match outcome {
+        Ok(Stored { duplicate: false, .. }) => "stored",
+        Ok(Stored { duplicate: true, .. }) => "duplicate",
+        Err(PublishError::Full) => "full",
+        Err(PublishError::Unavailable { .. }) => "unavailable",
+        Err(PublishError::Unknown { .. }) => "unknown",
+    }
+}

@@ -1,0 +1,22 @@
+//! The bucket on Amazon S3, and on what speaks like it, with a signer for it.
+//!
+//! Start with `port`; uploads in parts are in `multipart`. `signer` signs with keys that `keeper` keeps fresh,
+//! `skew` compares clocks, `watch` looks after all of it, and `setup` makes the bucket.
+
+mod options;
+mod client;
+mod skew;
+mod failure;
+mod port;
+mod multipart;
+mod watch;
+mod signer;
+mod keeper;
+mod rules;
+mod setup;
+
+pub use keeper::CredentialsKeeper;
+pub use options::S3Options;
+pub use port::S3Bucket;
+pub use setup::{BucketRules, S3Setup};
+pub use signer::S3Signer;

@@ -1,0 +1,104 @@
+//! A ledger on CQL that may be away when the process starts: it connects when it is asked, until it works.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::ScyllaLedger;
+use crate::config::ScyllaSettings;
+use crate::domain::account::Account;
+use crate::domain::draft::Write;
+use crate::domain::entry::Entry;
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, UserId};
+use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage};
+
+/// How long a failure to connect is told again before the next try.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A ledger on CQL that connects when it is first asked. Cheap to clone; all clones share the connection.
+#[derive(Clone, Debug)]
+pub struct LazyScyllaLedger {
+    settings: Arc<ScyllaSettings>,
+    ledger: Arc<OnceCell<ScyllaLedger>>,
+    failed: Arc<Mutex<Option<(Instant, String)>>>,
+}
+
+impl LazyScyllaLedger {
+    /// A ledger that is not connected yet.
+    #[must_use]
+    pub fn new(settings: ScyllaSettings) -> Self {
+        Self { settings: Arc::new(settings), ledger: Arc::default(), failed: Arc::default() }
+    }
+
+    /// The ledger, connected; one caller tries at a time, the others wait for it.
+    async fn ledger(&self) -> Result<&ScyllaLedger, String> {
+        self.ledger.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<ScyllaLedger, String> {
+        let last = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, reason)) = last.filter(|(at, _)| at.elapsed() < PAUSE) {
+            return Err(format!("{reason} ({:?} ago)", at.elapsed()));
+        }
+        ScyllaLedger::connect(&self.settings).await.map_err(|error| {
+            let reason = error.to_string();
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((Instant::now(), reason.clone()));
+            reason
+        })
+    }
+
+    async fn reader(&self) -> Result<&ScyllaLedger, LedgerError> {
+        self.ledger().await.map_err(|reason| LedgerError::Unavailable { reason })
+    }
+}
+
+// The driver's futures are deep: behind a box they do not grow those of every caller up to a request.
+impl LedgerPort for LazyScyllaLedger {
+    async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
+        async { self.reader().await?.load(user).await }.boxed().await
+    }
+
+    async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
+        async { self.reader().await?.file(user, file).await }.boxed().await
+    }
+
+    async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
+        async { self.reader().await?.files(user, page).await }.boxed().await
+    }
+
+    async fn entry(&self, user: UserId, version: u64) -> Result<Option<Entry>, LedgerError> {
+        async { self.reader().await?.entry(user, version).await }.boxed().await
+    }
+
+    async fn entries_after(&self, user: UserId, after: u64, limit: usize) -> Result<Vec<Entry>, LedgerError> {
+        async { self.reader().await?.entries_after(user, after, limit).await }.boxed().await
+    }
+
+    async fn entries_before(
+        &self,
+        user: UserId,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        async { self.reader().await?.entries_before(user, before, limit).await }.boxed().await
+    }
+
+    async fn commit(&self, write: Write) -> Result<(), CommitError> {
+        let commit = async {
+            match self.ledger().await {
+                Ok(ledger) => ledger.commit(write).await,
+                Err(reason) => Err(CommitError::Unavailable { reason }),
+            }
+        };
+        commit.boxed().await
+    }
+
+    async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
+        async { self.reader().await?.scan(after, limit).await }.boxed().await
+    }
+}

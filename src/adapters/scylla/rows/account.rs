@@ -1,0 +1,285 @@
+//! The static columns of a partition: the account.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use scylla::value::CqlTimestamp;
+use scylla::{DeserializeRow, DeserializeValue, SerializeRow, SerializeValue};
+use uuid::Uuid;
+
+use crate::adapters::scylla::cells::{CellError, bigint, known, time, timestamp, unsigned};
+use crate::domain::account::{Account, AccountState, Remembered, Reservation};
+use crate::domain::entry::Totals;
+use crate::domain::ids::{FileId, UserId};
+use crate::ports::Summary;
+
+/// An account's cells, but the attempt that wrote them.
+#[derive(Clone, Debug, PartialEq, SerializeRow, DeserializeRow)]
+pub(in crate::adapters::scylla) struct AccountRow {
+    /// None: nothing was ever written.
+    version: Option<i64>,
+    #[scylla(default_when_null)]
+    published: i64,
+    #[scylla(default_when_null)]
+    epoch: i64,
+    #[scylla(default_when_null)]
+    used_bytes: i64,
+    #[scylla(default_when_null)]
+    reserved_bytes: i64,
+    #[scylla(default_when_null)]
+    trashed_bytes: i64,
+    #[scylla(default_when_null)]
+    file_count: i64,
+    #[scylla(default_when_null)]
+    deleting_count: i64,
+    quota_bytes: Option<i64>,
+    subject: Option<String>,
+    #[scylla(default_when_null)]
+    state: i8,
+    #[scylla(default_when_null)]
+    pending: BTreeMap<Uuid, ReservationCell>,
+    #[scylla(default_when_null)]
+    idempotency: Vec<RememberedCell>,
+}
+
+/// The cells of an account that a scan needs.
+#[derive(Clone, Debug, PartialEq, DeserializeRow)]
+pub(in crate::adapters::scylla) struct SummaryRow {
+    user_id: Uuid,
+    version: Option<i64>,
+    #[scylla(default_when_null)]
+    published: i64,
+    #[scylla(default_when_null)]
+    used_bytes: i64,
+    #[scylla(default_when_null)]
+    reserved_bytes: i64,
+    #[scylla(default_when_null)]
+    trashed_bytes: i64,
+    #[scylla(default_when_null)]
+    file_count: i64,
+    #[scylla(default_when_null)]
+    deleting_count: i64,
+    quota_bytes: Option<i64>,
+    #[scylla(default_when_null)]
+    state: i8,
+    #[scylla(default_when_null)]
+    pending: BTreeMap<Uuid, ReservationCell>,
+}
+
+/// Type `reservation`.
+#[derive(Clone, Debug, PartialEq, SerializeValue, DeserializeValue)]
+struct ReservationCell {
+    size_bytes: i64,
+    release_at: CqlTimestamp,
+}
+
+/// Type `remembered`.
+#[derive(Clone, Debug, PartialEq, SerializeValue, DeserializeValue)]
+struct RememberedCell {
+    key_hash: i64,
+    body_hash: i64,
+    at: CqlTimestamp,
+    files: Vec<Uuid>,
+}
+
+impl TryFrom<&Account> for AccountRow {
+    type Error = CellError;
+
+    fn try_from(account: &Account) -> Result<Self, CellError> {
+        let totals = account.totals;
+        Ok(Self {
+            version: Some(bigint("version", account.version)?),
+            published: bigint("published", account.published)?,
+            epoch: bigint("epoch", account.epoch)?,
+            used_bytes: bigint("used_bytes", totals.used_bytes)?,
+            reserved_bytes: bigint("reserved_bytes", totals.reserved_bytes)?,
+            trashed_bytes: bigint("trashed_bytes", totals.trashed_bytes)?,
+            file_count: i64::from(totals.file_count),
+            deleting_count: i64::from(account.deleting_count),
+            quota_bytes: account.quota_bytes.map(|bytes| bigint("quota_bytes", bytes)).transpose()?,
+            subject: account.subject.clone(),
+            state: account.state.code(),
+            pending: account.pending.iter().map(reservation_cell).collect::<Result<_, _>>()?,
+            idempotency: account.idempotency.iter().map(RememberedCell::from).collect(),
+        })
+    }
+}
+
+impl AccountRow {
+    /// The account; none if nothing was ever written.
+    pub(in crate::adapters::scylla) fn into_account(
+        self,
+        user: UserId,
+    ) -> Result<Option<Account>, CellError> {
+        let Some(version) = self.version else { return Ok(None) };
+        Ok(Some(Account {
+            user,
+            version: unsigned("version", version)?,
+            published: unsigned("published", self.published)?,
+            epoch: unsigned("epoch", self.epoch)?,
+            totals: Totals {
+                used_bytes: unsigned("used_bytes", self.used_bytes)?,
+                reserved_bytes: unsigned("reserved_bytes", self.reserved_bytes)?,
+                trashed_bytes: unsigned("trashed_bytes", self.trashed_bytes)?,
+                file_count: unsigned("file_count", self.file_count)?,
+            },
+            deleting_count: unsigned("deleting_count", self.deleting_count)?,
+            quota_bytes: self.quota_bytes.map(|bytes| unsigned("quota_bytes", bytes)).transpose()?,
+            subject: self.subject,
+            state: known("state", self.state, |code| AccountState::from_code(*code))?,
+            pending: self.pending.into_iter().map(reservation).collect::<Result<_, _>>()?,
+            idempotency: self
+                .idempotency
+                .into_iter()
+                .map(Remembered::try_from)
+                .collect::<Result<VecDeque<_>, _>>()?,
+        }))
+    }
+}
+
+impl SummaryRow {
+    /// Whose it is.
+    pub(in crate::adapters::scylla) const fn user(&self) -> UserId {
+        UserId::from_uuid(self.user_id)
+    }
+
+    /// What a scan tells of the account; none if nothing was ever written.
+    pub(in crate::adapters::scylla) fn into_summary(self) -> Result<Option<Summary>, CellError> {
+        let user = self.user();
+        let row = AccountRow {
+            version: self.version,
+            published: self.published,
+            epoch: 0,
+            used_bytes: self.used_bytes,
+            reserved_bytes: self.reserved_bytes,
+            trashed_bytes: self.trashed_bytes,
+            file_count: self.file_count,
+            deleting_count: self.deleting_count,
+            quota_bytes: self.quota_bytes,
+            subject: None,
+            state: self.state,
+            pending: self.pending,
+            idempotency: Vec::new(),
+        };
+        Ok(row.into_account(user)?.map(|account| Summary::from(&account)))
+    }
+}
+
+fn reservation_cell(
+    (file, reservation): (&FileId, &Reservation),
+) -> Result<(Uuid, ReservationCell), CellError> {
+    let size_bytes = bigint("pending.size_bytes", reservation.size_bytes)?;
+    Ok((file.uuid(), ReservationCell { size_bytes, release_at: timestamp(reservation.release_at) }))
+}
+
+fn reservation((file, cell): (Uuid, ReservationCell)) -> Result<(FileId, Reservation), CellError> {
+    let size_bytes = unsigned("pending.size_bytes", cell.size_bytes)?;
+    let release_at = time("pending.release_at", cell.release_at)?;
+    Ok((FileId::from_uuid(file), Reservation { size_bytes, release_at }))
+}
+
+impl From<&Remembered> for RememberedCell {
+    fn from(request: &Remembered) -> Self {
+        Self {
+            // Hashes, not amounts: all 64 bits are kept, whatever their sign.
+            key_hash: request.key.cast_signed(),
+            body_hash: request.body.cast_signed(),
+            at: timestamp(request.at),
+            files: request.files.iter().map(|file| file.uuid()).collect(),
+        }
+    }
+}
+
+impl TryFrom<RememberedCell> for Remembered {
+    type Error = CellError;
+
+    fn try_from(cell: RememberedCell) -> Result<Self, CellError> {
+        Ok(Self {
+            key: cell.key_hash.cast_unsigned(),
+            body: cell.body_hash.cast_unsigned(),
+            at: time("idempotency.at", cell.at)?,
+            files: cell.files.into_iter().map(FileId::from_uuid).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn file(n: u128) -> FileId {
+        FileId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn account() -> Account {
+        let mut account = Account::new(UserId::from_uuid(Uuid::from_u128(7)));
+        account.version = 9;
+        account.published = 8;
+        account.epoch = 3;
+        account.totals = Totals { used_bytes: 5, reserved_bytes: 4, trashed_bytes: 1, file_count: 2 };
+        account.deleting_count = 6;
+        account.quota_bytes = Some(1 << 40);
+        account.subject = Some("alice".to_owned());
+        account.state = AccountState::Suspended;
+        let release_at = Timestamp::from_millis(77);
+        account.pending.insert(file(1), Reservation { size_bytes: 4, release_at });
+        account.remember(Remembered {
+            key: u64::MAX,
+            body: 1 << 63,
+            at: Timestamp::from_millis(5),
+            files: vec![file(1), file(2)],
+        });
+        account
+    }
+
+    fn reads_back(account: &Account) {
+        let row = AccountRow::try_from(account).unwrap();
+        assert_eq!(row.into_account(account.user), Ok(Some(account.clone())));
+    }
+
+    #[test]
+    fn an_account_reads_back() {
+        reads_back(&account());
+        reads_back(&Account { version: 1, ..Account::new(account().user) });
+    }
+
+    #[test]
+    fn an_account_that_was_never_written_is_none() {
+        let row = AccountRow { version: None, ..AccountRow::try_from(&account()).unwrap() };
+        assert_eq!(row.into_account(account().user), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused() {
+        let huge = Account { quota_bytes: Some(u64::MAX), ..account() };
+        assert_eq!(AccountRow::try_from(&huge), Err(CellError::new("quota_bytes", u64::MAX)));
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_not_guessed_at() {
+        let row = AccountRow { state: 9, ..AccountRow::try_from(&account()).unwrap() };
+        assert_eq!(row.into_account(account().user), Err(CellError::new("state", 9)));
+        let row = AccountRow { used_bytes: -1, ..AccountRow::try_from(&account()).unwrap() };
+        assert_eq!(row.into_account(account().user), Err(CellError::new("used_bytes", -1)));
+    }
+
+    #[test]
+    fn a_summary_says_what_the_account_says() {
+        let account = account();
+        let row = AccountRow::try_from(&account).unwrap();
+        let summary = SummaryRow {
+            user_id: account.user.uuid(),
+            version: row.version,
+            published: row.published,
+            used_bytes: row.used_bytes,
+            reserved_bytes: row.reserved_bytes,
+            trashed_bytes: row.trashed_bytes,
+            file_count: row.file_count,
+            deleting_count: row.deleting_count,
+            quota_bytes: row.quota_bytes,
+            state: row.state,
+            pending: row.pending,
+        };
+        assert_eq!(summary.into_summary(), Ok(Some(Summary::from(&account))));
+    }
+}

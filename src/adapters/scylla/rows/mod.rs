@@ -1,0 +1,9 @@
+//! What stands in `user_ledger`, as typed rows, and how it becomes what the domain knows.
+
+mod account;
+mod file;
+mod entry;
+
+pub(super) use account::{AccountRow, SummaryRow};
+pub(super) use entry::EntryRow;
+pub(super) use file::FileRow;

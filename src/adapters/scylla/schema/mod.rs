@@ -1,0 +1,8 @@
+//! The tables: what they should be, what they are, and how they get there.
+
+mod migrations;
+mod runner;
+mod lock;
+
+pub use migrations::{Migration, MigrationState, MigrationStatus, Migrations};
+pub use runner::SchemaError;

@@ -1,0 +1,109 @@
+//! The one write as a batch: the account under its only condition, then files, then entries.
+
+use scylla::SerializeRow;
+use scylla::client::execution_profile::ExecutionProfileHandle;
+use scylla::serialize::SerializationError;
+use scylla::serialize::row::{RowSerializationContext, SerializeRow};
+use scylla::serialize::writers::RowWriter;
+use scylla::statement::batch::{Batch, BatchType};
+use uuid::Uuid;
+
+use super::cells::{CellError, bigint};
+use super::rows::{AccountRow, EntryRow, FileRow};
+use super::statements::Statements;
+use crate::domain::draft::Write;
+
+/// What is bound to one statement of the batch.
+#[derive(Debug)]
+pub(super) enum Bound {
+    Account(Box<PutAccount>),
+    File(Box<PutFile>),
+    Forgotten(DropFile),
+    Entry(Box<PutEntry>),
+}
+
+/// Moves the account from `expected`; none: nothing was ever written (null equals null under `IF`).
+#[derive(Debug, SerializeRow)]
+pub(super) struct PutAccount {
+    user_id: Uuid,
+    expected: Option<i64>,
+    op_id: Uuid,
+    #[scylla(flatten)]
+    account: AccountRow,
+}
+
+#[derive(Debug, SerializeRow)]
+pub(super) struct PutFile {
+    user_id: Uuid,
+    #[scylla(flatten)]
+    file: FileRow,
+}
+
+#[derive(Debug, SerializeRow)]
+pub(super) struct DropFile {
+    user_id: Uuid,
+    file_id: Uuid,
+}
+
+#[derive(Debug, SerializeRow)]
+pub(super) struct PutEntry {
+    user_id: Uuid,
+    ttl_secs: i32,
+    #[scylla(flatten)]
+    entry: EntryRow,
+}
+
+impl SerializeRow for Bound {
+    fn serialize(
+        &self,
+        context: &RowSerializationContext<'_>,
+        writer: &mut RowWriter,
+    ) -> Result<(), SerializationError> {
+        match self {
+            Self::Account(row) => row.serialize(context, writer),
+            Self::File(row) => row.serialize(context, writer),
+            Self::Forgotten(row) => row.serialize(context, writer),
+            Self::Entry(row) => row.serialize(context, writer),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// Every row of a write, in the order of the batch. Entries live for `ttl_secs`, 0 for ever.
+pub(super) fn rows(write: &Write, ttl_secs: i32) -> Result<Vec<Bound>, CellError> {
+    let user_id = write.account.user.uuid();
+    let expected = write.expected.map(|version| bigint("version", version)).transpose()?;
+    let account = AccountRow::try_from(&write.account)?;
+    // First: its key routes the batch, and its condition decides it.
+    let put = PutAccount { user_id, expected, op_id: write.op.uuid(), account };
+    let mut rows = vec![Bound::Account(Box::new(put))];
+    for file in &write.files {
+        rows.push(Bound::File(Box::new(PutFile { user_id, file: FileRow::try_from(file)? })));
+    }
+    for file in &write.forgotten {
+        rows.push(Bound::Forgotten(DropFile { user_id, file_id: file.uuid() }));
+    }
+    for entry in &write.entries {
+        rows.push(Bound::Entry(Box::new(PutEntry { user_id, ttl_secs, entry: EntryRow::try_from(entry)? })));
+    }
+    Ok(rows)
+}
+
+/// The batch that takes these rows. The server gives it its timestamp: conditional writes are ordered by it.
+pub(super) fn batch(rows: &[Bound], statements: &Statements, profile: &ExecutionProfileHandle) -> Batch {
+    let mut batch = Batch::new(BatchType::Unlogged);
+    batch.set_execution_profile_handle(Some(profile.clone()));
+    batch.set_is_idempotent(false);
+    for row in rows {
+        batch.append_statement(match row {
+            Bound::Account(_) => statements.put_account.clone(),
+            Bound::File(_) => statements.put_file.clone(),
+            Bound::Forgotten(_) => statements.drop_file.clone(),
+            Bound::Entry(_) => statements.put_entry.clone(),
+        });
+    }
+    batch
+}

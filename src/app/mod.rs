@@ -1,0 +1,22 @@
+//! The composition root: builds the ports, starts the tree, serves, drains. Decides nothing.
+//!
+//! `run` puts it together; `ports` has one function a port, and `translate` makes of settings what each part takes.
+
+mod run;
+mod listeners;
+mod ports;
+mod translate;
+mod cursor_key;
+mod upkeep;
+mod start_error;
+mod aws_setup;
+mod schema;
+
+pub use aws_setup::aws_setup;
+pub use cursor_key::CursorKeyError;
+pub use listeners::Addresses;
+pub use run::App;
+pub use schema::{SchemaFailure, schema_apply, schema_status};
+pub use start_error::StartError;
+
+pub use crate::adapters::aws::{Outcome, Step};

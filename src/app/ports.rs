@@ -1,0 +1,135 @@
+//! The ports, one function each: what the settings chose.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::start_error::StartError;
+use super::translate;
+use super::upkeep::{Upkeep, watch_ledger};
+use crate::adapters::embedded::bucket::EmbeddedBucket;
+use crate::adapters::embedded::{EmbeddedStore, QueuePolicy};
+use crate::adapters::jetstream::JetStreamLog;
+use crate::adapters::s3::{S3Bucket, S3Signer};
+use crate::adapters::scylla::LazyScyllaLedger;
+use crate::adapters::sqs::SqsQueue;
+use crate::adapters::{Ledger, Log, Objects, Queue, Signer};
+use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind, SignerKind};
+use crate::ports::Clock;
+use crate::telemetry::health::Health;
+
+/// How long the start waits for keys to sign with.
+const KEYS_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the ports are built with.
+pub(super) struct Site<'a> {
+    pub(super) config: &'a Config,
+    pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) embedded: Embedded,
+}
+
+/// What keeps data in this process, as far as the settings chose it.
+#[derive(Clone)]
+pub(super) struct Embedded {
+    pub(super) store: Option<EmbeddedStore>,
+    pub(super) bucket: Option<EmbeddedBucket>,
+}
+
+impl Embedded {
+    /// Opens what is chosen. Whoever holds the data already is told here, before anything is listened on.
+    pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, StartError> {
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir).map_err(|source| StartError::DataDir { dir: dir.clone(), source })?;
+        let needs_store = config.ledger.kind == LedgerKind::Embedded
+            || config.log.kind == LogKind::Embedded
+            || config.queue.kind == QueueKind::Embedded;
+        let store =
+            if needs_store { Some(EmbeddedStore::open(&dir.join("store"), clock.clone())?) } else { None };
+        let bucket = match config.objects.kind {
+            BucketKind::Embedded => {
+                let options = translate::embedded_bucket(config);
+                Some(EmbeddedBucket::open(&dir.join("bucket"), options, clock.clone())?)
+            }
+            BucketKind::S3 => None,
+        };
+        Ok(Self { store, bucket })
+    }
+
+    fn store(&self) -> &EmbeddedStore {
+        self.store.as_ref().expect("opened, because one of its ports is chosen")
+    }
+
+    fn bucket(&self) -> &EmbeddedBucket {
+        self.bucket.as_ref().expect("opened, because it is chosen, and its signer only beside it")
+    }
+}
+
+impl Site<'_> {
+    pub(super) fn ledger(&self, upkeep: &mut Upkeep) -> Ledger {
+        match self.config.ledger.kind {
+            LedgerKind::Embedded => Ledger::Embedded(self.embedded.store().ledger()),
+            LedgerKind::Scylla => {
+                let ledger = Ledger::Scylla(LazyScyllaLedger::new(self.config.ledger.scylla.clone()));
+                upkeep.start(watch_ledger(ledger.clone(), self.health.clone(), self.clock.clone()));
+                ledger
+            }
+        }
+    }
+
+    pub(super) async fn log(&self) -> Result<Log, StartError> {
+        match self.config.log.kind {
+            LogKind::Embedded => Ok(Log::Embedded(self.embedded.store().log())),
+            LogKind::Nats => {
+                let log = JetStreamLog::connect(self.config.log.nats.clone(), self.clock.clone()).await?;
+                Ok(Log::Nats(log))
+            }
+        }
+    }
+
+    pub(super) async fn queue(&self, upkeep: &mut Upkeep) -> Result<Queue, StartError> {
+        match self.config.queue.kind {
+            QueueKind::Embedded => Ok(Queue::Embedded(self.embedded.store().queue(QueuePolicy::default()))),
+            QueueKind::Sqs => {
+                let queue = SqsQueue::open(&translate::sqs(self.config)?).await;
+                upkeep.start(queue.clone().watch());
+                Ok(Queue::Sqs(queue))
+            }
+        }
+    }
+
+    pub(super) async fn objects(&self, upkeep: &mut Upkeep) -> Result<Objects, StartError> {
+        match self.config.objects.kind {
+            BucketKind::Embedded => Ok(Objects::Embedded(self.embedded.bucket().clone())),
+            BucketKind::S3 => {
+                let bucket = S3Bucket::open(&translate::s3(self.config)?, self.clock.clone()).await;
+                upkeep.start(bucket.clone().watch(self.health.clone(), self.clock.clone()));
+                Ok(Objects::S3(bucket))
+            }
+        }
+    }
+
+    /// `s3` is where the embedded endpoint listens, if there is one.
+    pub(super) async fn signer(
+        &self,
+        upkeep: &mut Upkeep,
+        s3: Option<SocketAddr>,
+    ) -> Result<Signer, StartError> {
+        match self.config.signer.kind {
+            SignerKind::Embedded => {
+                let listened = s3.map(|address| format!("http://{address}")).unwrap_or_default();
+                let said = &self.config.objects.public_endpoint;
+                let url = if said.is_empty() { &listened } else { said };
+                Ok(Signer::Embedded(self.embedded.bucket().signer(url)?))
+            }
+            SignerKind::S3 => {
+                let options = translate::s3_signer(self.config)?;
+                let made = S3Signer::new(&options, self.clock.clone(), self.health.clone()).await;
+                let (signer, mut keeper) = made?;
+                // So that the first request finds keys; if there are none yet, the keeper goes on asking.
+                drop(tokio::time::timeout(KEYS_WITHIN, keeper.refresh()).await);
+                upkeep.start(keeper.keep());
+                Ok(Signer::S3(signer))
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Everything that runs: started, waited for, stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::cursor_key;
+use super::listeners::{Addresses, Listeners};
+use super::ports::{Embedded, Site};
+use super::start_error::StartError;
+use super::translate;
+use super::upkeep::Upkeep;
+use crate::actors::{Tree, World};
+use crate::adapters::embedded::EmbeddedStore;
+use crate::bridge::{Bridge, BridgeParts};
+use crate::config::{BucketKind, Config, QueueKind};
+use crate::domain::shard::ShardCount;
+use crate::http::{self, Authenticator, Front, HttpOptions, Services};
+use crate::limits::DRAIN_WITHIN;
+use crate::ports::Clock;
+use crate::telemetry::MetricsHandle;
+use crate::telemetry::health::Health;
+
+/// Everything that runs.
+pub struct App {
+    addresses: Addresses,
+    health: Health,
+    tree: Tree,
+    bridge: Bridge,
+    front: Server,
+    endpoint: Option<Server>,
+    store: Option<EmbeddedStore>,
+    /// Ends with the rest.
+    _upkeep: Upkeep,
+}
+
+/// A server and the way to end it.
+struct Server {
+    stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+impl Server {
+    async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.ended.await {
+            tracing::error!("a server ended badly: {error}");
+        }
+    }
+}
+
+impl App {
+    /// Starts everything; ready when it returns.
+    ///
+    /// # Errors
+    /// See [`StartError`]; then nothing runs.
+    pub async fn start(config: Config, metrics: MetricsHandle) -> Result<Self, StartError> {
+        let (clock, health) = (Clock::System, Health::default());
+        let shards = ShardCount::new(config.shards)?;
+        let authenticator = Authenticator::from_config(&config.auth)?;
+        let embedded = Embedded::open(&config, &clock)?;
+        let options = HttpOptions::from_config(&config, cursor_key::load(&config)?);
+        let Listeners { api, admin, s3, addresses } = Listeners::open(&config).await?;
+
+        let site = Site { config: &config, clock: clock.clone(), health: health.clone(), embedded };
+        let mut upkeep = Upkeep::default();
+        let (ledger, log) = (site.ledger(&mut upkeep), site.log().await?);
+        let queue = site.queue(&mut upkeep).await?;
+        let objects = site.objects(&mut upkeep).await?;
+        let signer = site.signer(&mut upkeep, addresses.s3).await?;
+        let Embedded { store, bucket } = site.embedded;
+        warn_of_silence(&config);
+
+        let endpoint = s3.zip(bucket).map(|(listener, bucket)| {
+            let stop = CancellationToken::new();
+            Server { stop: stop.clone(), ended: bucket.serve(listener, queue.clone(), stop) }
+        });
+        let tree = Tree::start(World {
+            ledger: ledger.clone(),
+            log: log.clone(),
+            objects,
+            clock: clock.clone(),
+            health: health.clone(),
+            rules: translate::rules(&config),
+            shards,
+            source: translate::event_source(&config),
+        })
+        .await?;
+        let bridge = Bridge::start(BridgeParts {
+            queue,
+            log: log.clone(),
+            clock: clock.clone(),
+            health: health.clone(),
+            bucket: config.objects.bucket.clone(),
+            shards,
+            pollers: config.queue.pollers,
+        })
+        .await?;
+        let services = Services {
+            handle: tree.handle().clone(),
+            ledger,
+            log,
+            signer,
+            clock,
+            health: health.clone(),
+            authenticator,
+            metrics: Arc::new(move || metrics.render()),
+            options: Arc::new(options),
+        };
+        let front = CancellationToken::new();
+        let serving = http::serve(Front { api, admin }, services, front.clone());
+        let front = Server { stop: front, ended: tokio::spawn(serving) };
+        Ok(Self { addresses, health, tree, bridge, front, endpoint, store, _upkeep: upkeep })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Stops: not ready any more, then what brings work in, then what works, then what keeps.
+    ///
+    /// No acknowledged operation is lost, whenever this is cut off.
+    pub async fn stop(self) {
+        self.health.drain();
+        let endpoint = async {
+            if let Some(endpoint) = self.endpoint {
+                endpoint.stop().await;
+            }
+        };
+        tokio::join!(self.front.stop(), self.bridge.stop(), endpoint);
+        self.tree.stop(DRAIN_WITHIN.saturating_sub(Duration::from_secs(1))).await;
+        if let Some(store) = self.store {
+            store.close().await;
+        }
+        tracing::info!("stopped");
+    }
+
+    /// Waits until the process should end because an actor keeps failing; returns the reason.
+    pub async fn failed(&self) -> String {
+        let bridge = self.bridge.given_up();
+        tokio::select! {
+            () = self.tree.gave_up().cancelled() => "an actor of the tree keeps failing; see the log".to_owned(),
+            () = bridge.cancelled() => "the bridge keeps failing; see the log".to_owned(),
+        }
+    }
+}
+
+/// A bucket elsewhere cannot reach a queue in this process.
+fn warn_of_silence(config: &Config) {
+    if config.objects.kind == BucketKind::S3 && config.queue.kind == QueueKind::Embedded {
+        tracing::warn!(
+            "the bucket cannot tell the embedded queue: files are processed when clients say complete, or by the sweep"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Why it did not start. One clear line each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::cursor_key::CursorKeyError;
+use crate::actors::TreeError;
+use crate::adapters::aws::SecretError;
+use crate::adapters::embedded::OpenError;
+use crate::adapters::embedded::bucket;
+use crate::adapters::jetstream;
+use crate::adapters::sigv4::AddressError;
+use crate::bridge::BridgeError;
+use crate::domain::shard::ShardCountError;
+use crate::http::AuthConfigError;
+
+/// Why it did not start. A server that is away is no such reason: see [`crate::telemetry::health`].
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{key}: cannot listen on {address}: {source}; stop what listens there, or choose another port")]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The data folder cannot be made.
+    #[error("data_dir: cannot make {}: {source}", dir.display())]
+    DataDir {
+        /// Which.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Ledger, log and queue do not open.
+    #[error("data_dir: {0}")]
+    Store(#[from] OpenError),
+    /// The bucket does not open.
+    #[error("data_dir: {0}")]
+    Bucket(#[from] bucket::OpenError),
+    /// The bucket's address cannot be signed for.
+    #[error("objects.public_endpoint: {0}")]
+    Endpoint(#[from] AddressError),
+    /// A secret cannot be read.
+    #[error("{key}: {source}")]
+    Secret {
+        /// The setting.
+        key: &'static str,
+        /// Why.
+        source: SecretError,
+    },
+    /// What seals cursors cannot be read or made.
+    #[error("http.cursor_key_file: {0}")]
+    CursorKey(#[from] CursorKeyError),
+    /// The client of the log cannot be made from the settings.
+    #[error("log.nats: {0}")]
+    Nats(#[from] jetstream::ConnectError),
+    /// Nobody can be recognised.
+    #[error("auth.issuers: {0}")]
+    Auth(#[from] AuthConfigError),
+    /// The shards cannot be.
+    #[error("shards: {0}")]
+    Shards(#[from] ShardCountError),
+    /// A bug.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A bug.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+}
+
+impl StartError {
+    /// What the process exits with.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        1
+    }
+}

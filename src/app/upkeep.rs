@@ -1,0 +1,52 @@
+//! Loops that look after a part in the background, and that nobody waits for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::adapters::Ledger;
+use crate::domain::ids::UserId;
+use crate::ports::{Clock, LedgerPort};
+use crate::telemetry::health::{Health, Part};
+
+/// Such loops. They end with this value, at whatever they are: they hold nothing.
+#[derive(Debug, Default)]
+pub(super) struct Upkeep(JoinSet<()>);
+
+impl Upkeep {
+    /// Starts one.
+    pub(super) fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
+
+/// Between two looks at a ledger that answers, and at one that does not.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+
+/// Looks at a ledger on other machines now and then, so that readiness knows before a client does.
+pub(super) async fn watch_ledger(ledger: Ledger, health: Health, clock: Clock) {
+    let nobody = UserId::from_uuid(Uuid::nil());
+    loop {
+        let answer = timeout(ANSWER_WITHIN, ledger.load(nobody)).await;
+        let refusal = match answer {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {ANSWER_WITHIN:?}")),
+        };
+        let is_away = refusal.is_some();
+        if let Some(reason) = refusal {
+            if health.down(Part::Ledger, reason.clone(), clock.now()) {
+                tracing::warn!("the ledger is away: {reason}");
+            }
+        } else if health.up(Part::Ledger) {
+            tracing::info!("the ledger answers again");
+        }
+        tokio::time::sleep(if is_away { LOOK_AGAIN } else { LOOK_EVERY }).await;
+    }
+}

@@ -1,0 +1,131 @@
+//! `wharfinger aws setup`: bucket and queues as they should be.
+
+use clap::{Args, Subcommand};
+use tokio::runtime::Builder;
+
+use super::failure::Failure;
+use super::output;
+use super::settings::{self, SettingsArgs};
+use crate::app::{self, Outcome, Step};
+use crate::config::{BucketKind, Config, QueueKind};
+
+/// What to do on AWS.
+#[derive(Debug, Subcommand)]
+pub(super) enum AwsCommand {
+    /// Make bucket and queues as the settings say, on AWS or what speaks like it; safe to repeat
+    Setup(SetupArgs),
+}
+
+/// Flags of `aws setup`.
+#[derive(Debug, Args)]
+pub(super) struct SetupArgs {
+    /// Only print what would be done
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Does it.
+pub(super) fn run(command: &AwsCommand) -> Result<(), Failure> {
+    match command {
+        AwsCommand::Setup(args) => setup(args),
+    }
+}
+
+fn setup(args: &SetupArgs) -> Result<(), Failure> {
+    let config = settings::load(&args.settings, Vec::new())?.config;
+    check(&config)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+    let steps = runtime.block_on(app::aws_setup(&config, args.dry_run));
+    let steps = steps.map_err(|error| Failure::other(error.to_string()).with_code(error.exit_code()))?;
+    for step in &steps {
+        output::line(&told(step))?;
+    }
+    output::line(&summed(&steps))?;
+    let failed = steps.iter().filter(|step| matches!(step.outcome, Outcome::Failed { .. })).count();
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Failure::other(format!("{failed} of {} steps failed", steps.len())))
+    }
+}
+
+fn check(config: &Config) -> Result<(), Failure> {
+    if config.objects.kind == BucketKind::Embedded && config.queue.kind == QueueKind::Embedded {
+        let text =
+            "objects.kind and queue.kind: both are embedded, so there is nothing to set up; choose s3 or sqs";
+        return Err(Failure::usage(text));
+    }
+    Ok(())
+}
+
+/// A step in one line.
+fn told(Step { what, outcome }: &Step) -> String {
+    match outcome {
+        Outcome::Right => format!("right    {what}"),
+        Outcome::Planned { change } => format!("to do    {what}: {change}"),
+        Outcome::Changed { change } => format!("done     {what}: {change}"),
+        Outcome::Lacking { reason } => format!("lacking  {what}: {reason}"),
+        Outcome::Failed { reason } => format!("failed   {what}: {reason}"),
+    }
+}
+
+/// All of them in one line.
+fn summed(steps: &[Step]) -> String {
+    let count = |of: fn(&Outcome) -> bool| steps.iter().filter(|step| of(&step.outcome)).count();
+    let counts = [
+        (count(|outcome| matches!(outcome, Outcome::Planned { .. })), "to do"),
+        (count(|outcome| matches!(outcome, Outcome::Changed { .. })), "done"),
+        (count(|outcome| matches!(outcome, Outcome::Right)), "right already"),
+        (count(|outcome| matches!(outcome, Outcome::Lacking { .. })), "not offered there"),
+        (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
+    ];
+    let some = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    some.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(outcome: Outcome) -> Step {
+        Step { what: "bucket files".to_owned(), outcome }
+    }
+
+    #[test]
+    fn a_step_is_a_line_and_all_are_one_more() {
+        let make = || "make it".to_owned();
+        let steps = [
+            step(Outcome::Right),
+            step(Outcome::Right),
+            step(Outcome::Planned { change: make() }),
+            step(Outcome::Changed { change: make() }),
+            step(Outcome::Lacking { reason: "501".to_owned() }),
+            step(Outcome::Failed { reason: "403".to_owned() }),
+        ];
+        let lines: Vec<_> = steps.iter().map(told).collect();
+        let expected = [
+            "right    bucket files",
+            "right    bucket files",
+            "to do    bucket files: make it",
+            "done     bucket files: make it",
+            "lacking  bucket files: 501",
+            "failed   bucket files: 403",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(summed(&steps), "1 to do, 1 done, 2 right already, 1 not offered there, 1 failed");
+        assert_eq!(summed(&steps[..1]), "1 right already");
+    }
+
+    #[test]
+    fn there_must_be_something_to_set_up() {
+        let mut config = Config::default();
+        assert!(check(&config).is_err());
+        config.queue.kind = QueueKind::Sqs;
+        assert_eq!(check(&config), Ok(()));
+    }
+}

@@ -1,0 +1,89 @@
+//! Who may call, and from where.
+
+use serde_json::json;
+
+use crate::world::{NOW, World};
+use wharfinger::domain::account::AccountState;
+
+async fn check(world: &World, headers: &[(&str, &str)], expected: &str) {
+    assert_eq!(world.send("", "GET /v1/usage", headers, "").await.told(), expected, "{headers:?}");
+}
+
+#[tokio::test]
+async fn a_token_is_needed_and_must_be_right() {
+    let world = World::start().await;
+    check(&world, &[], "401 token_missing").await;
+    check(&world, &[("authorization", "Bearer x.y.z")], "401 token_invalid").await;
+    let old = format!("Bearer {}", World::token_with(json!({"sub": "alice", "exp": NOW.as_secs() - 60})));
+    check(&world, &[("authorization", &old)], "401 token_expired").await;
+    let good = format!("Bearer {}", World::token("alice"));
+    check(&world, &[("authorization", &good)], "200").await;
+}
+
+#[tokio::test]
+async fn a_401_says_what_it_wants_and_no_more() {
+    let world = World::start().await;
+    let answer = world.get("", "/v1/files").await;
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.json()["error"], "Unauthorized");
+    let minimal = world.send("", "GET /v1/files", &[("prefer", "return=minimal")], "").await;
+    assert_eq!(minimal.text(), r#"{"error":"Unauthorized"}"#);
+    let bad = world.send("", "GET /v1/files", &[("authorization", "Bearer x")], "").await;
+    assert_eq!(bad.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+}
+
+#[tokio::test]
+async fn a_cookie_counts_but_not_from_another_site() {
+    let world =
+        World::configured(|config| config.http.allowed_origins = vec!["https://app.example".to_owned()])
+            .await;
+    let cookie = format!("a=b; credentials={}", World::token("alice"));
+    check(&world, &[("cookie", &cookie)], "200").await;
+    let body = json!({"filename": "a", "size_bytes": 1, "content_type": "a/b"}).to_string();
+    let post = async |site: &[(&str, &str)], expected: &str| {
+        let mut headers = vec![("cookie", cookie.as_str()), ("content-type", "application/json")];
+        headers.extend_from_slice(site);
+        assert_eq!(world.send("", "POST /v1/files", &headers, &body).await.told(), expected, "{site:?}");
+    };
+    post(&[("sec-fetch-site", "cross-site")], "403 csrf_rejected").await;
+    post(&[("origin", "https://evil.example")], "403 csrf_rejected").await;
+    post(&[], "403 csrf_rejected").await;
+    post(&[("sec-fetch-site", "same-origin")], "201").await;
+    post(&[("origin", "https://app.example")], "201").await;
+}
+
+#[tokio::test]
+async fn a_suspended_account_gets_no_signature() {
+    let world = World::start().await;
+    let file = world.upload("alice", "a.txt", 5).await;
+    world.inside.handle.set_state(World::user("alice"), AccountState::Suspended).await.unwrap();
+    let body = json!({"filename": "a", "size_bytes": 1, "content_type": "a/b"});
+    assert_eq!(world.post("alice", "POST /v1/files", &body).await.told(), "403 user_suspended");
+    for path in ["download-url", "content"] {
+        let answer = world.get("alice", &format!("/v1/files/{file}/{path}")).await;
+        assert_eq!(answer.told(), "403 user_suspended", "{path}");
+    }
+    assert_eq!(world.get("alice", &format!("/v1/files/{file}")).await.told(), "200");
+    assert_eq!(world.get("alice", "/v1/usage").await.json()["state"], "suspended");
+}
+
+#[tokio::test]
+async fn pages_of_listed_origins_may_call() {
+    let world =
+        World::configured(|config| config.http.allowed_origins = vec!["https://app.example".to_owned()])
+            .await;
+    let preflight = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
+    let answer = world.send("", "OPTIONS /v1/files", &preflight, "").await;
+    assert_eq!(answer.told(), "204");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD, POST, OPTIONS"));
+    let refused = world.send("", "GET /v1/files", &[("origin", "https://app.example")], "").await;
+    assert_eq!(
+        refused.header("access-control-allow-origin"),
+        Some("https://app.example"),
+        "errors are readable too"
+    );
+    let other = world.send("", "OPTIONS /v1/files", &[("origin", "https://evil.example")], "").await;
+    assert_eq!((other.told().as_str(), other.header("access-control-allow-origin")), ("204", None));
+    assert_eq!(other.header("vary"), Some("origin"));
+}

@@ -1,0 +1,84 @@
+//! Downloads.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+use wharfinger::domain::ids::FileId;
+
+async fn upload(world: &World, filename: &str, content_type: &str) -> FileId {
+    let body = json!({"filename": filename, "size_bytes": 5, "content_type": content_type});
+    let answer = world.post("alice", "POST /v1/files", &body).await.json();
+    let file = FileId::parse(answer["file_id"].as_str().unwrap()).unwrap();
+    world.land("alice", file).await;
+    world.send("alice", &format!("POST /v1/files/{file}/complete"), &[], "").await;
+    file
+}
+
+/// What was granted, read back from the signed URL: the type and the disposition of the answer.
+fn granted(url: &str, file: FileId) -> String {
+    let (path, query) = url.split_once('?').unwrap();
+    let user = World::user("alice");
+    assert!(path.starts_with("http://127.0.0.1:"), "{url}");
+    assert!(path.ends_with(&format!("/wharf/user/{user}/{file}")), "{url}");
+    let value = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(found, _)| *found == name).unwrap_or_else(|| panic!("{name} in {url}"));
+        percent_encoding::percent_decode_str(value).decode_utf8().unwrap().into_owned()
+    };
+    format!("{} {}", value("response-content-type"), value("response-content-disposition"))
+}
+
+async fn check(world: &World, file: FileId, query: &str, expected: &str) {
+    let answer = world.get("alice", &format!("/v1/files/{file}/download-url{query}")).await;
+    assert_eq!(answer.told(), "200", "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let url = answer.json()["download_url"].as_str().unwrap().to_owned();
+    assert_eq!(granted(&url, file), expected, "{query}");
+}
+
+#[tokio::test]
+async fn a_download_is_an_attachment_unless_it_is_safe_to_show() {
+    let world = World::start().await;
+    let png = upload(&world, "a.png", "image/png").await;
+    check(&world, png, "", "image/png attachment; filename=\"a.png\"; filename*=UTF-8''a.png").await;
+    check(&world, png, "?disposition=inline", "image/png inline; filename=\"a.png\"; filename*=UTF-8''a.png")
+        .await;
+    let svg = upload(&world, "a.svg", "image/svg+xml").await;
+    let bytes = "application/octet-stream attachment; filename=\"a.svg\"; filename*=UTF-8''a.svg";
+    check(&world, svg, "?disposition=inline", bytes).await;
+    let html = upload(&world, "ü\".html", "text/html").await;
+    let bytes = "application/octet-stream attachment; filename=\"__.html\"; filename*=UTF-8''%C3%BC%22.html";
+    check(&world, html, "?disposition=attachment", bytes).await;
+    let answer = world.get("alice", &format!("/v1/files/{png}/download-url?disposition=x")).await;
+    assert_eq!(answer.told(), "400 validation_failed");
+}
+
+#[tokio::test]
+async fn a_download_lives_five_minutes_and_redirects_too() {
+    let world = World::start().await;
+    let file = upload(&world, "a.txt", "text/plain").await;
+    let signed = world.get("alice", &format!("/files/{file}/download-url")).await.json();
+    assert_eq!(signed["expires_in"], 300);
+    let redirect = world.get("alice", &format!("/v1/files/{file}/content")).await;
+    assert_eq!((redirect.status.as_u16(), redirect.header("cache-control")), (302, Some("no-store")));
+    assert_eq!(redirect.header("location").map(Value::from), Some(signed["download_url"].clone()));
+    assert_eq!(redirect.header("referrer-policy"), Some("no-referrer"));
+}
+
+#[tokio::test]
+async fn only_a_processed_file_is_handed_out() {
+    let world = World::start().await;
+    let pending = world.presign("alice", "a.txt", 5).await;
+    let url = format!("/v1/files/{pending}/download-url");
+    let answer = world.get("alice", &url).await;
+    assert_eq!((answer.told().as_str(), answer.header("retry-after")), ("409 file_not_ready", Some("1")));
+    world.send("alice", &format!("DELETE /v1/files/{pending}"), &[], "").await;
+    let answer = world.get("alice", &url).await;
+    assert_eq!((answer.told().as_str(), &answer.json()["reason"]), ("409 file_failed", &json!("cancelled")));
+    let file = upload(&world, "a.txt", "text/plain").await;
+    world.send("alice", &format!("DELETE /v1/files/{file}"), &[], "").await;
+    assert_eq!(
+        world.get("alice", &format!("/v1/files/{file}/download-url")).await.told(),
+        "404 file_not_found"
+    );
+}

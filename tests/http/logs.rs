@@ -1,0 +1,69 @@
+//! What the log says of requests, and what it never says.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::Once;
+
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+use crate::world::World;
+use wharfinger::adapters::faulty::{Fault, Port, REASON};
+
+thread_local! {
+    /// Each test runs on a thread of its own, and its server with it.
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LINES.with_borrow_mut(|lines| lines.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps what this test's server logs from now on. For the whole binary, since interest in a log line is global.
+pub(crate) fn keep() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let filter = EnvFilter::new("wharfinger=trace");
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| Lines).init();
+    });
+}
+
+#[tokio::test]
+async fn every_request_is_one_line_and_no_secret_is_in_it() {
+    let world = World::start().await;
+    let file = world.upload("alice", "private-name.txt", 5).await;
+    let url = world.get("alice", &format!("/v1/files/{file}/download-url?disposition=inline")).await.json();
+    let body = json!({"filename": "private-name.txt", "secret-field": 1});
+    world.post("alice", "POST /v1/files", &body).await;
+    world.inside.plan.set_port(Port::Ledger, Fault::Unavailable);
+    world.get("alice", "/v1/usage").await;
+    let text = String::from_utf8(LINES.take()).unwrap();
+    let token = World::token("alice");
+    let url = url["download_url"].as_str().unwrap().to_owned();
+    let secrets = [
+        token.as_str(),
+        &token[..40],
+        &url,
+        "X-Amz-Signature",
+        "private-name",
+        "secret-field",
+        "disposition",
+    ];
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret} is in the log:\n{text}");
+    }
+    let access = text.lines().filter(|line| line.contains("wharfinger::access")).count();
+    assert_eq!(access, 5, "{text}");
+    assert!(text.contains("GET /v1/files/{file_id}/download-url 200"), "{text}");
+    let refused = text.lines().filter(|line| line.contains("request refused")).count();
+    assert_eq!(refused, 1, "a failure is logged once: {text}");
+    assert!(text.contains(REASON), "operators are told the cause: {text}");
+}

@@ -1,0 +1,16 @@
+//! The HTTP front from outside: a whole server on loopback, spoken to by real clients.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../inside/mod.rs"]
+mod inside;
+mod world;
+mod uploads;
+mod files;
+mod lists;
+mod downloads;
+mod events;
+mod callers;
+mod front;
+mod outages;
+mod logs;
+mod stopping;

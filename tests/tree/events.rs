@@ -1,0 +1,102 @@
+//! Every change is told once, in order, whatever happens to the log.
+
+use std::time::Duration;
+
+use wharfinger::adapters::faulty::{Fault, Op, Port};
+use wharfinger::domain::moves::Removal;
+use wharfinger::limits::ENTRIES_PAGE_MAX;
+use wharfinger::ports::Stream;
+
+use crate::inside::eventually;
+use crate::world::World;
+
+const EVENTS: Op = Op::Publish(Stream::Events);
+
+/// Puts a file in the trash and takes it out, this often; two versions each time.
+async fn to_and_fro(world: &World, times: usize) {
+    let key = world.upload(1).await;
+    for _ in 0..times {
+        world.handle.remove(key.user, key.file, Removal::Trash).await.unwrap();
+        world.handle.restore(key.user, key.file).await.unwrap();
+    }
+}
+
+/// Waits until all is told, each version once and in order.
+async fn check_all_told_in_order(world: &World) {
+    let told = world.wait_for_events().await;
+    let versions: Vec<u64> =
+        told.iter().map(|event| event.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(versions, (1..=world.account().await.version).collect::<Vec<_>>(), "in order, without a gap");
+}
+
+#[tokio::test]
+async fn row_25_while_the_log_is_away_changes_go_on_and_are_told_when_it_is_back() {
+    let world = World::start().await;
+    world.reserve(1).await.unwrap();
+    world.wait_for_events().await;
+    world.plan.set(EVENTS, Fault::Unavailable);
+    // More than is held in memory for one user: the rest waits in the ledger (invariant 25).
+    to_and_fro(&world, ENTRIES_PAGE_MAX).await;
+    assert_eq!(world.events().await.len(), 1, "nothing was told meanwhile");
+    world.plan.heal();
+    check_all_told_in_order(&world).await;
+}
+
+#[tokio::test]
+async fn rows_24_27_a_log_that_answers_badly_is_told_again_and_keeps_each_event_once() {
+    let world = World::start().await;
+    for fault in [Fault::Unanswered, Fault::Fine, Fault::Lost, Fault::Twice, Fault::Unanswered] {
+        world.plan.next(EVENTS, fault);
+    }
+    to_and_fro(&world, 5).await;
+    check_all_told_in_order(&world).await;
+}
+
+#[tokio::test]
+async fn row_47_what_was_durable_and_not_told_before_the_end_is_told_by_the_next_sweep() {
+    let mut world = World::start().await;
+    world.plan.set(EVENTS, Fault::Unavailable);
+    to_and_fro(&world, 3).await;
+    world.restart().await;
+    assert_eq!(world.events().await, Vec::<String>::new());
+    world.plan.heal();
+    world.sweep().await;
+    check_all_told_in_order(&world).await;
+}
+
+#[tokio::test]
+async fn row_47_or_by_the_next_touch() {
+    let mut world = World::start().await;
+    world.plan.set(EVENTS, Fault::Unavailable);
+    to_and_fro(&world, 3).await;
+    world.plan.set(Op::Scan, Fault::Unavailable);
+    world.restart().await;
+    world.plan.set(EVENTS, Fault::Fine);
+    world.reserve(1).await.unwrap();
+    check_all_told_in_order(&world).await;
+}
+
+#[tokio::test]
+async fn the_ledger_learns_what_was_told_after_a_rest() {
+    // Invariant 21: at quiescence `published` is the version.
+    let world = World::start().await;
+    world.upload(1).await;
+    world.wait_for_events().await;
+    world.pass(Duration::from_secs(5));
+    let look = async || {
+        let account = world.account().await;
+        (account.published == account.version).then_some(account.version)
+    };
+    assert_eq!(eventually("published to be saved", look).await, 2, "without an entry of its own");
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_away_does_not_keep_what_is_held_from_being_told() {
+    let world = World::start().await;
+    world.plan.next(EVENTS, Fault::Unavailable);
+    world.reserve(1).await.unwrap();
+    world.plan.set_port(Port::Ledger, Fault::Unavailable);
+    world.calls(EVENTS, 1).await;
+    world.plan.heal();
+    check_all_told_in_order(&world).await;
+}

@@ -1,0 +1,14 @@
+//! The actor tree in one process, over real embedded backends that fail as each test says, with a clock that only
+//! the test moves. A test says which row of the failure matrix (`LEDGER.md` section 3) or which invariant it holds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../inside/mod.rs"]
+mod inside;
+mod world;
+mod deadlines;
+mod arrivals;
+mod writes;
+mod events;
+mod removals;
+mod deaths;
+mod load;

@@ -1,0 +1,179 @@
+//! Writes whose outcome nobody told, that land late, or that others overtake: each comes to exactly one
+//! reservation.
+
+use wharfinger::actors::DeskError;
+use wharfinger::adapters::faulty::{Fault, Op, Port};
+use wharfinger::domain::arrival::ArrivalKind;
+use wharfinger::domain::decide::{Reserve, ReserveRefusal};
+use wharfinger::domain::file::Status;
+use wharfinger::domain::ids::ObjectKey;
+use wharfinger::domain::moves::{FilePatch, Removal};
+use wharfinger::ports::CommitError;
+
+use crate::world::{Reservation, World};
+
+/// The outcome of a reservation whose commits go so, one after the other, and how many commits it took.
+/// Whatever the outcome, a repeat with the same key then finds or makes exactly one file.
+async fn check(faults: &[Fault], expected: Result<(), DeskError<ReserveRefusal>>, commits: u64) {
+    let world = World::start().await;
+    for fault in faults {
+        world.plan.next(Op::Commit, *fault);
+    }
+    let reserved = world.reserve_as(Some(1), 5).await;
+    assert_eq!(reserved.clone().map(drop), expected, "{faults:?}");
+    assert_eq!(world.plan.calls(Op::Commit), commits, "{faults:?}");
+    let again = world.reserve_as(Some(1), 5).await;
+    if reserved.is_ok() {
+        assert_eq!(again, reserved, "{faults:?}");
+    }
+    check_one(&world, again).await;
+}
+
+/// There is one reservation of 5 bytes, and it is this.
+async fn check_one(world: &World, reserved: Reservation) {
+    let rows = world.rows(world.user).await;
+    let found: Vec<_> = rows.iter().map(|row| (row.file_id, row.status)).collect();
+    assert_eq!(found, [(reserved.unwrap().file, Status::Pending)]);
+    world.check_bytes(0, 5).await;
+    world.check_events(&["1 files.reserved"]).await;
+    world.check_ledger().await;
+}
+
+#[tokio::test]
+async fn rows_3_33_34_a_write_of_unknown_outcome_is_one_reservation() {
+    check(&[Fault::Fine], Ok(()), 1).await;
+    check(&[Fault::Unanswered], Ok(()), 1).await;
+    check(&[Fault::Lost], Ok(()), 2).await;
+    check(&[Fault::Lost, Fault::Unanswered], Ok(()), 2).await;
+    check(&[Fault::Twice], Ok(()), 1).await;
+}
+
+#[tokio::test]
+async fn rows_33_36_a_write_that_is_lost_again_and_again_is_refused() {
+    check(&[Fault::Lost, Fault::Lost, Fault::Lost], Err(DeskError::Unavailable), 3).await;
+}
+
+#[tokio::test]
+async fn row_35_a_ledger_that_takes_no_writes_is_told_at_once() {
+    check(&[Fault::Unavailable], Err(DeskError::Unavailable), 1).await;
+}
+
+#[tokio::test]
+async fn row_35_nothing_is_answered_from_memory_while_the_ledger_is_away() {
+    let world = World::start().await;
+    let key = world.reserve(5).await.unwrap();
+    world.plan.set_port(Port::Ledger, Fault::Unavailable);
+    assert_eq!(world.reserve(1).await, Err(DeskError::Unavailable));
+    assert_eq!(world.handle.restore(key.user, key.file).await, Err(DeskError::Unavailable));
+    world.plan.heal();
+    check_one(&world, Ok(key)).await;
+}
+
+#[tokio::test]
+async fn row_3_when_even_the_outcome_cannot_be_read_a_repeat_finds_it() {
+    let world = World::start().await;
+    world.plan.set(Op::Commit, Fault::Unanswered);
+    world.plan.set(Op::Entry, Fault::Unavailable);
+    assert_eq!(world.reserve_as(Some(1), 5).await, Err(DeskError::Unavailable));
+    world.plan.heal();
+    let again = world.reserve_as(Some(1), 5).await;
+    check_one(&world, again).await;
+}
+
+#[tokio::test]
+async fn row_2_a_write_that_lands_after_its_repeat_does_not_apply() {
+    let world = World::start().await;
+    world.plan.next(Op::Commit, Fault::Late);
+    let reserved = world.reserve(5).await;
+    assert_eq!(world.late.land_late().await, [Err(CommitError::Conflict)]);
+    check_one(&world, reserved).await;
+}
+
+#[tokio::test]
+async fn row_2_a_write_that_lands_before_its_repeat_is_found() {
+    let world = World::start().await;
+    world.plan.next(Op::Commit, Fault::Late);
+    world.plan.next(Op::Commit, Fault::Hang);
+    let land = async {
+        world.calls(Op::Commit, 2).await;
+        assert_eq!(world.late.land_late().await, [Ok(())]);
+        world.plan.heal();
+    };
+    let (reserved, ()) = tokio::join!(world.reserve(5), land);
+    check_one(&world, reserved).await;
+    assert_eq!(world.plan.calls(Op::Commit), 2);
+}
+
+#[tokio::test]
+async fn rows_33_34_a_settlement_of_unknown_outcome_counts_once() {
+    for fault in [Fault::Unanswered, Fault::Lost, Fault::Late] {
+        let world = World::start().await;
+        let key = world.reserve(5).await.unwrap();
+        world.land(key).await;
+        world.plan.next(Op::Commit, fault);
+        world.tell(ArrivalKind::Created, key).await;
+        world.wait_for_status(key, Status::Processed).await;
+        world.late.land_late().await;
+        world.check_bytes(5, 0).await;
+        world.check_events(&["1 files.reserved", "2 files.processed"]).await;
+        world.check_ledger().await;
+    }
+}
+
+#[tokio::test]
+async fn rows_3_34_a_change_bound_to_a_revision_is_not_refused_for_its_own_lost_answer() {
+    let world = World::start().await;
+    let key = world.upload(5).await;
+    world.plan.next(Op::Commit, Fault::Unanswered);
+    let patch = FilePatch { filename: Some("b.txt".to_owned()), visibility: None, if_revision: Some(2) };
+    let changed = world.handle.update(key.user, key.file, patch).await.unwrap();
+    assert_eq!((changed.filename.as_str(), changed.revision), ("b.txt", 3));
+}
+
+#[tokio::test]
+async fn row_48_a_client_that_hangs_up_has_reserved_and_its_repeat_finds_it() {
+    let world = World::start().await;
+    world.plan.set(Op::Commit, Fault::Hang);
+    tokio::select! {
+        reserved = world.reserve_as(Some(1), 5) => panic!("answered without a write: {reserved:?}"),
+        () = world.calls(Op::Commit, 1) => {}
+    }
+    world.plan.heal();
+    let again = world.reserve_as(Some(1), 5).await;
+    assert_eq!(world.plan.calls(Op::Commit), 1, "the first write is what counts");
+    check_one(&world, again).await;
+}
+
+#[tokio::test]
+async fn rows_5_41_two_owners_of_one_user_never_take_more_than_the_quota() {
+    let world = World::with_quota(100).await;
+    let other = world.another_tree().await;
+    let asked = || Reserve { uploads: vec![world.upload_of("a.txt", 10)], idempotency: None, subject: None };
+    let both = (0..20).map(|number| {
+        let handle = if number % 2 == 0 { &world.handle } else { other.handle() };
+        handle.reserve(world.user, asked())
+    });
+    let outcomes = futures_util::future::join_all(both).await;
+    let granted = u64::try_from(outcomes.iter().filter(|outcome| outcome.is_ok()).count()).unwrap();
+    assert!((1..=10).contains(&granted), "{granted} of 10 bytes in 100");
+    world.check_bytes(0, granted * 10).await;
+    world.check_ledger().await;
+    world.wait_for_events().await;
+    other.stop(crate::inside::PATIENCE).await;
+}
+
+#[tokio::test]
+async fn row_6_a_full_account_is_looked_at_again_before_it_is_told() {
+    let world = World::with_quota(10).await;
+    let key = world.upload(10).await;
+    let other = world.another_tree().await;
+    let delete = other.handle().remove(key.user, key.file, Removal::Permanent);
+    delete.await.unwrap();
+    assert!(matches!(world.reserve(5).await, Err(DeskError::Refused(ReserveRefusal::QuotaExceeded { .. }))));
+    // A memory older than a second is not good enough for a no (invariant 13).
+    world.pass(std::time::Duration::from_secs(1));
+    let reserved: ObjectKey = world.reserve(5).await.unwrap();
+    world.check_status(reserved, Status::Pending).await;
+    world.check_bytes(0, 5).await;
+    other.stop(crate::inside::PATIENCE).await;
+}
