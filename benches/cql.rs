@@ -140,6 +140,9 @@ async fn cell<F: Future<Output = Sample> + Send + 'static>(
 
 #[tokio::main]
 async fn main() {
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return; // the tests build it; only cargo bench measures
+    }
     let Some(nodes) = nodes() else { return say("skipped: cql (WHARF_TEST_CQL is not set)") };
     let copies = if nodes.len() >= 3 { 3 } else { 1 };
     let settings = ScyllaSettings {
