@@ -188,6 +188,10 @@ async fn a_subscriber_cannot_let_answers_be_written() {
     let asked = json!({"stream_name": "WHARF_EVENTS", "config": config});
     let made = ask(&jetstream, "CONSUMER.CREATE.WHARF_EVENTS.c.wharf.>", &asked).await;
     assert_eq!(made["error"], Value::Null, "{made}");
+    let pushing = json!({"name": "p", "ack_policy": "none", "deliver_subject": "wharf.files.v1.processed.u"});
+    let asked = json!({"stream_name": "WHARF_EVENTS", "config": pushing});
+    let refused = ask(&jetstream, "CONSUMER.CREATE.WHARF_EVENTS.p", &asked).await;
+    assert_eq!(refused["error"]["err_code"], 10_081, "it would feed the stream with itself: {refused}");
     // Servers do not check where an answer goes to; the border between accounts does.
     for question in
         ["$JS.API.INFO", "$JS.API.STREAM.INFO.WHARF_EVENTS", "$JS.API.CONSUMER.MSG.NEXT.WHARF_EVENTS.c"]

@@ -28,8 +28,6 @@ async fn config_of(server: &Server, stream: &str) -> Value {
 async fn make(server: &Server, change: impl FnOnce(&mut Value)) {
     let mut config: Value =
         serde_json::from_str(include_str!("../../nats/streams/ingest.json")).expect("JSON");
-    config["max_bytes"] = json!(NatsSettings::default().ingest_bytes_max);
-    config["num_replicas"] = json!(1);
     change(&mut config);
     let made = ask(&raw(&server.url()).await, "STREAM.CREATE.WHARF_INGEST", &config).await;
     assert_eq!(made["error"], Value::Null, "{made}");

@@ -132,6 +132,13 @@ mod tests {
     }
 
     #[test]
+    fn the_files_hold_the_defaults_of_the_settings() {
+        for (which, text) in [(Stream::Ingest, INGEST), (Stream::Events, EVENTS), (Stream::Dlq, DLQ)] {
+            assert_eq!(parse(text), declared(which));
+        }
+    }
+
+    #[test]
     fn no_subject_belongs_to_two_streams() {
         let all: Vec<String> = Stream::ALL
             .iter()
