@@ -29,20 +29,20 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const POLICY: QueuePolicy = QueuePolicy { visibility: Duration::from_secs(30), deliveries_max: 3 };
 
 /// A store on a folder of its own, with a clock that the test moves.
-struct World {
-    ledger: Ledger,
-    log: Log,
-    queue: Queue,
-    embedded_queue: EmbeddedQueue,
-    store: EmbeddedStore,
+pub(crate) struct World {
+    pub(crate) ledger: Ledger,
+    pub(crate) log: Log,
+    pub(crate) queue: Queue,
+    pub(crate) embedded_queue: EmbeddedQueue,
+    pub(crate) store: EmbeddedStore,
     clock: Arc<ManualClock>,
-    time: Clock,
+    pub(crate) time: Clock,
     dir: TempDir,
     options: StoreOptions,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(StoreOptions::default())
     }
 
@@ -74,7 +74,7 @@ impl World {
         Self::open(dir, time, clock, options)
     }
 
-    fn pass_now(&self, span: Duration) {
+    pub(crate) fn pass_now(&self, span: Duration) {
         self.clock.set(self.time.now().after(span));
     }
 }

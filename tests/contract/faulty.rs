@@ -4,14 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use tempfile::TempDir;
 use uuid::Uuid;
-use wharfinger::adapters::embedded::{EmbeddedQueue, EmbeddedStore, QueuePolicy};
+use wharfinger::adapters::embedded::QueuePolicy;
 use wharfinger::adapters::faulty::{
     Fault, FaultyLedger, FaultyLog, FaultyObjects, FaultyQueue, FaultySigner, Op, Plan,
 };
@@ -21,121 +19,58 @@ use wharfinger::domain::draft::{Draft, Write};
 use wharfinger::domain::ids::UserId;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
-    Clock, CommitError, ConsumerPort, ConsumerSpec, LedgerError, LedgerPort, LogPort, ManualClock, NewRecord,
+    Clock, CommitError, ConsumerPort, ConsumerSpec, LedgerError, LedgerPort, LogPort, NewRecord,
     ObjectsError, ObjectsPort, PublishError, QueuePort, SignerError, SignerPort, Stream,
 };
 
+use crate::embedded_store;
 use crate::http::{Embedded, Http, file_of, grant, new_user};
-use crate::ledger::{LedgerWorld, ledger_cases};
-use crate::log::{LogWorld, log_cases};
-use crate::queue::{QueueWorld, queue_cases};
+use crate::ledger::ledger_cases;
+use crate::log::log_cases;
+use crate::queue::queue_cases;
 
 const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
-const SOON: Duration = Duration::from_secs(5);
 const POLICY: QueuePolicy = QueuePolicy { visibility: Duration::from_secs(30), deliveries_max: 3 };
 
 /// A store behind faulty backends of one plan, with a clock that the test moves.
 struct World {
     plan: Plan,
-    ledger: Ledger,
     late: FaultyLedger,
-    log: Log,
-    queue: Queue,
-    embedded_queue: EmbeddedQueue,
-    clock: Arc<ManualClock>,
-    time: Clock,
-    _dir: TempDir,
+    store: embedded_store::World,
 }
 
 impl World {
     fn new() -> Self {
-        let (time, clock) = Clock::manual(START);
-        let (dir, plan) = (tempfile::tempdir().unwrap(), Plan::default());
-        let store = EmbeddedStore::open(dir.path(), time.clone()).unwrap();
-        let embedded_queue = store.queue(POLICY);
-        let late = FaultyLedger::new(store.ledger(), plan.clone());
-        Self {
-            ledger: Ledger::Faulty(late.clone()),
-            late,
-            log: Log::Faulty(FaultyLog::new(store.log(), plan.clone())),
-            queue: Queue::Faulty(FaultyQueue::new(embedded_queue.clone(), plan.clone())),
-            embedded_queue,
-            plan,
-            clock,
-            time,
-            _dir: dir,
-        }
-    }
-
-    fn pass_now(&self, span: Duration) {
-        self.clock.set(self.time.now().after(span));
+        let (plan, mut store) = (Plan::default(), embedded_store::World::new());
+        let late = FaultyLedger::new(store.store.ledger(), plan.clone());
+        store.ledger = Ledger::Faulty(late.clone());
+        store.log = Log::Faulty(FaultyLog::new(store.store.log(), plan.clone()));
+        store.queue = Queue::Faulty(FaultyQueue::new(store.embedded_queue.clone(), plan.clone()));
+        Self { plan, late, store }
     }
 }
 
-impl LedgerWorld for World {
-    type Ledger = Ledger;
+impl std::ops::Deref for World {
+    type Target = embedded_store::World;
 
-    fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-}
-
-impl LogWorld for World {
-    type Log = Log;
-
-    fn log(&self) -> &Log {
-        &self.log
-    }
-
-    async fn pass(&self, span: Duration) {
-        self.pass_now(span);
-    }
-}
-
-impl QueueWorld for World {
-    type Queue = Queue;
-
-    fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
-    fn visibility(&self) -> Duration {
-        POLICY.visibility
-    }
-
-    fn deliveries_max(&self) -> Option<u32> {
-        Some(POLICY.deliveries_max)
-    }
-
-    async fn dead_letters(&self) -> Vec<String> {
-        let deadline = Instant::now() + SOON;
-        loop {
-            let letters = self.embedded_queue.dead_letters(10).unwrap();
-            if !letters.is_empty() || Instant::now() > deadline {
-                return letters.into_iter().map(|letter| letter.body).collect();
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn pass(&self, span: Duration) {
-        self.pass_now(span);
+    fn deref(&self) -> &embedded_store::World {
+        &self.store
     }
 }
 
 mod holds_the_ledger_contract {
     use super::*;
-    ledger_cases!(World::new());
+    ledger_cases!(World::new().store);
 }
 
 mod holds_the_log_contract {
     use super::*;
-    log_cases!(World::new());
+    log_cases!(World::new().store);
 }
 
 mod holds_the_queue_contract {
     use super::*;
-    queue_cases!(World::new());
+    queue_cases!(World::new().store);
 }
 
 /// An embedded bucket and its signer, both faulty.
