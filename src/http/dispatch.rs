@@ -85,6 +85,7 @@ async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {
     match own {
         Own::Presign => uploads::presign(&call, body).await,
         Own::Create => uploads::create(&call, body).await,
+        Own::PresignBatch => uploads::presign_batch(&call, body).await,
         Own::List => list::list(&call).await,
         Own::Show(file) => files::show(&call, named(file)?).await,
         Own::Update(file) => files::update(&call, named(file)?, body).await,

@@ -75,7 +75,7 @@ fn not_null(object: &mut Object<'_>, name: &str) -> Option<String> {
             object.fault(name, "required", "This cannot be removed.");
             None
         }
-        Field::Flag | Field::Count(_) | Field::OtherNumber | Field::Nested => {
+        Field::Flag | Field::Count(_) | Field::OtherNumber | Field::List(_) | Field::Nested => {
             object.fault(name, "wrong_type", "This must be a string.");
             None
         }

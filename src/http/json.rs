@@ -1,18 +1,15 @@
 //! Objects in request bodies, read strictly: every field once, none unknown, every fault told at once.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::error::{ErrorCode, FieldFault, Problem};
 
-/// Fields of one object at most: bounds the search for repeated ones.
-const FIELDS_MAX: usize = 32;
+mod shape;
 
 /// A JSON value of one field; what no route takes is not kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Field<'a> {
     Null,
     Flag,
@@ -21,12 +18,23 @@ pub(super) enum Field<'a> {
     /// Negative, or with a fraction.
     OtherNumber,
     Text(Cow<'a, str>),
+    /// A list, of which only the start is kept.
+    List(Vec<Top<'a>>),
     Nested,
+}
+
+/// A value where an object should stand.
+#[derive(Debug)]
+pub(super) enum Top<'a> {
+    Object(Object<'a>),
+    Other,
 }
 
 /// An object, from which the known fields are taken one by one.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
+    /// Where it stands in the body, as a JSON pointer.
+    place: String,
     fields: Vec<(Cow<'a, str>, Field<'a>)>,
     faults: Vec<FieldFault>,
 }
@@ -51,7 +59,12 @@ impl<'a> Object<'a> {
 
     /// Notes a fault of a field.
     pub(super) fn fault(&mut self, name: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
-        self.faults.push(FieldFault::field(name, code, detail));
+        self.faults.push(FieldFault::field(&self.place, name, code, detail));
+    }
+
+    /// Where it stands in the body, as a JSON pointer; empty for the whole.
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     /// A field, whatever it holds.
@@ -65,7 +78,7 @@ impl<'a> Object<'a> {
         match self.take(name)? {
             Field::Text(text) => Some(text),
             Field::Null => None,
-            Field::Flag | Field::Count(_) | Field::OtherNumber | Field::Nested => {
+            Field::Flag | Field::Count(_) | Field::OtherNumber | Field::List(_) | Field::Nested => {
                 self.fault(name, "wrong_type", "This must be a string.");
                 None
             }
@@ -90,7 +103,7 @@ impl<'a> Object<'a> {
                 None
             }
             Some(Field::Count(count)) => Some(count),
-            Some(Field::Flag | Field::Text(_) | Field::Nested) => {
+            Some(Field::Flag | Field::Text(_) | Field::List(_) | Field::Nested) => {
                 self.fault(name, "wrong_type", "This must be a whole number.");
                 None
             }
@@ -101,15 +114,70 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A list of 1 to `max` objects that must be there. Each tells its own faults: [`Object::absorb`] it when it
+    /// has been read.
+    pub(super) fn needed_objects(&mut self, name: &str, max: usize) -> Vec<Self> {
+        let items = match self.take(name) {
+            Some(Field::List(items)) if (1..=max).contains(&items.len()) => items,
+            Some(Field::List(_)) => {
+                self.fault(name, "out_of_range", format!("This must hold 1 to {max} items."));
+                return Vec::new();
+            }
+            Some(Field::Flag | Field::Count(_) | Field::OtherNumber | Field::Text(_) | Field::Nested) => {
+                self.fault(name, "wrong_type", "This must be a list.");
+                return Vec::new();
+            }
+            Some(Field::Null) | None => {
+                self.fault(name, "required", "This is needed.");
+                return Vec::new();
+            }
+        };
+        let mut objects = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            match item {
+                Top::Object(object) => objects.push(object.moved_to(format!("/{name}/{at}"))),
+                Top::Other => {
+                    let place = format!("/{name}");
+                    self.faults.push(FieldFault::field(
+                        &place,
+                        &at.to_string(),
+                        "wrong_type",
+                        "This must be an object.",
+                    ));
+                }
+            }
+        }
+        objects
+    }
+
+    /// Tells its faults from now on as those of an item of a larger body.
+    fn moved_to(self, place: String) -> Self {
+        let Self { place: _, fields, mut faults } = self;
+        for fault in &mut faults {
+            fault.pointer = format!("{place}{}", fault.pointer).into();
+        }
+        Self { place, fields, faults }
+    }
+
+    /// Takes over the faults of an item that has been read; what was not taken of it is unknown.
+    pub(super) fn absorb(&mut self, mut item: Self) {
+        item.refuse_the_rest();
+        self.faults.append(&mut item.faults);
+    }
+
+    fn refuse_the_rest(&mut self) {
+        for (name, _) in std::mem::take(&mut self.fields) {
+            let name: String = name.chars().take(64).collect();
+            self.fault(&name, "unknown_field", "There is no such field.");
+        }
+    }
+
     /// Ends the reading: what was not taken is unknown.
     ///
     /// # Errors
     /// `validation_failed` with every fault.
     pub(super) fn end(mut self) -> Result<(), Problem> {
-        for (name, _) in &self.fields {
-            let name: String = name.chars().take(64).collect();
-            self.faults.push(FieldFault::field(&name, "unknown_field", "There is no such field."));
-        }
+        self.refuse_the_rest();
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::fields(self.faults)) }
     }
 }
@@ -124,148 +192,6 @@ pub(super) fn to_vec(value: &impl Serialize, bytes_about: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(bytes_about);
     serde_json::to_writer(&mut bytes, value).expect("an answer has text keys and goes to memory");
     bytes
-}
-
-enum Top<'a> {
-    Object(Object<'a>),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Top<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TopVisitor)
-    }
-}
-
-struct TopVisitor;
-
-macro_rules! other_for {
-    ($($visit:ident: $kind:ty),*) => {
-        $(fn $visit<E>(self, _: $kind) -> Result<Self::Value, E> {
-            Ok(Top::Other)
-        })*
-    };
-}
-
-impl<'de> Visitor<'de> for TopVisitor {
-    type Value = Top<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    other_for!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Top::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Top::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut object = Object { fields: Vec::with_capacity(8), faults: Vec::new() };
-        while let Some(name) = map.next_key_seed(TextSeed)? {
-            let value = map.next_value_seed(FieldSeed)?;
-            if object.fields.len() + object.faults.len() >= FIELDS_MAX {
-                return Err(A::Error::custom("too many fields"));
-            }
-            if object.fields.iter().any(|(known, _)| *known == name) {
-                object.fault(&name, "duplicate_field", "This is there twice.");
-            } else {
-                object.fields.push((name, value));
-            }
-        }
-        Ok(Top::Object(object))
-    }
-}
-
-/// A text, borrowed from the body where it has no escapes.
-struct TextSeed;
-
-impl<'de> DeserializeSeed<'de> for TextSeed {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TextSeed {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-struct FieldSeed;
-
-impl<'de> DeserializeSeed<'de> for FieldSeed {
-    type Value = Field<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-/// 2 to the 64th.
-const COUNT_END: f64 = 18_446_744_073_709_551_616.0;
-
-impl<'de> Visitor<'de> for FieldSeed {
-    type Value = Field<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Field::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Field::Flag)
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Field::Count(number))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(u64::try_from(number).map_or(Field::OtherNumber, Field::Count))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(if number >= COUNT_END { Field::Count(u64::MAX) } else { Field::OtherNumber })
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Field::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Field::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Nested)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Nested)
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub(super) enum Own {
     Presign,
     /// The same, answered with the file's place.
     Create,
+    /// Reserve and sign several uploads, all or none.
+    PresignBatch,
     /// The files.
     List,
     /// One file.
@@ -65,7 +67,11 @@ impl Own {
     /// What the policy is asked.
     pub(super) const fn action(self) -> Action {
         match self {
-            Self::Presign | Self::Create | Self::SignDownload(_) | Self::GoDownload(_) => Action::MoveBytes,
+            Self::Presign
+            | Self::Create
+            | Self::PresignBatch
+            | Self::SignDownload(_)
+            | Self::GoDownload(_) => Action::MoveBytes,
             Self::List | Self::Show(_) | Self::Usage | Self::Events => Action::ReadOwn,
             Self::Update(_) | Self::Remove(_) | Self::Restore(_) | Self::Complete(_) => Action::ChangeOwn,
         }
@@ -77,6 +83,7 @@ impl Own {
             Self::Events => "text/event-stream",
             Self::Presign
             | Self::Create
+            | Self::PresignBatch
             | Self::List
             | Self::Show(_)
             | Self::Update(_)
@@ -92,7 +99,7 @@ impl Own {
     /// The types its body may have; empty: it has none.
     pub(super) const fn consumes(self) -> &'static [&'static str] {
         match self {
-            Self::Presign | Self::Create => &["application/json"],
+            Self::Presign | Self::Create | Self::PresignBatch => &["application/json"],
             Self::Update(_) => &["application/merge-patch+json", "application/json"],
             Self::List
             | Self::Show(_)
@@ -128,6 +135,7 @@ macro_rules! templates {
 templates! {
     Unmatched = "unmatched",
     Presign = "/v1/files/presign-upload",
+    PresignBatch = "/v1/files/presign-batch",
     Files = "/v1/files",
     File = "/v1/files/{file_id}",
     Restore = "/v1/files/{file_id}/restore",
@@ -150,7 +158,7 @@ impl Template {
     /// The methods it takes, as `Allow` says it.
     const fn allow(self) -> &'static str {
         match self {
-            Self::Presign | Self::Restore | Self::Complete => "POST, OPTIONS",
+            Self::Presign | Self::PresignBatch | Self::Restore | Self::Complete => "POST, OPTIONS",
             Self::Files => "GET, HEAD, POST, OPTIONS",
             Self::File => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::DownloadUrl
@@ -196,6 +204,7 @@ fn files_place(segments: &[&str], is_alias: bool) -> (Template, FileRef) {
         ["files", "presign-upload"] => (Template::Presign, None),
         ["files", id, "download-url"] => named(Template::DownloadUrl, id),
         _ if is_alias => (Template::Unmatched, None),
+        ["files", "presign-batch"] => (Template::PresignBatch, None),
         ["files", id] if !id.is_empty() => named(Template::File, id),
         ["files", id, "restore"] => named(Template::Restore, id),
         ["files", id, "complete"] => named(Template::Complete, id),
@@ -216,6 +225,7 @@ pub(super) fn find(method: &Method, place: (Template, FileRef)) -> Result<Route,
     let verb = if method == Method::HEAD { "GET" } else { method.as_str() };
     match (verb, template) {
         ("POST", Template::Presign) => Ok(Route::Own(Own::Presign)),
+        ("POST", Template::PresignBatch) => Ok(Route::Own(Own::PresignBatch)),
         ("POST", Template::Files) => Ok(Route::Own(Own::Create)),
         ("GET", Template::Files) => Ok(Route::Own(Own::List)),
         ("GET", Template::File) => Ok(Route::Own(Own::Show(file))),
@@ -263,6 +273,7 @@ mod tests {
     fn every_route_of_the_contract_is_found() {
         let file = Some(FileId::parse(ID).unwrap());
         check("POST /v1/files/presign-upload", Own::Presign);
+        check("POST /v1/files/presign-batch", Own::PresignBatch);
         check("POST /v1/files", Own::Create);
         check("GET /v1/files", Own::List);
         check("GET /v1/files/ID", Own::Show(file));
@@ -284,6 +295,7 @@ mod tests {
         check("GET /files/ID/download-url", Own::SignDownload(FileId::parse(ID).ok()));
         check_refused(Door::Api, "GET /files/ID", ErrorCode::RouteNotFound);
         check_refused(Door::Api, "GET /usage", ErrorCode::RouteNotFound);
+        check_refused(Door::Api, "POST /files/presign-batch", ErrorCode::RouteNotFound);
     }
 
     #[test]

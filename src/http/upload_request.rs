@@ -33,25 +33,74 @@ impl UploadRequest {
     /// `invalid_json`, `validation_failed` with every fault; then `file_too_large`, `content_type_not_allowed`.
     pub(super) fn read(body: &[u8], options: &HttpOptions) -> Result<Self, Problem> {
         let mut object = Object::parse(body)?;
-        let filename = object.needed_text("filename").and_then(|text| filename_of(&mut object, &text));
-        let size_bytes = object.needed_count("size_bytes");
-        let content_type = object.needed_text("content_type").and_then(|text| type_of(&mut object, &text));
-        let checksum_sha256 = object.text("checksum_sha256").and_then(|text| checksum_of(&mut object, &text));
-        let visibility = object.text("visibility").and_then(|text| visibility_of(&mut object, &text));
+        let fields = Fields::take(&mut object);
         object.end()?;
-        let (Some(filename), Some(size_bytes), Some(content_type)) = (filename, size_bytes, content_type)
+        fields.checked(options)
+    }
+
+    /// Reads the body of a batch: `{"files": […]}` with 1 to [`limits::BATCH_UPLOADS_MAX`] of them.
+    ///
+    /// # Errors
+    /// As [`UploadRequest::read`]; pointers name the item, `/files/3/size_bytes`.
+    pub(super) fn read_batch(body: &[u8], options: &HttpOptions) -> Result<Vec<Self>, Problem> {
+        let mut object = Object::parse(body)?;
+        let items = object.needed_objects("files", limits::BATCH_UPLOADS_MAX);
+        let mut all = Vec::with_capacity(items.len());
+        for mut item in items {
+            all.push(Fields::take(&mut item));
+            object.absorb(item);
+        }
+        object.end()?;
+        all.into_iter().map(|fields| fields.checked(options)).collect()
+    }
+}
+
+/// The fields of one upload as they were found: none where there is a fault.
+struct Fields {
+    place: String,
+    filename: Option<String>,
+    size_bytes: Option<u64>,
+    content_type: Option<String>,
+    checksum_sha256: Option<Sha256>,
+    visibility: Option<Visibility>,
+}
+
+impl Fields {
+    fn take(object: &mut Object<'_>) -> Self {
+        Self {
+            place: object.place().to_owned(),
+            filename: object.needed_text("filename").and_then(|text| filename_of(object, &text)),
+            size_bytes: object.needed_count("size_bytes"),
+            content_type: object.needed_text("content_type").and_then(|text| type_of(object, &text)),
+            checksum_sha256: object.text("checksum_sha256").and_then(|text| checksum_of(object, &text)),
+            visibility: object.text("visibility").and_then(|text| visibility_of(object, &text)),
+        }
+    }
+
+    /// What an operator allows, once the body is known to be as it should.
+    fn checked(self, options: &HttpOptions) -> Result<UploadRequest, Problem> {
+        let (Some(filename), Some(size_bytes), Some(content_type)) =
+            (self.filename, self.size_bytes, self.content_type)
         else {
             return Err(Problem::new(ErrorCode::Internal).because(&"a field without value and without fault"));
         };
+        let place = self.place;
         if size_bytes > options.file_bytes_max {
-            return Err(Problem::too_large(ErrorCode::FileTooLarge, options.file_bytes_max));
+            let problem = Problem::too_large(ErrorCode::FileTooLarge, options.file_bytes_max);
+            return Err(problem.at(format!("{place}/size_bytes")));
         }
         if !media::is_allowed(&content_type, &options.allowed_types) {
             let detail = format!("Taken are {}.", options.allowed_types.join(", "));
-            return Err(Problem::new(ErrorCode::ContentTypeNotAllowed).detail(detail));
+            let problem = Problem::new(ErrorCode::ContentTypeNotAllowed).detail(detail);
+            return Err(problem.at(format!("{place}/content_type")));
         }
-        let visibility = visibility.unwrap_or_default();
-        Ok(Self { filename, content_type, size_bytes, checksum_sha256, visibility })
+        Ok(UploadRequest {
+            filename,
+            content_type,
+            size_bytes,
+            checksum_sha256: self.checksum_sha256,
+            visibility: self.visibility.unwrap_or_default(),
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 mod inside;
 mod world;
 mod uploads;
+mod batches;
 mod files;
 mod lists;
 mod downloads;

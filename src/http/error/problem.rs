@@ -19,6 +19,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub(in crate::http) struct Problem {
     code: ErrorCode,
     detail: Cow<'static, str>,
+    pointer: Option<Box<str>>,
     more: More,
     cause: Option<Box<str>>,
     closes: bool,
@@ -72,6 +73,8 @@ struct Full<'a> {
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<&'a str>,
     instance: &'a str,
     code: &'a str,
     error: &'a str,
@@ -89,13 +92,14 @@ struct Minimal<'a> {
 }
 
 impl FieldFault {
-    /// A fault of the field `name` of the body.
+    /// A fault of the field `name` of the object at `place` of the body.
     pub(in crate::http) fn field(
+        place: &str,
         name: &str,
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"));
         Self { pointer: pointer.into(), code, detail: detail.into() }
     }
 
@@ -112,13 +116,26 @@ impl FieldFault {
 impl Problem {
     /// A problem that its code says all about.
     pub(in crate::http) const fn new(code: ErrorCode) -> Self {
-        Self { code, detail: Cow::Borrowed(""), more: More::Nothing, cause: None, closes: false }
+        Self {
+            code,
+            detail: Cow::Borrowed(""),
+            pointer: None,
+            more: More::Nothing,
+            cause: None,
+            closes: false,
+        }
     }
 
     /// Says more about it, to people.
     #[must_use]
     pub(in crate::http) fn detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// Names the field of the body that is the reason, by a JSON pointer.
+    #[must_use]
+    pub(in crate::http) fn at(self, pointer: String) -> Self {
+        Self { pointer: Some(pointer.into()), ..self }
     }
 
     /// Keeps what caused it, for the log.
@@ -154,6 +171,7 @@ impl Problem {
         Self {
             code: ErrorCode::MethodNotAllowed,
             detail: Cow::Borrowed(""),
+            pointer: None,
             more: More::Allow(allow),
             cause: None,
             closes: false,
@@ -210,6 +228,12 @@ impl Problem {
         if let More::Errors(faults) = &self.more { faults } else { &[] }
     }
 
+    /// The field that is the reason, if it is one.
+    #[cfg(test)]
+    pub(in crate::http) fn pointer(&self) -> Option<&str> {
+        self.pointer.as_deref()
+    }
+
     /// What caused it.
     pub(in crate::http) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -247,6 +271,7 @@ impl Problem {
             title: self.code.title(),
             status: status.as_u16(),
             detail: &self.detail,
+            pointer: self.pointer.as_deref(),
             instance: &format!("urn:uuid:{}", trail.request_id()),
             code,
             error: status.canonical_reason().unwrap_or("Error"),

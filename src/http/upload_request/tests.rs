@@ -97,11 +97,79 @@ fn a_checksum_is_the_base64_of_32_bytes() {
     }
 }
 
+/// What reading a batch of uploads, each a change of the usual one, comes to.
+fn check_batch(files: &serde_json::Value, expected: &str) {
+    let files = files.as_array().map_or_else(
+        || files.clone(),
+        |items| {
+            let item = |item: &serde_json::Value| {
+                if item.is_object() { serde_json::from_slice(&body(item)).unwrap() } else { item.clone() }
+            };
+            items.iter().map(item).collect()
+        },
+    );
+    let outcome =
+        UploadRequest::read_batch(serde_json::json!({"files": files}).to_string().as_bytes(), &options());
+    let told = match &outcome {
+        Ok(requests) => {
+            let told = |request: &UploadRequest| format!("{} {}", request.filename, request.size_bytes);
+            requests.iter().map(told).collect::<Vec<_>>().join(", ")
+        }
+        Err(problem) => {
+            let faults = problem.faults().iter().map(|fault| format!(" {}:{}", fault.pointer, fault.code));
+            let pointer = problem.pointer().map(|pointer| format!(" {pointer}"));
+            format!(
+                "{}{}{}",
+                problem.code().as_str(),
+                pointer.unwrap_or_default(),
+                faults.collect::<String>()
+            )
+        }
+    };
+    assert_eq!(told, expected, "{files}");
+}
+
+#[test]
+fn a_batch_is_read_in_its_order() {
+    check_batch(&serde_json::json!([{}]), "a.txt 5");
+    check_batch(&serde_json::json!([{"filename": "b"}, {"size_bytes": 7}]), "b 5, a.txt 7");
+}
+
+#[test]
+fn faults_of_a_batch_name_their_item_and_come_all_at_once() {
+    check_batch(
+        &serde_json::json!([{}, {"size_bytes": 0}, {"filename": "", "owner": 1}]),
+        "validation_failed /files/1/size_bytes:out_of_range /files/2/filename:empty /files/2/owner:unknown_field",
+    );
+    check_batch(&serde_json::json!([{}, 7]), "validation_failed /files/1:wrong_type");
+    check_batch(&serde_json::json!([[{}]]), "validation_failed /files/0:wrong_type");
+    check_batch(&serde_json::json!([{}, {"size_bytes": 1001}]), "file_too_large /files/1/size_bytes");
+    check_batch(
+        &serde_json::json!([{"content_type": "a/b"}]),
+        "content_type_not_allowed /files/0/content_type",
+    );
+}
+
+#[test]
+fn a_batch_holds_one_to_thirty_two() {
+    let some = |count: usize| serde_json::Value::from(vec![serde_json::json!({}); count]);
+    check_batch(&some(32), &["a.txt 5"; 32].join(", "));
+    for files in [some(0), some(33), some(65), some(1000)] {
+        check_batch(&files, "validation_failed /files:out_of_range");
+    }
+    check_batch(&serde_json::json!(null), "validation_failed /files:required");
+    check_batch(&serde_json::json!("x"), "validation_failed /files:wrong_type");
+    let outcome = UploadRequest::read_batch(b"{\"files\": [{}], \"more\": 1}", &options());
+    let problem = outcome.expect_err("more than files");
+    assert!(problem.faults().iter().any(|fault| fault.pointer == "/more"), "{problem:?}");
+}
+
 proptest! {
     #[test]
     fn any_body_is_an_answer(bytes in any::<Vec<u8>>()) {
         // Whatever comes, it does not panic and never asks for nothing.
         prop_assert!(!UploadRequest::read(&bytes, &options()).is_ok_and(|request| request.size_bytes == 0));
+        prop_assert!(!UploadRequest::read_batch(&bytes, &options()).is_ok_and(|requests| requests.is_empty()));
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn what_a_code_carries_is_a_member() {
     check(Problem::too_many_files(6), "max_files", json!(6));
     check(Problem::too_many_pending(7), "max_pending", json!(7));
     check(Problem::failed("malware"), "reason", json!("malware"));
-    let fault = FieldFault::field("a/b", "required", "This is needed.");
+    let fault = FieldFault::field("", "a/b", "required", "This is needed.");
     let told = json!([{"pointer": "/a~1b", "code": "required", "detail": "This is needed."}]);
     check(Problem::fields(vec![fault]), "errors", told);
     let (head, _) = answer(Problem::method("GET"), false);
