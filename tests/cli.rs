@@ -225,6 +225,23 @@ fn dev_is_ready_in_one_line_and_stops_on_a_signal() {
 }
 
 #[test]
+fn health_tells_by_its_exit_code() {
+    let call = Call::new();
+    let (dev, ready) = call.dev(&["--port", "0"]);
+    let listen = ready["admin_url"].as_str().expect("a URL").strip_prefix("http://").expect("a host");
+    let ask =
+        |flags: &[&str]| call.run(&[&["health", "--set", &format!("admin.listen={listen}")], flags].concat());
+    let ended = ask(&[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "ok\n"), "{ended:?}");
+    let ended = ask(&["--ready"]);
+    assert_eq!((ended.code, ended.stdout.lines().last()), (Some(0), Some("ready")), "{ended:?}");
+    dev.signal("TERM");
+    dev.wait();
+    check_refused(&ask(&[]), 1, &format!("no answer at http://{listen}/livez"));
+    check_refused(&call.run(&["health", "--set", "shards=0"]), 2, "shards must be");
+}
+
+#[test]
 fn logs_are_for_people_when_asked() {
     let call = Call::new().env("WHARF_TELEMETRY__FORMAT", "text");
     let (dev, _) = call.dev(&["--port", "0"]);

@@ -22,6 +22,10 @@ TOXIPROXY_VERSION=2.12.0
 TOXIPROXY_MODULE=github.com/Shopify/toxiproxy/v2
 TOXIPROXY_SUM=h1:d1x++lYZg/zijXPPcv7PH0MvHMzEI5aX/YuUi/Sw+yg=
 
+COMPOSE_VERSION=2.16.2
+COMPOSE_MODULE=github.com/compose-spec/compose-go/v2
+COMPOSE_SUM=h1:pTp1DqQwJzFd85GzlWsSszKA1ABrV/ySqsClujIcWA8=
+
 CQL_VERSION=5.0.9
 CQL_ARTIFACT=org.apache.cassandra:cassandra-all
 CQL_JARS=1a9f2968d1b7c3e85249cb365983ec626aff3d07186da41cd211174ffe3a6328

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{aws, config, dev, output, schema, serve, token};
+use super::{aws, config, dev, health, output, schema, serve, token};
 
 /// File storage and delivery: quota before a URL, bytes straight to S3, events on NATS.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Run with a settings file
     Serve(serve::ServeArgs),
+    /// Ask a running service whether it lives, or whether it is ready
+    Health(health::HealthArgs),
     /// Make tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -52,6 +54,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Dev(args) => dev::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Token(command) => token::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Schema(command) => schema::run(&command),

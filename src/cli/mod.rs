@@ -3,6 +3,7 @@
 mod entry;
 mod dev;
 mod serve;
+mod health;
 mod token;
 mod config;
 mod schema;
