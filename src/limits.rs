@@ -47,6 +47,28 @@ pub const URL_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const TRASH_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the row of a file whose bytes are gone is kept.
 pub const GONE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Days that a setting may keep trashed files for.
+pub const TRASH_DAYS_MAX: u64 = 3650;
+/// Between two looks for what is due.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(15 * 60);
+/// Between two looks at every row and every object, unless a setting says otherwise.
+pub const SWEEP_DEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// The longest that a setting may make of it.
+pub const SWEEP_DEEP_EVERY_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Accounts that one pass of the sweeper reads in a second.
+pub const SWEEP_ACCOUNTS_PER_SEC: u32 = 500;
+/// Objects that one pass of the sweeper lists or asks for in a second.
+pub const SWEEP_OBJECTS_PER_SEC: u32 = 1000;
+/// The most that a setting may make of either.
+pub const SWEEP_PER_SEC_MAX: u32 = 1_000_000;
+/// How old an object must be before it can count as nobody's: older than any row could be late.
+pub const ORPHAN_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
+/// Orphans that one pass removes. There should be none: many are a mistake in the settings, not work.
+pub const ORPHANS_REMOVED_MAX: u64 = 1000;
+/// How long a file must be processed before its missing object counts as missing.
+pub const MISSING_AGE_MIN: Duration = Duration::from_secs(3600);
+/// Users of whom the totals of a deployment tell the most.
+pub const TOP_USERS_MAX: usize = 10;
 
 /// Requests of one user that wait behind the write in flight.
 pub const DESK_QUEUE_MAX: usize = 512;
@@ -148,6 +170,10 @@ const _: () = assert!(FILE_BYTES_DEFAULT <= QUOTA_BYTES_DEFAULT, "a user can sto
 const _: () = assert!(BATCH_UPLOADS_MAX <= COMMIT_TRANSITIONS_MAX, "a batch fits in one commit");
 const _: () = assert!(BATCH_UPLOADS_MAX <= PENDING_MAX);
 const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= URL_TTL_MAX.as_secs());
+const _: () = assert!(
+    ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),
+    "what came back before its row was forgotten is seen while the row is there"
+);
 const _: () = assert!(PULL_BATCH_MAX <= ACK_PENDING_MAX);
 const _: () =
     assert!(DESK_REPLY_WITHIN.as_secs() < DRAIN_WITHIN.as_secs(), "a stop outlives the longest wait");

@@ -17,7 +17,7 @@ use crate::adapters::{Log, LogConsumer};
 use crate::domain::arrival::{Arrival, ArrivalKind};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardId;
-use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX};
+use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX, UPSTREAM_WITHIN};
 use crate::ports::{Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, Stream};
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::{STORY, millis, names};
@@ -26,6 +26,8 @@ use crate::telemetry::{STORY, millis, names};
 const PULL_WAIT: Duration = Duration::from_secs(2);
 /// How long a pull may take at all.
 const PULL_WITHIN: Duration = Duration::from_secs(5);
+/// How long keeping an arrival on the DLQ may take.
+const KEEP_WITHIN: Duration = UPSTREAM_WITHIN;
 /// The longest pause after a failure.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Deliveries of an arrival whose file nobody knows before it is left to the sweeper.
@@ -211,12 +213,13 @@ async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> V
         ],
         payload: delivery.record.payload.clone(),
     };
-    match parts.log.publish(Stream::Dlq, record).await {
-        Ok(_) => {
+    match timeout(KEEP_WITHIN, parts.log.publish(Stream::Dlq, record)).await {
+        Ok(Ok(_)) => {
             tracing::warn!(sequence = delivery.record.sequence, "an arrival is kept on the DLQ: {reason}");
             counted("dead", Verdict::Done)
         }
-        Err(_) => counted("log_away", later(delivery.deliveries)),
+        // What may be there already is kept again under the same id.
+        Ok(Err(_)) | Err(_) => counted("log_away", later(delivery.deliveries)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::desks::Desks;
 use super::inspector::Inspector;
 use super::remover::Remover;
 use super::requests::{Look, Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
+use super::sweeper::{Census, CensusBoard};
 use super::ticket::{Answer, Move};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::decide::{Reserve, ReserveRefusal};
@@ -74,6 +75,15 @@ pub enum Completed {
     NotThere(Box<File>),
 }
 
+/// What stands behind the door.
+pub(super) struct Door {
+    pub(super) desks: Desks,
+    pub(super) inspector: Inspector,
+    pub(super) remover: Remover,
+    pub(super) clock: Clock,
+    pub(super) census: CensusBoard,
+}
+
 /// The door. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -81,6 +91,7 @@ pub struct Handle {
     inspector: Inspector,
     remover: Remover,
     clock: Clock,
+    census: CensusBoard,
     gate: Arc<Semaphore>,
     admission_max: u32,
     is_draining: Arc<AtomicBool>,
@@ -88,15 +99,10 @@ pub struct Handle {
 
 impl Handle {
     /// A door through which at most `admission_max` requests are at the same time.
-    pub(super) fn new(
-        desks: Desks,
-        inspector: Inspector,
-        remover: Remover,
-        clock: Clock,
-        admission_max: u32,
-    ) -> Self {
+    pub(super) fn new(behind: Door, admission_max: u32) -> Self {
+        let Door { desks, inspector, remover, clock, census } = behind;
         let gate = Arc::new(Semaphore::new(usize::try_from(admission_max).unwrap_or(usize::MAX)));
-        Self { desks, inspector, remover, clock, gate, admission_max, is_draining: Arc::default() }
+        Self { desks, inspector, remover, clock, census, gate, admission_max, is_draining: Arc::default() }
     }
 
     /// Takes a place in the tree, at once or not at all.
@@ -208,5 +214,11 @@ impl Handle {
         state: AccountState,
     ) -> Result<Account, DeskError<Infallible>> {
         self.ask(user, SetState(state)).await
+    }
+
+    /// The totals of the deployment, as the last sweep counted them; none before the first has. Never waits.
+    #[must_use]
+    pub fn census(&self) -> Option<Arc<Census>> {
+        self.census.last()
     }
 }

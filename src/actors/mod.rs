@@ -20,4 +20,5 @@ mod remover;
 mod sweeper;
 
 pub use handle::{Completed, DeskError, Handle, Reserved};
+pub use sweeper::{Census, Orphans, SweepOptions, TopUser};
 pub use tree::{Tree, TreeError, TreeOptions, World};

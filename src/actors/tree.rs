@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::desks::Desks;
 use super::directory::Directory;
 use super::feed::FeedParts;
-use super::handle::Handle;
+use super::handle::{Door, Handle};
 use super::inspector::Inspector;
 use super::publisher::{LaneParts, Publisher};
 use super::remover::{Remover, RemoverParts};
 use super::shard::ShardParts;
 use super::supervisor::{SupervisorActor, SupervisorMsg, TreeParts};
-use super::sweeper::{SweeperMsg, SweeperParts};
+use super::sweeper::{CensusBoard, SweepOptions, SweeperMsg, SweeperParts};
 use crate::adapters::{Ledger, Log, Objects};
 use crate::domain::decide::Rules;
 use crate::domain::event::EventSource;
@@ -51,11 +51,14 @@ pub struct World {
 pub struct TreeOptions {
     /// Requests inside the tree at the same time; more are refused at once.
     pub admission_max: u32,
+    /// How the sweeper goes about it.
+    pub sweep: SweepOptions,
 }
 
 impl Default for TreeOptions {
     fn default() -> Self {
-        Self { admission_max: u32::try_from(ADMISSION_MAX).unwrap_or(u32::MAX) }
+        let admission_max = u32::try_from(ADMISSION_MAX).unwrap_or(u32::MAX);
+        Self { admission_max, sweep: SweepOptions::default() }
     }
 }
 
@@ -95,9 +98,15 @@ impl Tree {
         let inspector = Inspector::new(objects.clone(), clock.clone(), health.clone());
         let (publisher, remover) = (Publisher(directory.clone()), Remover(directory.clone()));
         let gave_up = CancellationToken::new();
-        let (at_the_door, admission_max) = (clock.clone(), options.admission_max);
-        let handle =
-            Handle::new(desks.clone(), inspector.clone(), remover.clone(), at_the_door, admission_max);
+        let census = CensusBoard::default();
+        let door = Door {
+            desks: desks.clone(),
+            inspector: inspector.clone(),
+            remover: remover.clone(),
+            clock: clock.clone(),
+            census: census.clone(),
+        };
+        let handle = Handle::new(door, options.admission_max);
         let parts = TreeParts {
             shard: ShardParts {
                 ledger: ledger.clone(),
@@ -130,6 +139,8 @@ impl Tree {
                 publisher,
                 remover,
                 clock: clock.clone(),
+                options: options.sweep,
+                census,
             },
             lane: LaneParts {
                 ledger,
@@ -158,11 +169,11 @@ impl Tree {
         &self.gave_up
     }
 
-    /// Searches for what nobody told us, beside the searches that come by themselves. Returns at its end, however
-    /// it ended; what it found to publish or to remove may still be under way.
+    /// Searches everything for what nobody told us, beside the searches that come by themselves. Returns at its end,
+    /// however it ended; what it found to publish or to remove may still be under way.
     pub async fn sweep_now(&self) {
         let (done, ended) = oneshot::channel();
-        if self.directory.to_sweeper(SweeperMsg::Start { done: Some(done) }) {
+        if self.directory.to_sweeper(SweeperMsg::Everything { done }) {
             ended.await.ok();
         }
     }

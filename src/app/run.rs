@@ -77,7 +77,7 @@ impl App {
             let stop = CancellationToken::new();
             Server { stop: stop.clone(), ended: bucket.serve(listener, queue.clone(), stop) }
         });
-        let tree = Tree::start(World {
+        let world = World {
             ledger: ledger.clone(),
             log: log.clone(),
             objects,
@@ -86,8 +86,8 @@ impl App {
             rules: translate::rules(&config),
             shards,
             source: translate::event_source(&config),
-        })
-        .await?;
+        };
+        let tree = Tree::start_with(world, translate::tree_options(&config)).await?;
         let bridge = Bridge::start(BridgeParts {
             queue,
             log: log.clone(),

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::start_error::StartError;
+use crate::actors::{Orphans, SweepOptions, TreeOptions};
 use crate::adapters::aws::{AwsAccess, AwsKeys, Secret};
 use crate::adapters::embedded::bucket::BucketOptions;
 use crate::adapters::s3::{BucketRules, S3Options};
 use crate::adapters::sigv4::Style;
 use crate::adapters::sqs::{QueueName, SqsOptions};
-use crate::config::Config;
+use crate::config::{Config, OrphanSetting};
 use crate::domain::decide::Rules;
 use crate::domain::event::EventSource;
 use crate::limits::{CLOCK_SKEW_MAX, EVENT_LAG_MAX, UPLOAD_DURATION_MAX};
@@ -24,6 +25,23 @@ pub(super) fn rules(config: &Config) -> Rules {
         files_max: config.quota.files_max,
         upload_url_ttl: Duration::from_secs(config.upload.url_ttl_secs),
     }
+}
+
+pub(super) fn tree_options(config: &Config) -> TreeOptions {
+    let sweep = &config.sweep;
+    let orphans = match sweep.orphans {
+        OrphanSetting::Off => Orphans::Off,
+        OrphanSetting::Report => Orphans::Report,
+        OrphanSetting::Remove => Orphans::Remove,
+    };
+    let sweep = SweepOptions {
+        trash_retention: Duration::from_secs(sweep.trash_days * DAY_SECS),
+        orphans,
+        deep_every: Duration::from_secs(sweep.deep_every_secs),
+        accounts_per_sec: sweep.accounts_per_sec,
+        objects_per_sec: sweep.objects_per_sec,
+    };
+    TreeOptions { sweep, ..TreeOptions::default() }
 }
 
 pub(super) fn event_source(config: &Config) -> EventSource {
@@ -127,6 +145,19 @@ mod tests {
         let options = sqs(&config).unwrap();
         assert_eq!(options.access.endpoint.as_deref(), endpoint);
         assert_eq!((options.access.region.as_str(), options.queue.name()), (region, name));
+    }
+
+    #[test]
+    fn sweeps_go_as_the_settings_say_and_the_defaults_are_one() {
+        let mut config = Config::default();
+        assert_eq!(tree_options(&config), TreeOptions::default());
+        config.sweep.trash_days = 2;
+        config.sweep.orphans = OrphanSetting::Remove;
+        let sweep = tree_options(&config).sweep;
+        assert_eq!(
+            (sweep.trash_retention, sweep.orphans),
+            (Duration::from_secs(2 * DAY_SECS), Orphans::Remove)
+        );
     }
 
     #[test]

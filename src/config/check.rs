@@ -125,6 +125,18 @@ fn transfers(config: &Config, findings: &mut Findings<'_>) {
         ("upload.max_bytes", config.upload.max_bytes, limits::FILE_BYTES_MAX),
         ("upload.url_ttl_secs", config.upload.url_ttl_secs, limits::URL_TTL_MAX.as_secs()),
         ("download.url_ttl_secs", config.download.url_ttl_secs, limits::DOWNLOAD_URL_TTL.as_secs()),
+        ("sweep.trash_days", config.sweep.trash_days, limits::TRASH_DAYS_MAX),
+        ("sweep.deep_every_secs", config.sweep.deep_every_secs, limits::SWEEP_DEEP_EVERY_MAX.as_secs()),
+        (
+            "sweep.accounts_per_sec",
+            u64::from(config.sweep.accounts_per_sec),
+            u64::from(limits::SWEEP_PER_SEC_MAX),
+        ),
+        (
+            "sweep.objects_per_sec",
+            u64::from(config.sweep.objects_per_sec),
+            u64::from(limits::SWEEP_PER_SEC_MAX),
+        ),
     ];
     for (key, value, max) in ranges {
         findings.expect((1..=max).contains(&value), key, || format!("{value} must be 1 to {max}"));

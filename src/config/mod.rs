@@ -1,6 +1,7 @@
 //! Settings: one typed value, read once, with the origin of each part of it.
 
 mod nats;
+mod sweep;
 mod settings;
 mod scylla;
 mod backends;
@@ -26,3 +27,4 @@ pub use settings::{
     IssuerSettings, QuotaSettings, TelemetrySettings, UploadSettings,
 };
 pub use source::{Flag, Origin, Sources};
+pub use sweep::{OrphanSetting, SweepSettings};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backends::{
     BucketSettings, LedgerSettings, LogSettings, QueueSettings, S3Settings, SignerSettings,
 };
+use super::sweep::SweepSettings;
 use crate::limits;
 
 /// All settings.
@@ -34,6 +35,8 @@ pub struct Config {
     pub download: DownloadSettings,
     /// Events.
     pub events: EventSettings,
+    /// The search for what nobody told us.
+    pub sweep: SweepSettings,
     /// The embedded S3 endpoint.
     pub s3: S3Settings,
     /// Where accounts and files live.
@@ -178,6 +181,7 @@ impl Default for Config {
             upload: UploadSettings::default(),
             download: DownloadSettings::default(),
             events: EventSettings::default(),
+            sweep: SweepSettings::default(),
             s3: S3Settings::default(),
             ledger: LedgerSettings::default(),
             log: LogSettings::default(),

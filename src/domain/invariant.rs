@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::account::Account;
 use super::draft::Write;
 use super::entry::{EntryKind, Totals};
-use super::file::{File, Status};
+use super::file::{File, Status, Weight};
 use super::ids::FileId;
 
 /// An invariant that does not hold. The number is the one in `ARCHITECTURE.md`.
@@ -105,27 +105,66 @@ fn check_pending(account: &Account) -> Result<(), Broken> {
 /// # Errors
 /// The first that does not hold.
 pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File>) -> Result<(), Broken> {
-    let mut counted = Totals::default();
-    let mut pending: BTreeMap<FileId, u64> = BTreeMap::new();
-    let mut deleting = 0;
-    for row in rows {
-        deleting += row.weight().deleting_count;
-        counted = counted.moved(super::file::Weight::default(), row.weight());
+    let mut tally = Tally::default();
+    rows.into_iter().for_each(|row| tally.add(row));
+    tally.check(account)
+}
+
+/// The sums of rows, counted anew, row by row.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    totals: Totals,
+    deleting: u32,
+    pending: BTreeMap<FileId, u64>,
+}
+
+impl Tally {
+    /// Counts a row.
+    pub fn add(&mut self, row: &File) {
+        let weight = row.weight();
+        self.totals = self.totals.moved(Weight::default(), weight);
+        self.deleting += weight.deleting_count;
         if row.status == Status::Pending {
-            pending.insert(row.file_id, row.size_bytes);
+            self.pending.insert(row.file_id, row.size_bytes);
         }
     }
-    if counted != account.totals {
-        return Err(Broken::Sums { stored: account.totals, counted });
+
+    /// Compares with the account whose rows these are, all of them, at the same version.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn check(&self, account: &Account) -> Result<(), Broken> {
+        if self.totals != account.totals {
+            return Err(Broken::Sums { stored: account.totals, counted: self.totals });
+        }
+        if self.deleting != account.deleting_count {
+            return Err(Broken::Deleting { stored: account.deleting_count, counted: self.deleting });
+        }
+        let known: BTreeMap<FileId, u64> =
+            account.pending.iter().map(|(id, open)| (*id, open.size_bytes)).collect();
+        if known == self.pending {
+            return Ok(());
+        }
+        let reserved_bytes = self.pending.values().sum();
+        Err(Broken::Pending { reserved_bytes, pending_bytes: known.values().sum() })
     }
-    if deleting != account.deleting_count {
-        return Err(Broken::Deleting { stored: account.deleting_count, counted: deleting });
-    }
-    let known: BTreeMap<FileId, u64> = account.pending.iter().map(|(id, r)| (*id, r.size_bytes)).collect();
-    if known == pending {
-        Ok(())
-    } else {
-        Err(Broken::Pending { reserved_bytes: pending.values().sum(), pending_bytes: known.values().sum() })
+}
+
+impl Broken {
+    /// How many bytes are counted that are not there, or the other way round; 0 where it is not about bytes.
+    #[must_use]
+    pub const fn bytes_apart(&self) -> u64 {
+        match self {
+            Self::Sums { stored, counted } => stored
+                .used_bytes
+                .abs_diff(counted.used_bytes)
+                .saturating_add(stored.reserved_bytes.abs_diff(counted.reserved_bytes))
+                .saturating_add(stored.trashed_bytes.abs_diff(counted.trashed_bytes)),
+            Self::Pending { reserved_bytes, pending_bytes } => reserved_bytes.abs_diff(*pending_bytes),
+            Self::Deleting { .. } | Self::OverQuota { .. } | Self::Versions { .. } | Self::History { .. } => {
+                0
+            }
+        }
     }
 }
 

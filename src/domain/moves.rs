@@ -1,9 +1,12 @@
 //! What its owner may do to a file. Each function decides one move and changes nothing.
 
+use std::time::Duration;
+
 use super::account::{Change, Transition};
 use super::entry::EntryKind;
 use super::file::{File, Reason, Shown, Status, Visibility};
 use super::time::Timestamp;
+use crate::limits;
 
 /// Why a file did not change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +127,25 @@ impl File {
             file.filename.clone_from(filename);
             file.visibility = visibility;
         })))
+    }
+
+    /// Deletes a file whose time in the trash is over; nothing if it is not there, or not that long.
+    #[must_use]
+    pub fn end_retention(&self, retention: Duration, now: Timestamp) -> Option<Transition> {
+        self.is_past_retention(retention, now).then(|| self.remove(Removal::Permanent, now)).flatten()
+    }
+
+    /// Whether its time in the trash is over.
+    #[must_use]
+    pub fn is_past_retention(&self, retention: Duration, now: Timestamp) -> bool {
+        self.status == Status::Trashed && self.trashed_at.is_some_and(|at| now.since(at) > retention)
+    }
+
+    /// Whether its row may be forgotten: nothing can come of it any more, and has not for long enough.
+    #[must_use]
+    pub fn is_forgettable(&self, now: Timestamp) -> bool {
+        matches!(self.status, Status::Gone | Status::Expired)
+            && now.since(self.changed_at) > limits::GONE_RETENTION
     }
 
     /// Marks that the bytes are gone; nothing if the file is not being deleted.

@@ -30,6 +30,13 @@ macro_rules! metrics {
     };
 }
 
+/// Sets a gauge to a whole number, exact up to 2^53.
+pub fn set_gauge(name: &'static str, value: u64) {
+    let [high, low] =
+        [value >> 32, value & u64::from(u32::MAX)].map(|half| u32::try_from(half).unwrap_or(u32::MAX));
+    metrics::gauge!(name).set(f64::from(high) * 4_294_967_296.0 + f64::from(low));
+}
+
 // One line a metric, grouped by the room that counts it.
 metrics! {
     // telemetry
@@ -45,8 +52,19 @@ metrics! {
     OBJECTS_REMOVED_TOTAL = Counter "wharf_objects_removed_total", "Objects of deleted and failed files that were removed.";
     ARRIVALS_TOTAL = Counter "wharf_arrivals_total", "Arrivals taken from the log, by outcome.";
     SETTLE_SECONDS = Histogram "wharf_settle_seconds", "From an object's landing to its file's settlement.";
-    SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one sweep.";
+    SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one pass of the sweeper, by pass: due, deep.";
     SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total", "What sweeps found to do, by kind.";
+    SWEEP_FAILURES_TOTAL = Counter "wharf_sweep_failures_total", "What sweeps could not look at, by what; the next one tries again.";
+    SWEEP_DRIFTED_ACCOUNTS = Gauge "wharf_sweep_drifted_accounts", "Accounts whose sums are not those of their rows. Any is a bug.";
+    SWEEP_DRIFTED_BYTES = Gauge "wharf_sweep_drifted_bytes", "By how much those sums are wrong.";
+    SWEEP_MISSING_OBJECTS = Gauge "wharf_sweep_missing_objects", "Processed files whose object is not in the bucket. Any is a loss.";
+    SWEEP_ORPHAN_OBJECTS = Gauge "wharf_sweep_orphan_objects", "Objects older than a day that no row knows.";
+    SWEEP_ORPHAN_BYTES = Gauge "wharf_sweep_orphan_bytes", "Bytes of those objects.";
+    USERS = Gauge "wharf_users", "Accounts, as the last sweep counted them.";
+    FILES = Gauge "wharf_files", "Files pending, processed or trashed, as the last sweep counted them.";
+    USED_BYTES = Gauge "wharf_used_bytes", "Bytes of processed and trashed files, as the last sweep counted them.";
+    RESERVED_BYTES = Gauge "wharf_reserved_bytes", "Bytes set aside for uploads, as the last sweep counted them.";
+    TRASHED_BYTES = Gauge "wharf_trashed_bytes", "Bytes of trashed files, as the last sweep counted them.";
     ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total", "Actors that failed and were started again, by kind.";
     ERRANDS_LOST_TOTAL = Counter "wharf_errands_lost_total", "Work beside an actor that panicked or took too long; its user is told that it is not known. Any panic is a bug.";
     REPLIES_ABANDONED_TOTAL = Counter "wharf_replies_abandoned_total", "Replies whose caller had gone.";

@@ -19,7 +19,7 @@ async fn check(world: &World, what: &str, expected: &str) {
 
 #[tokio::test]
 async fn a_desk_that_is_full_says_so() {
-    let options = TreeOptions { admission_max: 0 };
+    let options = TreeOptions { admission_max: 0, ..TreeOptions::default() };
     let world = World::start_with(|_| (), Chosen { options, ..Chosen::default() }).await;
     check(&world, "POST /v1/files", "503 overloaded").await;
 }

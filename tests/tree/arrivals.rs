@@ -177,6 +177,17 @@ async fn row_22_what_cannot_be_read_is_kept_and_never_dropped() {
 }
 
 #[tokio::test]
+async fn a_dlq_that_is_silent_is_like_one_that_is_away() {
+    let world = World::start().await;
+    world.plan.set(Op::Publish(Stream::Dlq), Fault::Hang);
+    world.tell_raw("poison", b"not an arrival".to_vec()).await;
+    world.calls(Op::Nak, 1).await;
+    world.plan.heal();
+    world.pass_and_ring(PUT_OFF_MAX).await;
+    assert_eq!(wait_for_dead(&world).await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_arrival_of_a_file_nobody_knows_is_left_to_the_sweep() {
     let world = World::start().await;
     let key = world.reserve(5).await.unwrap();

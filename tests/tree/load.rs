@@ -10,7 +10,11 @@ use crate::inside::Chosen;
 use crate::world::World;
 
 async fn with_room_for(admission_max: u32) -> World {
-    World::with(Chosen { options: TreeOptions { admission_max }, ..Chosen::default() }).await
+    World::with(Chosen {
+        options: TreeOptions { admission_max, ..TreeOptions::default() },
+        ..Chosen::default()
+    })
+    .await
 }
 
 #[tokio::test]

@@ -5,10 +5,12 @@
 #[path = "../inside/mod.rs"]
 mod inside;
 mod world;
+mod counted;
 mod deadlines;
 mod arrivals;
 mod writes;
 mod events;
 mod removals;
+mod sweeps;
 mod deaths;
 mod load;

@@ -10,6 +10,7 @@ use wharfinger::adapters::faulty::Op;
 use wharfinger::domain::account::Account;
 use wharfinger::domain::arrival::{Arrival, ArrivalKind};
 use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal, Rules};
+use wharfinger::domain::draft::Write;
 use wharfinger::domain::event::filter_of;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
@@ -127,6 +128,27 @@ impl World {
 
     pub(crate) async fn account(&self) -> Account {
         self.well.ledger.load(self.user).await.unwrap().unwrap_or_else(|| Account::new(self.user))
+    }
+
+    /// Waits until every version has been told, and the ledger knows.
+    pub(crate) async fn wait_until_saved(&self) {
+        self.wait_for_events().await;
+        self.pass(Duration::from_secs(5));
+        let look = async || {
+            let account = self.account().await;
+            (account.published == account.version).then_some(())
+        };
+        eventually("published to be saved", look).await;
+    }
+
+    /// Damages the user's account behind everybody's back, as a bug or a disk would. Its version stays.
+    pub(crate) async fn plant(&self, damage: impl FnOnce(&mut Account)) {
+        let mut account = self.account().await;
+        let expected = account.expected_version();
+        damage(&mut account);
+        let (op, files, forgotten, entries) = (self.time.op_id(), Vec::new(), Vec::new(), Vec::new());
+        let write = Write { expected, account, op, files, forgotten, entries };
+        self.well.ledger.commit(write).await.unwrap();
     }
 
     pub(crate) async fn check_status(&self, key: ObjectKey, expected: Status) {

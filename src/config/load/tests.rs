@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{BucketKind, Flag, LedgerKind, QueueKind, printed};
+use super::super::{BucketKind, Flag, LedgerKind, OrphanSetting, QueueKind, printed};
 use super::*;
 
 /// A file, variables and flags, in the words of a test.
@@ -283,4 +283,17 @@ fn a_real_queue_and_bucket_are_read_and_printed() {
     assert_eq!(loaded.config.queue.access_key_id, "0123", "digits are text here");
     let again = Given { file: &printed(&loaded).join("\n"), ..Given::default() }.good();
     assert_eq!(again.config, loaded.config);
+}
+
+#[test]
+fn sweeps_are_bounded_and_orphans_have_three_words() {
+    check_file("sweep.trash_days = 0", "sweep.trash_days: 0 must be 1 to 3650 (wharfinger.toml:1)");
+    check_file(
+        "[sweep]\naccounts_per_sec = 2000000",
+        "sweep.accounts_per_sec: 2000000 must be 1 to 1000000 (wharfinger.toml:2)",
+    );
+    let refused = Given { file: "sweep.orphans = 'delete'", ..Given::default() }.refused();
+    assert!(refused.contains("remove"), "{refused}");
+    let good = Given { file: "sweep.orphans = 'remove'", ..Given::default() }.good();
+    assert_eq!(good.config.sweep.orphans, OrphanSetting::Remove);
 }

@@ -132,3 +132,19 @@ fn an_account_knows_how_many_of_its_files_are_being_deleted() {
     let said = check_rows(&account, []).unwrap_err().to_string();
     assert_eq!(said, "I17: 1 files are said to be deleting, 0 are");
 }
+
+#[test]
+fn drift_is_told_in_bytes() {
+    let (mut account, row) = processed(10);
+    let mut tally = Tally::default();
+    tally.add(&row);
+    assert_eq!(tally.check(&account), Ok(()));
+    account.totals.used_bytes = 3;
+    account.totals.trashed_bytes = 2;
+    assert_eq!(tally.check(&account).map_err(|broken| broken.bytes_apart()), Err(9));
+    let (mut account, row) = pending(10);
+    let mut tally = Tally::default();
+    tally.add(&row);
+    account.pending.clear();
+    assert_eq!(tally.check(&account).map_err(|broken| broken.bytes_apart()), Err(10));
+}

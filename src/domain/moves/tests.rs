@@ -160,3 +160,24 @@ fn an_update_that_changes_nothing_is_none_and_a_stale_one_is_refused() {
         row.update(&patch(Some("b"), Some(row.revision)), NOW).expect("fresh").expect("it moves");
     assert_eq!(row_of(&transition).filename, "b");
 }
+
+#[test]
+fn only_what_is_in_the_trash_long_enough_is_deleted_by_time() {
+    let retention = Duration::from_secs(60);
+    let at = |span| table(|row| moved_to(row.end_retention(retention, NOW.after(span)).as_ref()));
+    assert!(at(retention).iter().all(|line| line.ends_with(": nothing")), "not before its time is over");
+    let over = at(retention + Duration::from_millis(1));
+    let moved: Vec<&String> = over.iter().filter(|line| !line.ends_with(": nothing")).collect();
+    assert_eq!(moved, ["trashed: Deleted Deleting(user)"]);
+}
+
+#[test]
+fn only_rows_of_which_nothing_can_come_are_forgotten_and_after_a_week() {
+    let changed_at = |row: &File| row.changed_at.after(limits::GONE_RETENTION);
+    let forgettable = |late: Duration| {
+        let rows = rows().into_iter().filter(|(_, row)| row.is_forgettable(changed_at(row).after(late)));
+        rows.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(forgettable(Duration::ZERO), Vec::<&str>::new());
+    assert_eq!(forgettable(Duration::from_millis(1)), ["gone", "expired", "expired_cancelled"]);
+}

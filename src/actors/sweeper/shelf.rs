@@ -1,0 +1,90 @@
+//! What the ledger says that one user has in the bucket: all rows, read at one version, in little memory.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::tools::{ROWS_PAGE, SweepError, Tools};
+use crate::domain::account::Account;
+use crate::domain::file::{File, Status};
+use crate::domain::ids::{FileId, UserId};
+use crate::domain::invariant::{Broken, Tally};
+use crate::domain::time::Timestamp;
+
+/// Tries to read an account and its rows while nobody writes.
+const READS_MAX: u32 = 3;
+
+/// All rows of a user.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    /// What stands there, as far as the bucket is concerned.
+    pub(super) kept: BTreeMap<FileId, Kept>,
+    /// Trashed for longer than the trash keeps.
+    pub(super) past_retention: Vec<FileId>,
+    /// What is wrong with the sums, seen twice, each time without a write in between.
+    pub(super) drift: Option<Broken>,
+}
+
+/// A row, as far as the bucket is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) status: Status,
+    /// When its bytes were settled.
+    pub(super) processed_at: Option<Timestamp>,
+    /// Nothing can come of it any more, and what there was to tell has been told.
+    pub(super) is_forgettable: bool,
+}
+
+/// Reads all rows of a user; none for one that was never written.
+pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<Shelf>, SweepError> {
+    let Some(mut account) = tools.load(user).await? else { return Ok(None) };
+    let (mut seen_before, mut tries) = (None, 0);
+    loop {
+        let (mut shelf, tally) = read_rows(tools, &account).await?;
+        let Some(after) = tools.load(user).await? else { return Ok(None) };
+        let is_still = after.version == account.version;
+        let broken = if is_still { tally.check(&account).err() } else { None };
+        tries += 1;
+        let is_right = is_still && broken.is_none();
+        if is_right || tries >= READS_MAX {
+            // Once may be a read that was behind; twice is not.
+            shelf.drift = broken.filter(|_| seen_before.is_some());
+            return Ok(Some(shelf));
+        }
+        seen_before = broken.or(seen_before);
+        account = after;
+    }
+}
+
+async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally), SweepError> {
+    let untold_since = tools.oldest_unpublished(account).await?.map(|entry| entry.at);
+    let (mut shelf, mut tally) = (Shelf::default(), Tally::default());
+    let mut before = None;
+    loop {
+        let rows = tools.rows(account.user, before).await?;
+        before = rows.last().map(|row| row.file_id);
+        let is_last = rows.len() < ROWS_PAGE;
+        for row in rows {
+            tally.add(&row);
+            shelf.put(&row, tools.parts.options.trash_retention, untold_since, tools.now());
+        }
+        if is_last {
+            return Ok((shelf, tally));
+        }
+    }
+}
+
+impl Shelf {
+    fn put(&mut self, row: &File, retention: Duration, untold_since: Option<Timestamp>, now: Timestamp) {
+        if row.is_past_retention(retention, now) {
+            self.past_retention.push(row.file_id);
+        }
+        // Its events are made from this row too, so it stays until they are out.
+        let is_told = untold_since.is_none_or(|since| row.changed_at < since);
+        let kept = Kept {
+            status: row.status,
+            processed_at: row.processed_at,
+            is_forgettable: is_told && row.is_forgettable(now),
+        };
+        self.kept.insert(row.file_id, kept);
+    }
+}

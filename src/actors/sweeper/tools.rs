@@ -1,0 +1,177 @@
+//! What a pass works with: the world, its pace, and reads that end.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::census::CensusBoard;
+use super::options::SweepOptions;
+use super::throttle::Throttle;
+use crate::actors::desks::Desks;
+use crate::actors::inspector::Inspector;
+use crate::actors::publisher::Publisher;
+use crate::actors::remover::Remover;
+use crate::actors::requests::{Settle, Settled};
+use crate::adapters::{Ledger, Objects};
+use crate::domain::decide::Observed;
+use crate::domain::entry::Entry;
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, ObjectKey, UserId};
+use crate::domain::{account::Account, time::Timestamp};
+use crate::limits::{ENTRIES_PAGE_MAX, UPSTREAM_WITHIN};
+use crate::ports::{
+    Clock, FilePage, LedgerError, LedgerPort, ObjectPage, ObjectsError, ObjectsPort, ScanCursor, ScanPage,
+};
+use crate::telemetry::names;
+
+/// Accounts of one page of a scan.
+const SCAN_PAGE: usize = 256;
+/// File rows of one page.
+pub(super) const ROWS_PAGE: usize = 1000;
+/// How long one read of the ledger or one page of the bucket's list may take.
+const READ_WITHIN: Duration = UPSTREAM_WITHIN;
+
+/// What the sweeper works with. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::actors) struct SweeperParts {
+    pub(in crate::actors) ledger: Ledger,
+    pub(in crate::actors) objects: Objects,
+    pub(in crate::actors) desks: Desks,
+    pub(in crate::actors) inspector: Inspector,
+    pub(in crate::actors) publisher: Publisher,
+    pub(in crate::actors) remover: Remover,
+    pub(in crate::actors) clock: Clock,
+    pub(in crate::actors) options: SweepOptions,
+    pub(in crate::actors) census: CensusBoard,
+}
+
+/// Why a pass could not look at something. It is counted, and looked at again by the next.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SweepError {
+    /// The ledger did not answer a read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The bucket did not answer.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
+    /// A desk did not carry out what was asked.
+    #[error("a change was not made: {0}")]
+    Desk(String),
+}
+
+/// One pass's hands.
+pub(super) struct Tools {
+    pub(super) parts: SweeperParts,
+    accounts: Throttle,
+    objects: Throttle,
+}
+
+impl Tools {
+    pub(super) fn new(parts: SweeperParts) -> Self {
+        let accounts = Throttle::new(parts.options.accounts_per_sec);
+        let objects = Throttle::new(parts.options.objects_per_sec);
+        Self { parts, accounts, objects }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// A page of accounts. Does not count: whoever looks at an account takes it first.
+    pub(super) async fn scan(&self, after: Option<ScanCursor>) -> Result<ScanPage, SweepError> {
+        Ok(in_time(self.parts.ledger.scan(after, SCAN_PAGE)).await?)
+    }
+
+    /// Waits until one more account may be looked at.
+    pub(super) async fn take_account(&mut self) {
+        self.accounts.take().await;
+    }
+
+    /// Waits until one more object may be looked at.
+    pub(super) async fn take_object(&mut self) {
+        self.objects.take().await;
+    }
+
+    /// An account as it is now: linearizable.
+    pub(super) async fn load(&mut self, user: UserId) -> Result<Option<Account>, SweepError> {
+        self.accounts.take().await;
+        Ok(in_time(self.parts.ledger.load(user)).await?)
+    }
+
+    /// A page of a user's rows, newest first; fewer than [`ROWS_PAGE`]: the last.
+    pub(super) async fn rows(
+        &mut self,
+        user: UserId,
+        before: Option<FileId>,
+    ) -> Result<Vec<File>, SweepError> {
+        self.accounts.take().await;
+        Ok(in_time(self.parts.ledger.files(user, FilePage { before, limit: ROWS_PAGE })).await?)
+    }
+
+    /// The oldest entry that is not known to be published.
+    pub(super) async fn oldest_unpublished(&self, account: &Account) -> Result<Option<Entry>, SweepError> {
+        if account.published >= account.version {
+            return Ok(None);
+        }
+        let entries = self.parts.ledger.entries_after(account.user, account.published, ENTRIES_PAGE_MAX);
+        Ok(in_time(entries).await?.into_iter().next())
+    }
+
+    /// A page of keys. Does not count: whoever looks at an object takes it first.
+    pub(super) async fn list(&self, prefix: &str, after: Option<String>) -> Result<ObjectPage, SweepError> {
+        Ok(in_time(self.parts.objects.list(prefix.to_owned(), after)).await?)
+    }
+
+    /// What the bucket says of one object; none if it is not there.
+    pub(super) async fn inspect(&mut self, key: ObjectKey) -> Result<Option<Observed>, SweepError> {
+        self.objects.take().await;
+        Ok(self.parts.inspector.inspect(key, self.now()).await?)
+    }
+
+    /// Settles a file whose object is there, as if the news of it had come.
+    pub(super) async fn settle(&self, key: ObjectKey, seen: Observed) -> Result<(), SweepError> {
+        let settle = Settle { file: key.file, seen };
+        match self.parts.desks.ask(key.user, settle, None).await {
+            Ok(Settled::Remove(_)) => self.parts.remover.remove(key),
+            Ok(Settled::File(_) | Settled::Unknown) => {}
+            Err(error) => return Err(SweepError::Desk(error.to_string())),
+        }
+        Ok(())
+    }
+}
+
+/// A read that ends, with an answer or without.
+async fn in_time<T, E: Late>(read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(READ_WITHIN, read)
+        .await
+        .unwrap_or_else(|_| Err(E::late(format!("no answer within {READ_WITHIN:?}"))))
+}
+
+/// Errors that can say that there was no answer.
+trait Late {
+    fn late(reason: String) -> Self;
+}
+
+impl Late for LedgerError {
+    fn late(reason: String) -> Self {
+        Self::Unavailable { reason }
+    }
+}
+
+impl Late for ObjectsError {
+    fn late(reason: String) -> Self {
+        Self::Unavailable { reason }
+    }
+}
+
+/// Counts something to do.
+pub(super) fn found(kind: &'static str) {
+    metrics::counter!(names::SWEEP_FOUND_TOTAL, "kind" => kind).increment(1);
+}
+
+/// Counts and tells what could not be looked at.
+pub(super) fn failed(what: &'static str, error: &SweepError) {
+    metrics::counter!(names::SWEEP_FAILURES_TOTAL, "what" => what).increment(1);
+    tracing::warn!("the sweep cannot look at {what}: {error}; the next one tries again");
+}

@@ -1,0 +1,308 @@
+//! What only a whole sweep finds: old trash, old rows, strays in the bucket, sums that differ.
+
+use std::time::Duration;
+
+use wharfinger::actors::{Orphans, SweepOptions, TreeOptions};
+use wharfinger::adapters::faulty::{Fault, Op};
+use wharfinger::domain::file::Status;
+use wharfinger::domain::ids::{ObjectKey, UserId};
+use wharfinger::domain::moves::Removal;
+use wharfinger::limits::{GONE_RETENTION, MISSING_AGE_MIN, ORPHAN_AGE_MIN, TRASH_RETENTION};
+use wharfinger::ports::{LedgerPort as _, Stream};
+
+use crate::counted::Counted;
+use crate::inside::{Chosen, eventually};
+use crate::world::World;
+
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+async fn with(sweep: SweepOptions) -> World {
+    World::with(Chosen { options: TreeOptions { sweep, ..TreeOptions::default() }, ..Chosen::default() })
+        .await
+}
+
+async fn with_orphans(orphans: Orphans) -> World {
+    with(SweepOptions { orphans, ..SweepOptions::default() }).await
+}
+
+async fn wait_until_removed(world: &World, key: ObjectKey) {
+    let look = async || (!world.is_in_the_bucket(key).await).then_some(());
+    eventually("the object to go", look).await;
+}
+
+async fn has_row(world: &World, key: ObjectKey) -> bool {
+    world.well.ledger.file(key.user, key.file).await.unwrap().is_some()
+}
+
+/// A file that is deleted for good, its bytes gone.
+async fn gone(world: &World) -> ObjectKey {
+    let key = world.upload(5).await;
+    world.handle.remove(key.user, key.file, Removal::Permanent).await.unwrap();
+    world.wait_for_status(key, Status::Gone).await;
+    key
+}
+
+// proves: I10
+#[tokio::test]
+async fn trash_is_deleted_when_its_time_is_over_and_not_before() {
+    let world = World::start().await;
+    let (old, restored) = (world.upload(5).await, world.upload(6).await);
+    for key in [old, restored] {
+        world.handle.remove(key.user, key.file, Removal::Trash).await.unwrap();
+    }
+    world.pass(TRASH_RETENTION);
+    world.sweep().await;
+    world.check_status(old, Status::Trashed).await;
+    world.check_bytes(11, 0).await;
+    world.handle.restore(restored.user, restored.file).await.unwrap();
+    world.pass(A_MOMENT);
+    world.sweep().await;
+    world.wait_for_status(old, Status::Gone).await;
+    wait_until_removed(&world, old).await;
+    world.check_status(restored, Status::Processed).await;
+    world.check_bytes(6, 0).await;
+    // The log itself forgets after 30 days: what it still has is the end.
+    let look = async || {
+        world
+            .events()
+            .await
+            .ends_with(&["8 files.deleted".to_owned(), "9 files.purged".to_owned()])
+            .then_some(())
+    };
+    eventually("the end to be told", look).await;
+    world.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_setting_says_how_long_trash_is_kept() {
+    let day = Duration::from_secs(24 * 3600);
+    let world = with(SweepOptions { trash_retention: day, ..SweepOptions::default() }).await;
+    let keys = [world.upload(1).await, world.upload(2).await];
+    for key in keys {
+        world.handle.remove(key.user, key.file, Removal::Trash).await.unwrap();
+    }
+    world.pass(day + A_MOMENT);
+    world.sweep().await;
+    for key in keys {
+        world.wait_for_status(key, Status::Gone).await;
+    }
+    world.check_bytes(0, 0).await;
+}
+
+// proves: I6
+#[tokio::test]
+async fn rows_of_which_nothing_can_come_are_forgotten_after_a_week_and_not_before() {
+    let world = World::start().await;
+    let (gone, kept) = (gone(&world).await, world.upload(7).await);
+    let expired = world.reserve(5).await.unwrap();
+    world.pass(Duration::from_secs(3600));
+    world.sweep().await;
+    world.check_status(expired, Status::Expired).await;
+    world.wait_until_saved().await;
+    world.pass(GONE_RETENTION - Duration::from_secs(3600 + 5));
+    world.sweep().await;
+    world.check_status(gone, Status::Gone).await;
+    world.pass(Duration::from_secs(3600) + A_MOMENT);
+    let version = world.account().await.version;
+    world.sweep().await;
+    assert!(!has_row(&world, gone).await && !has_row(&world, expired).await);
+    world.check_status(kept, Status::Processed).await;
+    assert_eq!(world.account().await.version, version, "it is no transition");
+    world.check_ledger().await;
+}
+
+// proves: I21
+#[tokio::test]
+async fn a_row_is_not_forgotten_before_its_last_event_is_out() {
+    let world = World::start().await;
+    world.plan.set(Op::Publish(Stream::Events), Fault::Unavailable);
+    let key = gone(&world).await;
+    world.pass(GONE_RETENTION + A_MOMENT);
+    world.sweep().await;
+    assert!(has_row(&world, key).await, "its event is made from it");
+    world.plan.heal();
+    world.wait_until_saved().await;
+    world.sweep().await;
+    assert!(!has_row(&world, key).await);
+}
+
+#[tokio::test]
+async fn a_conflict_keeps_a_row_from_being_forgotten_and_the_next_sweep_forgets_it() {
+    let world = World::start().await;
+    let key = gone(&world).await;
+    world.wait_until_saved().await;
+    world.pass(GONE_RETENTION + A_MOMENT);
+    world.plan.set(Op::Commit, Fault::Unavailable);
+    world.sweep().await;
+    assert!(has_row(&world, key).await);
+    world.plan.heal();
+    world.sweep().await;
+    assert!(!has_row(&world, key).await);
+}
+
+/// An object that no row knows: of a user with an account, or without.
+async fn orphan(world: &World, user: UserId) -> ObjectKey {
+    let key = ObjectKey { user, file: world.time.file_id() };
+    world.put(key, 5, "text/plain".to_owned()).await;
+    key
+}
+
+async fn check_orphans(orphans: Orphans, is_removed: bool, counted: u64) {
+    let world = with_orphans(orphans).await;
+    let kept = world.upload(3).await;
+    let stranger = UserId::from_subject("https://issuer.example", "nobody").unwrap();
+    let keys = [orphan(&world, world.user).await, orphan(&world, stranger).await];
+    world.pass(ORPHAN_AGE_MIN);
+    world.sweep().await;
+    for key in keys {
+        assert!(world.is_in_the_bucket(key).await, "not before it is a day old");
+    }
+    world.pass(A_MOMENT);
+    let before = world.plan.calls(Op::ObjectDelete);
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.of("wharf_sweep_found_total", "orphan"), counted, "{orphans:?}");
+    assert_eq!(
+        found.plain("wharf_sweep_orphan_objects"),
+        Some(if counted > 0 { 2.0 } else { 0.0 }),
+        "{orphans:?}"
+    );
+    if is_removed {
+        for key in keys {
+            wait_until_removed(&world, key).await;
+        }
+    } else {
+        assert_eq!(world.plan.calls(Op::ObjectDelete), before, "{orphans:?}");
+    }
+    assert!(world.is_in_the_bucket(kept).await);
+    world.check_ledger().await;
+}
+
+#[tokio::test]
+async fn an_object_that_is_nobodys_is_told_of_and_kept_unless_a_setting_says_otherwise() {
+    assert_eq!(SweepOptions::default().orphans, Orphans::Report);
+    check_orphans(Orphans::Report, false, 2).await;
+}
+
+// proves: I17
+#[tokio::test]
+async fn an_object_that_is_nobodys_is_removed_where_a_setting_says_so() {
+    check_orphans(Orphans::Remove, true, 2).await;
+}
+
+// proves: F40
+#[tokio::test]
+async fn while_a_backup_is_restored_nobody_looks_for_orphans() {
+    check_orphans(Orphans::Off, false, 0).await;
+}
+
+// proves: I14
+#[tokio::test]
+async fn a_processed_file_without_an_object_is_an_alarm_and_nothing_is_changed() {
+    let world = World::start().await;
+    world.upload(5).await;
+    world.fill(world.user, ["a".to_owned(), "b".to_owned()].into_iter()).await;
+    world.pass(MISSING_AGE_MIN);
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.plain("wharf_sweep_missing_objects"), Some(0.0), "not within the hour");
+    world.pass(A_MOMENT);
+    let version = world.account().await.version;
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.plain("wharf_sweep_missing_objects"), Some(2.0));
+    assert_eq!(found.of("wharf_sweep_found_total", "missing"), 2);
+    assert_eq!(world.account().await.version, version);
+    world.check_bytes(7, 0).await;
+}
+
+#[tokio::test]
+async fn a_file_whose_deletion_is_under_way_is_not_missing() {
+    let world = World::start().await;
+    let key = world.upload(5).await;
+    world.plan.set(Op::ObjectDelete, Fault::Unanswered);
+    world.pass(MISSING_AGE_MIN + A_MOMENT);
+    world.handle.remove(key.user, key.file, Removal::Permanent).await.unwrap();
+    wait_until_removed(&world, key).await;
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.plain("wharf_sweep_missing_objects"), Some(0.0));
+}
+
+// proves: I1
+#[tokio::test]
+async fn sums_that_are_not_those_of_the_rows_are_an_alarm_and_nothing_is_changed() {
+    let world = World::start().await;
+    world.upload(5).await;
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.plain("wharf_sweep_drifted_accounts"), Some(0.0));
+    world.plant(|account| account.totals.used_bytes += 7).await;
+    for _ in 0..2 {
+        let found = Counted::during(world.sweep()).await;
+        assert_eq!(found.plain("wharf_sweep_drifted_accounts"), Some(1.0));
+        assert_eq!(found.plain("wharf_sweep_drifted_bytes"), Some(7.0));
+    }
+    world.check_bytes(12, 0).await;
+}
+
+#[tokio::test]
+async fn an_account_that_moves_while_it_is_read_is_read_again_and_is_no_drift() {
+    let world = World::start().await;
+    world.upload(5).await;
+    world.plan.set(Op::Files, Fault::Hang);
+    let before = world.plan.calls(Op::Files);
+    let meddle = async {
+        world.calls(Op::Files, before + 1).await;
+        world.reserve(3).await.unwrap();
+        world.plan.heal();
+    };
+    let found = Counted::during(async {
+        tokio::join!(world.sweep(), meddle);
+    })
+    .await;
+    assert_eq!(found.plain("wharf_sweep_drifted_accounts"), Some(0.0));
+    assert_eq!(world.plan.calls(Op::Files), before + 2, "once more, at one version");
+}
+
+#[tokio::test]
+async fn a_sweep_ends_though_nobody_answers_and_ends_no_alarm() {
+    let world = World::start().await;
+    world.upload(5).await;
+    world.plant(|account| account.totals.used_bytes += 7).await;
+    world.plan.set(Op::Scan, Fault::Hang);
+    world.plan.set(Op::List, Fault::Hang);
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.of("wharf_sweep_failures_total", "accounts"), 2, "one a pass");
+    assert_eq!(found.of("wharf_sweep_failures_total", "objects"), 1);
+    assert_eq!(found.plain("wharf_sweep_drifted_accounts"), None, "it could not look");
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_read_does_not_keep_the_rest_from_being_looked_at() {
+    let world = World::start().await;
+    world.upload(5).await;
+    let other = UserId::from_subject("https://issuer.example", "bob").unwrap();
+    world.fill(other, std::iter::once("a".to_owned())).await;
+    world.plan.next(Op::Files, Fault::Corrupt);
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.of("wharf_sweep_failures_total", "an account"), 1);
+    assert_eq!(world.plan.calls(Op::Files), 2, "the other's rows were read");
+}
+
+#[tokio::test]
+async fn a_sweep_counts_what_all_users_have() {
+    let world = World::start().await;
+    world.upload(5).await;
+    world.reserve(4).await.unwrap();
+    let trashed = world.upload(3).await;
+    world.handle.remove(trashed.user, trashed.file, Removal::Trash).await.unwrap();
+    let other = UserId::from_subject("https://issuer.example", "bob").unwrap();
+    world.fill(other, (0..20).map(|n| n.to_string())).await;
+    world.pass(A_MOMENT);
+    world.sweep().await;
+    let census = world.handle.census().expect("a count");
+    assert_eq!((census.as_of, census.users, census.files), (world.now(), 2, 23));
+    assert_eq!((census.used_bytes, census.reserved_bytes, census.trashed_bytes), (28, 4, 3));
+    let top: Vec<UserId> = census.top.iter().map(|top| top.user).collect();
+    assert_eq!(top, [other, world.user], "the most first");
+    world.plan.set(Op::Scan, Fault::Unavailable);
+    world.pass(A_MOMENT);
+    world.sweep().await;
+    assert_eq!(world.handle.census(), Some(census), "half a count is none");
+}
