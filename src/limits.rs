@@ -169,6 +169,10 @@ const _: () = assert!(FILE_BYTES_DEFAULT <= FILE_BYTES_MAX);
 const _: () = assert!(FILE_BYTES_DEFAULT <= QUOTA_BYTES_DEFAULT, "a user can store at least one file");
 const _: () = assert!(BATCH_UPLOADS_MAX <= COMMIT_TRANSITIONS_MAX, "a batch fits in one commit");
 const _: () = assert!(BATCH_UPLOADS_MAX <= PENDING_MAX);
+const _: () = assert!(
+    FILE_BYTES_MAX < i64::MAX.unsigned_abs() / 2 / (1 << 16) && FILES_MAX < (1 << 16),
+    "the bytes of a user, and any change of them, fit in a signed number"
+);
 const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= URL_TTL_MAX.as_secs());
 const _: () = assert!(
     ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),

@@ -244,6 +244,7 @@ impl Account {
             Some(reason) => moved(EntryKind::Failed, row, now, |file| {
                 file.status = Status::Deleting;
                 file.reason = Some(reason);
+                file.hops = hops_of(seen);
             }),
             None => moved(EntryKind::Processed, row, now, |file| {
                 file.status = Status::Processed;
@@ -252,11 +253,7 @@ impl Account {
                 file.etag = Some(seen.etag.clone());
                 file.checksum_sha256 = seen.checksum_sha256.or(file.checksum_sha256);
                 file.processed_at = Some(now);
-                file.hops = vec![
-                    (Hop::Landed, seen.landed_at),
-                    (Hop::ArrivalSeen, seen.seen_at),
-                    (Hop::Inspected, seen.inspected_at),
-                ];
+                file.hops = hops_of(seen);
             }),
         };
         Settlement::Moves(Box::new(transition))
@@ -295,6 +292,11 @@ impl Account {
         let change = Change::State(state);
         (state != self.state).then_some(Transition { kind: EntryKind::StateChanged, at: now, change })
     }
+}
+
+/// The way of an object up to its settlement.
+fn hops_of(seen: &Observed) -> Vec<(Hop, Timestamp)> {
+    vec![(Hop::Landed, seen.landed_at), (Hop::ArrivalSeen, seen.seen_at), (Hop::Inspected, seen.inspected_at)]
 }
 
 /// What is wrong with an object, if anything.

@@ -81,6 +81,18 @@ const fn name_of(kind: EntryKind) -> (&'static str, &'static str) {
     }
 }
 
+/// Name (`files.processed`) and id of the event that tells an entry's transition.
+#[must_use]
+pub fn told_by(user: UserId, entry: &Entry) -> (String, EventId) {
+    let (domain, name) = name_of(entry.kind);
+    let id = EventId::of(user, entry.version, &type_of(domain, name));
+    (format!("{domain}.{name}"), id)
+}
+
+fn type_of(domain: &str, name: &str) -> String {
+    format!("io.wharfinger.{domain}.{name}.v1")
+}
+
 /// The events that an entry tells: the transition's, and a threshold's if it crossed one.
 ///
 /// `file` is the row of the entry's file, which may be newer than the entry or already forgotten.
@@ -107,7 +119,7 @@ fn event(
     (domain, name): (&str, &str),
     (data, file): (Map<String, Value>, Option<&File>),
 ) -> Event {
-    let event_type = format!("io.wharfinger.{domain}.{name}.v1");
+    let event_type = type_of(domain, name);
     let id = EventId::of(user, entry.version, &event_type);
     let about = match entry.file_id.filter(|_| domain == "files") {
         Some(file) => format!("files/{file}"),

@@ -14,6 +14,7 @@ pub mod draft;
 pub mod invariant;
 pub mod arrival;
 pub mod event;
+pub mod history;
 pub mod policy;
 #[cfg(test)]
 mod samples;

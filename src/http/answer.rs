@@ -1,11 +1,11 @@
 //! The few shapes that answers have.
 
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::body::Body;
-use super::error::Problem;
+use super::error::{ErrorCode, Problem};
 use super::json;
 
 /// What a handler comes to.
@@ -43,6 +43,17 @@ pub(super) fn json(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, keep.header());
     response
+}
+
+/// Says where the next page of a list is.
+///
+/// # Errors
+/// `internal`: the target cannot stand in a header.
+pub(super) fn link_next(response: &mut Response<Body>, target: &str) -> Result<(), Problem> {
+    let link = HeaderValue::try_from(format!("<{target}>; rel=\"next\""));
+    let link = link.map_err(|error| Problem::new(ErrorCode::Internal).because(&error))?;
+    response.headers_mut().insert(LINK, link);
+    Ok(())
 }
 
 /// Plain text, never kept.

@@ -4,14 +4,14 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use uuid::Uuid;
 
 use super::error::{ErrorCode, Problem};
-use crate::domain::ids::{FileId, UserId};
+use crate::domain::ids::UserId;
 
 const VERSION: u8 = 1;
 const SEAL_BYTES: usize = 16;
-const CURSOR_BYTES: usize = 1 + 16 + SEAL_BYTES;
+const POSITION_BYTES: usize = 16;
+const CURSOR_BYTES: usize = 1 + POSITION_BYTES + SEAL_BYTES;
 
 /// What a cursor belongs to, beside the user: the list's own name and its filters, in one text.
 #[derive(Clone, Copy, Debug)]
@@ -22,31 +22,34 @@ pub(super) struct Scope<'a> {
     pub(super) list: &'a str,
 }
 
+/// A place in a list: whatever the list is ordered by, as 16 bytes.
+pub(super) type Position = [u8; POSITION_BYTES];
+
 /// A cursor behind `last`.
-pub(super) fn seal(key: &[u8; 32], scope: Scope<'_>, last: FileId) -> String {
+pub(super) fn seal(key: &[u8; 32], scope: Scope<'_>, last: Position) -> String {
     let mut bytes = Vec::with_capacity(CURSOR_BYTES);
     bytes.push(VERSION);
-    bytes.extend_from_slice(last.uuid().as_bytes());
+    bytes.extend_from_slice(&last);
     let seal = seal_of(key, scope, &bytes);
     bytes.extend_from_slice(&seal);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The file that the cursor stands behind.
+/// The place that the cursor stands behind.
 ///
 /// # Errors
 /// `cursor_invalid` for one that was not made by `seal` with the same key and scope.
-pub(super) fn open(key: &[u8; 32], scope: Scope<'_>, cursor: &str) -> Result<FileId, Problem> {
+pub(super) fn open(key: &[u8; 32], scope: Scope<'_>, cursor: &str) -> Result<Position, Problem> {
     read(key, scope, cursor).ok_or_else(|| Problem::new(ErrorCode::CursorInvalid))
 }
 
-fn read(key: &[u8; 32], scope: Scope<'_>, cursor: &str) -> Option<FileId> {
+fn read(key: &[u8; 32], scope: Scope<'_>, cursor: &str) -> Option<Position> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|bytes| bytes.len() == CURSOR_BYTES)?;
     let (said, seal) = bytes.split_at(CURSOR_BYTES - SEAL_BYTES);
     verify_slices_are_equal(seal, &seal_of(key, scope, said)).ok()?;
-    let (version, id) = said.split_first()?;
-    let id = Uuid::from_slice(id).ok()?;
-    (*version == VERSION).then(|| FileId::from_uuid(id))
+    let (version, position) = said.split_first()?;
+    let position = position.try_into().ok()?;
+    (*version == VERSION).then_some(position)
 }
 
 fn seal_of(key: &[u8; 32], scope: Scope<'_>, said: &[u8]) -> [u8; SEAL_BYTES] {
@@ -70,14 +73,12 @@ mod tests {
         UserId::from_subject("issuer", name).unwrap()
     }
 
-    fn file() -> FileId {
-        FileId::parse("0199a3c4-0000-7000-8000-000000000001").unwrap()
-    }
+    const LAST: Position = *b"one of 16 bytes.";
 
     fn check(key: [u8; 32], name: &str, list: &str, edit: impl Fn(&str) -> String, is_valid: bool) {
-        let cursor = seal(&KEY, Scope { user: user("alice"), list: "files:" }, file());
+        let cursor = seal(&KEY, Scope { user: user("alice"), list: "files:" }, LAST);
         let opened = open(&key, Scope { user: user(name), list }, &edit(&cursor));
-        let expected = if is_valid { Ok(file()) } else { Err(ErrorCode::CursorInvalid) };
+        let expected = if is_valid { Ok(LAST) } else { Err(ErrorCode::CursorInvalid) };
         assert_eq!(opened.map_err(|problem| problem.code()), expected, "{name} {list}");
     }
 

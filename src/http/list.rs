@@ -1,14 +1,14 @@
 //! The caller's files, newest first, a page at a time.
 
 use hyper::StatusCode;
-use hyper::header::{HeaderValue, LINK};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::answer::{self, Keep, Outcome};
 use super::cursor::{self, Scope};
 use super::dispatch::OwnCall;
-use super::error::{ErrorCode, Problem};
+use super::error::Problem;
 use super::file_view::FileView;
 use super::query::Query;
 use super::services::within;
@@ -72,14 +72,7 @@ impl Filter {
         let cursor = query.take("cursor").map(std::borrow::Cow::into_owned);
         let name_prefix = query.take("name_prefix").unwrap_or_default().into_owned();
         let wanted = query.word("status", &STATUSES).unwrap_or(Wanted::Untrashed);
-        let size = match query.take("size").map(|text| text.parse::<u64>()) {
-            None => limits::PAGE_DEFAULT,
-            Some(Ok(size @ 1..)) => usize::try_from(size).unwrap_or(usize::MAX).min(limits::PAGE_MAX),
-            Some(Ok(0) | Err(_)) => {
-                query.fault("size", "out_of_range", "This must be a whole number from 1.");
-                0
-            }
-        };
+        let size = query.page_size();
         query.end()?;
         Ok((Self { wanted, name_prefix, size }, cursor))
     }
@@ -121,8 +114,9 @@ pub(super) async fn list(call: &OwnCall<'_>) -> Outcome {
     let text = filter.scope();
     let scope = Scope { user: call.user(), list: &text };
     let before = sealed.map(|sealed| cursor::open(key, scope, &sealed)).transpose()?;
+    let before = before.map(|position| FileId::from_uuid(Uuid::from_bytes(position)));
     let found = search(call, &filter, before).await?;
-    let next = found.last.map(|last| cursor::seal(key, scope, last));
+    let next = found.last.map(|last| cursor::seal(key, scope, *last.uuid().as_bytes()));
     let view = ListView {
         items: found.files.iter().filter_map(FileView::of).collect(),
         next_cursor: next.as_deref(),
@@ -130,9 +124,7 @@ pub(super) async fn list(call: &OwnCall<'_>) -> Outcome {
     let bytes_about = 64 + found.files.len() * FileView::BYTES_ABOUT;
     let mut response = answer::json(StatusCode::OK, &view, Keep::Checked, bytes_about);
     if let Some(cursor) = &next {
-        let link = format!("<{}>; rel=\"next\"", filter.next(&services.options.public_url, cursor));
-        let link = HeaderValue::try_from(link).map_err(|e| Problem::new(ErrorCode::Internal).because(&e))?;
-        response.headers_mut().insert(LINK, link);
+        answer::link_next(&mut response, &filter.next(&services.options.public_url, cursor))?;
     }
     Ok(response)
 }

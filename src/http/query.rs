@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::error::{FieldFault, Problem};
+use crate::limits;
 
 /// Parameters of one query at most.
 const PARAMETERS_MAX: usize = 16;
@@ -58,6 +59,18 @@ impl<'a> Query<'a> {
             self.fault(name, "unknown_value", format!("This must be one of {}.", known.join(", ")));
         }
         found
+    }
+
+    /// `size`, the items of a page: more than [`limits::PAGE_MAX`] is taken as that, less than 1 is a fault.
+    pub(super) fn page_size(&mut self) -> usize {
+        match self.take("size").map(|text| text.parse::<u64>()) {
+            None => limits::PAGE_DEFAULT,
+            Some(Ok(size @ 1..)) => usize::try_from(size).unwrap_or(usize::MAX).min(limits::PAGE_MAX),
+            Some(Ok(0) | Err(_)) => {
+                self.fault("size", "out_of_range", "This must be a whole number from 1.");
+                0
+            }
+        }
     }
 
     /// Ends the reading: what was not taken is unknown.

@@ -57,8 +57,12 @@ pub(super) enum Own {
     SignDownload(FileRef),
     /// Sign a download and go there.
     GoDownload(FileRef),
+    /// What happened to a file, and when.
+    Timeline(FileRef),
     /// The account's sums.
     Usage,
+    /// The account's entries.
+    Ledger,
     /// The events as they happen.
     Events,
 }
@@ -72,7 +76,9 @@ impl Own {
             | Self::PresignBatch
             | Self::SignDownload(_)
             | Self::GoDownload(_) => Action::MoveBytes,
-            Self::List | Self::Show(_) | Self::Usage | Self::Events => Action::ReadOwn,
+            Self::List | Self::Show(_) | Self::Timeline(_) | Self::Usage | Self::Ledger | Self::Events => {
+                Action::ReadOwn
+            }
             Self::Update(_) | Self::Remove(_) | Self::Restore(_) | Self::Complete(_) => Action::ChangeOwn,
         }
     }
@@ -92,7 +98,9 @@ impl Own {
             | Self::Complete(_)
             | Self::SignDownload(_)
             | Self::GoDownload(_)
-            | Self::Usage => "application/json",
+            | Self::Timeline(_)
+            | Self::Usage
+            | Self::Ledger => "application/json",
         }
     }
 
@@ -108,7 +116,9 @@ impl Own {
             | Self::Complete(_)
             | Self::SignDownload(_)
             | Self::GoDownload(_)
+            | Self::Timeline(_)
             | Self::Usage
+            | Self::Ledger
             | Self::Events => &[],
         }
     }
@@ -142,7 +152,9 @@ templates! {
     Complete = "/v1/files/{file_id}/complete",
     DownloadUrl = "/v1/files/{file_id}/download-url",
     Content = "/v1/files/{file_id}/content",
+    Timeline = "/v1/files/{file_id}/timeline",
     Usage = "/v1/usage",
+    Ledger = "/v1/usage/ledger",
     Events = "/v1/events",
     Livez = "/livez",
     Readyz = "/readyz",
@@ -163,7 +175,9 @@ impl Template {
             Self::File => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::DownloadUrl
             | Self::Content
+            | Self::Timeline
             | Self::Usage
+            | Self::Ledger
             | Self::Events
             | Self::Livez
             | Self::Readyz
@@ -189,6 +203,7 @@ pub(super) fn place_of(door: Door, path: &str) -> (Template, FileRef) {
         (_, ["readyz"]) => (Template::Readyz, None),
         (Door::Admin, ["metrics"]) => (Template::Metrics, None),
         (Door::Api, ["v1", "usage"]) => (Template::Usage, None),
+        (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, None),
         (Door::Api, ["v1", "events"]) => (Template::Events, None),
         (Door::Api, ["v1", rest @ ..]) => files_place(rest, false),
         (Door::Api, rest) => files_place(rest, true),
@@ -209,6 +224,7 @@ fn files_place(segments: &[&str], is_alias: bool) -> (Template, FileRef) {
         ["files", id, "restore"] => named(Template::Restore, id),
         ["files", id, "complete"] => named(Template::Complete, id),
         ["files", id, "content"] => named(Template::Content, id),
+        ["files", id, "timeline"] => named(Template::Timeline, id),
         _ => (Template::Unmatched, None),
     }
 }
@@ -235,6 +251,8 @@ pub(super) fn find(method: &Method, place: (Template, FileRef)) -> Result<Route,
         ("POST", Template::Complete) => Ok(Route::Own(Own::Complete(file))),
         ("GET", Template::DownloadUrl) => Ok(Route::Own(Own::SignDownload(file))),
         ("GET", Template::Content) => Ok(Route::Own(Own::GoDownload(file))),
+        ("GET", Template::Timeline) => Ok(Route::Own(Own::Timeline(file))),
+        ("GET", Template::Ledger) => Ok(Route::Own(Own::Ledger)),
         ("GET", Template::Usage) => Ok(Route::Own(Own::Usage)),
         ("GET", Template::Events) => Ok(Route::Own(Own::Events)),
         ("GET", Template::Livez) => Ok(Route::Open(Open::Livez)),
@@ -283,7 +301,9 @@ mod tests {
         check("POST /v1/files/ID/complete", Own::Complete(file));
         check("GET /v1/files/ID/download-url", Own::SignDownload(file));
         check("GET /v1/files/ID/content", Own::GoDownload(file));
+        check("GET /v1/files/ID/timeline", Own::Timeline(file));
         check("GET /v1/usage", Own::Usage);
+        check("GET /v1/usage/ledger", Own::Ledger);
         check("GET /v1/events", Own::Events);
     }
 

@@ -1,0 +1,123 @@
+//! A user's entries read as a history: by how much each moved the sums, and the way of one file.
+
+use super::entry::{Entry, EntryKind, Totals};
+use super::file::{File, Hop};
+use super::time::Timestamp;
+
+/// By how much a transition moved the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Bytes of processed and trashed files.
+    pub used_bytes: i64,
+    /// Bytes set aside for pending files.
+    pub reserved_bytes: i64,
+    /// Bytes of trashed files.
+    pub trashed_bytes: i64,
+    /// Files pending, processed or trashed.
+    pub file_count: i64,
+}
+
+impl Step {
+    /// The step that an entry made; `older` is the entry before it, if it is still kept. None: nobody knows any more.
+    #[must_use]
+    pub fn of(entry: &Entry, older: Option<&Entry>) -> Option<Self> {
+        if entry.version == 1 {
+            return Some(Self::between(Totals::default(), entry.totals));
+        }
+        let older = older.filter(|older| older.version + 1 == entry.version)?;
+        Some(Self::between(older.totals, entry.totals))
+    }
+
+    /// The step from some sums to others.
+    #[must_use]
+    pub fn between(before: Totals, after: Totals) -> Self {
+        Self {
+            used_bytes: moved(before.used_bytes, after.used_bytes),
+            reserved_bytes: moved(before.reserved_bytes, after.reserved_bytes),
+            trashed_bytes: moved(before.trashed_bytes, after.trashed_bytes),
+            file_count: moved(before.file_count.into(), after.file_count.into()),
+        }
+    }
+
+    /// The sums after this step from `before`.
+    #[must_use]
+    pub fn from(self, before: Totals) -> Totals {
+        let file_count = u64::from(before.file_count).saturating_add_signed(self.file_count);
+        Totals {
+            used_bytes: before.used_bytes.saturating_add_signed(self.used_bytes),
+            reserved_bytes: before.reserved_bytes.saturating_add_signed(self.reserved_bytes),
+            trashed_bytes: before.trashed_bytes.saturating_add_signed(self.trashed_bytes),
+            file_count: u32::try_from(file_count).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// A signed difference; `limits` proves that no user's bytes come near its bounds.
+fn moved(before: u64, after: u64) -> i64 {
+    i64::try_from(i128::from(after) - i128::from(before)).unwrap_or(i64::MAX)
+}
+
+/// One station of a file's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Station {
+    /// Something happened to its bytes, or a gate looked at them.
+    Hop(Hop),
+    /// An entry of the ledger tells of it.
+    Entry(EntryKind),
+}
+
+impl Station {
+    /// Its word on the wire. Frozen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hop(hop) => hop.as_str(),
+            Self::Entry(kind) => match kind {
+                EntryKind::Reserved => "presigned",
+                EntryKind::Processed => "processed",
+                EntryKind::Failed => "failed",
+                EntryKind::Expired => "expired",
+                EntryKind::Cancelled => "cancelled",
+                EntryKind::Updated => "updated",
+                EntryKind::Trashed => "trashed",
+                EntryKind::Restored => "restored",
+                EntryKind::Deleted => "deleted",
+                EntryKind::Purged => "purged",
+                EntryKind::QuotaChanged => "quota_changed",
+                EntryKind::StateChanged => "state_changed",
+            },
+        }
+    }
+}
+
+/// The way of a file: its stations with their times, in order. `entries` are those of the file that are known, in
+/// any order; what they do not tell any more is told by the row as far as it can.
+#[must_use]
+pub fn way_of(file: &File, entries: &[Entry]) -> Vec<(Station, Timestamp)> {
+    let mut entries: Vec<&Entry> = entries.iter().collect();
+    entries.sort_unstable_by_key(|entry| entry.version);
+    let is_told = |kind: EntryKind| entries.iter().any(|entry| entry.kind == kind);
+    let mut way = Vec::with_capacity(file.hops.len() + entries.len() + 2);
+    if !is_told(EntryKind::Reserved) {
+        way.push((Station::Entry(EntryKind::Reserved), file.created_at));
+    }
+    let hops = file.hops.iter().map(|(hop, at)| (Station::Hop(*hop), *at));
+    let station = |entry: &&Entry| (Station::Entry(entry.kind), entry.at);
+    let settles = |entry: &&Entry| matches!(entry.kind, EntryKind::Processed | EntryKind::Failed);
+    if let Some(settled) = entries.iter().position(settles) {
+        // The gates come before the entry that settled the file.
+        way.extend(entries[..settled].iter().map(station));
+        way.extend(hops);
+        way.extend(entries[settled..].iter().map(station));
+    } else {
+        // The entries that are left are younger than what the row tells.
+        let processed = file.processed_at.map(|at| (Station::Entry(EntryKind::Processed), at));
+        way.extend(entries.iter().map(station));
+        let first = way.len().min(1);
+        way.splice(first..first, hops.chain(processed));
+    }
+    way
+}
+
+#[cfg(test)]
+mod tests;
