@@ -11,7 +11,9 @@ mod upkeep;
 mod start_error;
 mod aws_setup;
 mod schema;
+mod audit;
 
+pub use audit::{AuditError, AuditOptions, Auditor, Finding, Kind, Summary, Tell, World, audit};
 pub use aws_setup::aws_setup;
 pub use cursor_key::CursorKeyError;
 pub use listeners::Addresses;

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{aws, config, dev, health, output, schema, serve, token};
+use super::{audit, aws, config, dev, health, output, schema, serve, token};
 
 /// File storage and delivery: quota before a URL, bytes straight to S3, events on NATS.
 #[derive(Debug, Parser)]
@@ -36,11 +36,13 @@ enum Command {
     /// Set AWS up
     #[command(subcommand)]
     Aws(aws::AwsCommand),
+    /// Read ledger, bucket and event log, and print every disagreement. Changes nothing
+    Audit(audit::AuditArgs),
 }
 
 /// Does what the arguments of this process say.
 ///
-/// Exit codes: 0 done, 2 wrong usage or settings, 1 anything else. What went wrong is one line each on
+/// Exit codes: 0 done, 2 wrong usage or settings, 7 an audit that could not read, 1 anything else. What went wrong is one line each on
 /// standard error.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(command) => config::run(&command),
         Command::Schema(command) => schema::run(&command),
         Command::Aws(command) => aws::run(&command),
+        Command::Audit(args) => audit::run(&args),
     }
 }
 

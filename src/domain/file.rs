@@ -64,6 +64,19 @@ impl Status {
         )
     }
 
+    /// What a file of this status and size counts for.
+    #[must_use]
+    pub const fn weight(self, size: u64) -> Weight {
+        let (used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count) = match self {
+            Self::Pending => (0, size, 0, 1, 0),
+            Self::Processed => (size, 0, 0, 1, 0),
+            Self::Trashed => (size, 0, size, 1, 0),
+            Self::Deleting => (0, 0, 0, 0, 1),
+            Self::Expired | Self::Gone => (0, 0, 0, 0, 0),
+        };
+        Weight { used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count }
+    }
+
     /// What the owner of a file with this status and reason sees.
     #[must_use]
     pub const fn shown(self, reason: Option<Reason>) -> Shown {
@@ -298,15 +311,7 @@ impl File {
     /// What this row counts for. The sums of an account are the sums of this, always.
     #[must_use]
     pub const fn weight(&self) -> Weight {
-        let size = self.size_bytes;
-        let (used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count) = match self.status {
-            Status::Pending => (0, size, 0, 1, 0),
-            Status::Processed => (size, 0, 0, 1, 0),
-            Status::Trashed => (size, 0, size, 1, 0),
-            Status::Deleting => (0, 0, 0, 0, 1),
-            Status::Expired | Status::Gone => (0, 0, 0, 0, 0),
-        };
-        Weight { used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count }
+        self.status.weight(self.size_bytes)
     }
 
     /// What its owner sees.

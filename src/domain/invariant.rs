@@ -134,19 +134,24 @@ impl Tally {
     /// # Errors
     /// The first that does not hold.
     pub fn check(&self, account: &Account) -> Result<(), Broken> {
-        if self.totals != account.totals {
-            return Err(Broken::Sums { stored: account.totals, counted: self.totals });
-        }
-        if self.deleting != account.deleting_count {
-            return Err(Broken::Deleting { stored: account.deleting_count, counted: self.deleting });
-        }
+        self.breaches(account).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// All that the account says otherwise.
+    #[must_use]
+    pub fn breaches(&self, account: &Account) -> Vec<Broken> {
         let known: BTreeMap<FileId, u64> =
             account.pending.iter().map(|(id, open)| (*id, open.size_bytes)).collect();
-        if known == self.pending {
-            return Ok(());
-        }
+        let sums = Broken::Sums { stored: account.totals, counted: self.totals };
+        let removed = Broken::Deleting { stored: account.deleting_count, counted: self.deleting };
         let reserved_bytes = self.pending.values().sum();
-        Err(Broken::Pending { reserved_bytes, pending_bytes: known.values().sum() })
+        let open = Broken::Pending { reserved_bytes, pending_bytes: known.values().sum() };
+        let all = [
+            (self.totals != account.totals, sums),
+            (self.deleting != account.deleting_count, removed),
+            (known != self.pending, open),
+        ];
+        all.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, broken)| broken).collect()
     }
 }
 

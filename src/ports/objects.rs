@@ -86,6 +86,8 @@ pub struct ListedObject {
     pub key: String,
     /// The object's length.
     pub size_bytes: u64,
+    /// Without quotes; none if the list does not say.
+    pub etag: Option<String>,
     /// When it was complete.
     pub landed_at: Timestamp,
 }

@@ -166,6 +166,7 @@ fn listed_object(object: Object, is_encoded: bool) -> Result<ListedObject, Objec
     Ok(ListedObject {
         key: if is_encoded { decoded(&key).ok_or_else(|| refused("whose key is not UTF-8"))? } else { key },
         size_bytes: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        etag: object.e_tag.as_deref().map(unquoted),
         landed_at: landed_at.ok_or_else(|| refused("without a date"))?,
     })
 }

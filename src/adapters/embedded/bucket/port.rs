@@ -97,6 +97,7 @@ impl ObjectsPort for EmbeddedBucket {
         let objects = page.items.into_iter().filter_map(|item| match item {
             Item::Object(record) => Some(ListedObject {
                 size_bytes: record.size_bytes,
+                etag: Some(record.etag),
                 landed_at: record.landed_at,
                 key: record.key,
             }),

@@ -1,0 +1,271 @@
+//! Goes through a deployment: every account, then objects of nobody, then what was kept aside.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::finding::{Finding, Kind};
+use super::picture::{Picture, View, foreign, look};
+use super::reader::{AuditError, Pace, ReadError, World};
+use super::rows::Due;
+use crate::domain::ids::{ObjectKey, UserId};
+use crate::domain::time::Timestamp;
+use crate::limits::CLOCK_SKEW_MAX;
+use crate::ports::{LedgerPort, ListedObject, LogPort, ObjectsPort, ReplayFrom, ReplayPort, Stream};
+
+/// Accounts of one read.
+const PAGE: usize = 256;
+/// Looks at a user that keeps moving.
+const LOOKS_MAX: usize = 3;
+/// How long EVENTS keeps an event, less an hour: what is about to go may be gone.
+const EVENTS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600 - 3600);
+/// Records kept aside that are counted.
+const DLQ_COUNTED_MAX: u64 = 10_000;
+
+/// How an audit is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditOptions {
+    /// Only this user.
+    pub user: Option<UserId>,
+    /// How long what is under way may take before it is a disagreement.
+    pub grace: Duration,
+    /// How long a file stays in the trash.
+    pub trash_retention: Duration,
+    /// How long the log may be silent before it is believed to have no more.
+    pub quiet: Duration,
+    /// Reads a second; none: as many as come.
+    pub reads_per_sec: Option<u32>,
+    /// Old entries may have been dropped.
+    pub may_lack_start: bool,
+}
+
+/// What an audit read and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Accounts.
+    pub users: u64,
+    /// Accounts that changed during every look, so that only what was seen twice was told.
+    pub moving: u64,
+    /// File rows.
+    pub files: u64,
+    /// Objects.
+    pub objects: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Events.
+    pub events: u64,
+    /// Events that were there more than once; consumers drop them.
+    pub events_repeated: u64,
+    /// Records kept aside on the DLQ, counted up to 10,000.
+    pub dlq_records: u64,
+    /// Disagreements.
+    pub disagreements: u64,
+}
+
+/// Takes each disagreement as it is found; what it refuses ends the audit.
+pub type Tell<'a> = dyn FnMut(&Finding) -> Result<(), String> + Send + 'a;
+
+/// Reads ledger, bucket and event log, one user at a time, and tells every disagreement.
+#[derive(Debug)]
+pub struct Auditor {
+    world: World,
+    options: AuditOptions,
+    pace: Pace,
+    /// Events of entries made before may have been dropped, because the log was full.
+    events_since: Option<Timestamp>,
+    summary: Summary,
+}
+
+impl Auditor {
+    /// Reads from these. Starts within a runtime.
+    #[must_use]
+    pub fn new(world: World, options: AuditOptions) -> Self {
+        let pace = Pace::new(options.reads_per_sec);
+        Self { world, options, pace, events_since: None, summary: Summary::default() }
+    }
+
+    /// Reads everything once. Changes nothing; may be dropped at any time.
+    ///
+    /// # Errors
+    /// Something could not be read; what was told until then stands.
+    pub async fn run(mut self, tell: &mut Tell<'_>) -> Result<Summary, AuditError> {
+        if let Some(user) = self.options.user {
+            self.user(user, tell).await?;
+        } else {
+            let mut after = None;
+            loop {
+                let ledger = &self.world.ledger;
+                let page = self.pace.read("the ledger", || ledger.scan(after.clone(), PAGE)).await?;
+                for account in page.accounts {
+                    self.user(account.user, tell).await?;
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            self.strays(tell).await?;
+        }
+        self.count_dlq().await?;
+        Ok(self.summary)
+    }
+
+    /// Looks at a user, and again if something is wrong; tells what stood still, or was seen twice.
+    async fn user(&mut self, user: UserId, tell: &mut Tell<'_>) -> Result<(), AuditError> {
+        let mut before = None;
+        for nth in 1..=LOOKS_MAX {
+            let picture = match self.look(user, nth > 1).await {
+                Ok(Some(picture)) => picture,
+                Ok(None) => return Ok(()),
+                Err(ReadError::Corrupt { reason }) => {
+                    self.summary.users += 1;
+                    return self.tell(&[Finding::new(Kind::Unreadable, user, reason)], tell);
+                }
+                Err(ReadError::BrokeOff { .. }) if nth < LOOKS_MAX => continue,
+                Err(error @ (ReadError::Away { .. } | ReadError::BrokeOff { .. })) => {
+                    return Err(error.into());
+                }
+            };
+            let stands = nth > 1 && !picture.has_moved;
+            if picture.findings.is_empty() || stands || nth == LOOKS_MAX {
+                return self.told(picture, before, tell);
+            }
+            before = Some(picture.findings);
+        }
+        Ok(())
+    }
+
+    fn told(
+        &mut self,
+        picture: Picture,
+        before: Option<Vec<Finding>>,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), AuditError> {
+        let Picture { mut findings, counts, has_moved } = picture;
+        if has_moved && !findings.is_empty() {
+            self.summary.moving += 1;
+            let before = before.unwrap_or_default();
+            findings.retain(|finding| before.iter().any(|other| other.is_same(finding)));
+        }
+        self.summary.users += 1;
+        self.summary.files += counts.files;
+        self.summary.objects += counts.objects;
+        self.summary.entries += counts.entries;
+        self.summary.events += counts.events;
+        self.summary.events_repeated += counts.repeated;
+        self.tell(&findings, tell)
+    }
+
+    async fn look(&mut self, user: UserId, is_again: bool) -> Result<Option<Picture>, ReadError> {
+        let due = self.due();
+        if is_again || self.events_since.is_none() {
+            self.events_since = Some(self.oldest_event().await?);
+        }
+        let kept = due.now.before(EVENTS_KEPT);
+        let view = View {
+            due,
+            may_lack_start: self.options.may_lack_start,
+            events_since: self.events_since.map_or(kept, |since| since.max(kept)),
+            quiet: self.options.quiet,
+        };
+        look(&self.world, &mut self.pace, user, view).await
+    }
+
+    /// Events of entries made since then must still be there, as far as the log's own order tells.
+    async fn oldest_event(&mut self) -> Result<Timestamp, ReadError> {
+        let (log, quiet) = (&self.world.log, self.options.quiet);
+        let first = self.pace.read("the log", || async move {
+            let mut replay = log.replay(Stream::Events, "wharf.>".to_owned(), ReplayFrom::Start).await?;
+            replay.next(quiet).await
+        });
+        Ok(match first.await? {
+            // The log decides by its own clock.
+            Some(first) if first.sequence > 1 => first.stored_at.after(CLOCK_SKEW_MAX),
+            Some(_) | None => Timestamp::from_millis(0),
+        })
+    }
+
+    /// Objects under the prefix of users that have no account. One list a user, or less.
+    async fn strays(&mut self, tell: &mut Tell<'_>) -> Result<(), AuditError> {
+        let (mut after, mut known) = (None, None);
+        loop {
+            let objects = &self.world.objects;
+            let prefix = ObjectKey::PREFIX.to_owned();
+            let page = self.pace.read("the bucket", || objects.list(prefix.clone(), after.clone())).await?;
+            for object in &page.objects {
+                let Ok(key) = ObjectKey::parse(&object.key) else {
+                    self.tell(&[foreign(None, &object.key)], tell)?;
+                    continue;
+                };
+                if known == Some(key.user) {
+                    continue;
+                }
+                if self.has_account(key.user).await? {
+                    known = Some(key.user);
+                } else {
+                    self.stray(key, object, tell)?;
+                }
+            }
+            let last = page.objects.last().map(|object| object.key.clone());
+            // All that is left of a user who has an account was looked at already.
+            let skip = known.map(|user| format!("{}{user}/~", ObjectKey::PREFIX));
+            after = last.map(|last| skip.filter(|skip| *skip > last).unwrap_or(last));
+            if !page.is_truncated || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn has_account(&mut self, user: UserId) -> Result<bool, AuditError> {
+        let ledger = &self.world.ledger;
+        match self.pace.read("the ledger", || ledger.load(user)).await {
+            Ok(account) => Ok(account.is_some()),
+            // It was told when its turn was.
+            Err(ReadError::Corrupt { .. }) => Ok(true),
+            Err(error @ (ReadError::Away { .. } | ReadError::BrokeOff { .. })) => Err(error.into()),
+        }
+    }
+
+    fn stray(
+        &mut self,
+        key: ObjectKey,
+        object: &ListedObject,
+        tell: &mut Tell<'_>,
+    ) -> Result<(), AuditError> {
+        self.summary.objects += 1;
+        let due = self.due();
+        if !due.has_passed(object.landed_at) {
+            return Ok(());
+        }
+        let text =
+            format!("{} bytes landed at {}, and there is no account", object.size_bytes, object.landed_at);
+        self.tell(&[Finding::new(Kind::Orphan, key.user, text).of_file(key.file)], tell)
+    }
+
+    fn due(&self) -> Due {
+        let AuditOptions { grace, trash_retention, .. } = self.options;
+        Due { now: self.world.clock.now(), grace, trash_retention }
+    }
+
+    async fn count_dlq(&mut self) -> Result<(), AuditError> {
+        let (log, quiet) = (&self.world.log, self.options.quiet);
+        let counted = self.pace.read("the log", || async move {
+            let mut replay = log.replay(Stream::Dlq, "wharf.>".to_owned(), ReplayFrom::Start).await?;
+            let mut count = 0;
+            while count < DLQ_COUNTED_MAX && replay.next(quiet).await?.is_some() {
+                count += 1;
+            }
+            Ok::<_, crate::ports::LogError>(count)
+        });
+        self.summary.dlq_records = counted.await?;
+        Ok(())
+    }
+
+    fn tell(&mut self, findings: &[Finding], tell: &mut Tell<'_>) -> Result<(), AuditError> {
+        for finding in findings {
+            self.summary.disagreements += 1;
+            tell(finding).map_err(AuditError::NotTold)?;
+        }
+        Ok(())
+    }
+}

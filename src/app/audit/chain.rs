@@ -1,0 +1,172 @@
+//! The judge of a user's entries: without a gap, each total following from the one before, up to the account.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, Kind};
+use super::rows::Rows;
+use crate::domain::account::Account;
+use crate::domain::entry::{Entry, EntryKind, Totals};
+use crate::domain::file::{Status, Weight};
+use crate::domain::ids::{FileId, UserId};
+
+/// The entries of a user, read from the oldest on.
+#[derive(Debug)]
+pub(super) struct Chain {
+    user: UserId,
+    /// Old entries may have been dropped.
+    may_lack_start: bool,
+    /// Every entry since the first version was seen.
+    is_whole: bool,
+    last: Option<Link>,
+    files: BTreeMap<FileId, Step>,
+    count: u64,
+    findings: Vec<Finding>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    version: u64,
+    totals: Totals,
+}
+
+/// A file after its last entry.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    version: u64,
+    status: Status,
+    size_bytes: u64,
+    revision: u32,
+}
+
+impl Chain {
+    pub(super) const fn new(user: UserId, may_lack_start: bool) -> Self {
+        Self {
+            user,
+            may_lack_start,
+            is_whole: true,
+            last: None,
+            files: BTreeMap::new(),
+            count: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The next entry.
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.count += 1;
+        let before = match self.last {
+            Some(last) if entry.version == last.version + 1 => Some(last.totals),
+            None if entry.version == 1 => Some(Totals::default()),
+            Some(last) => self.gap(last.version + 1, entry.version),
+            None if self.may_lack_start => self.forget(),
+            None => self.gap(1, entry.version),
+        };
+        self.judge_quota(entry);
+        self.judge_step(entry, before);
+        self.last = Some(Link { version: entry.version, totals: entry.totals });
+    }
+
+    /// The last entry must be the account's, and the rows as entries left them.
+    pub(super) fn end(mut self, account: &Account, rows: &Rows) -> Vec<Finding> {
+        let Link { version, totals } = self.last.unwrap_or(Link { version: 0, totals: Totals::default() });
+        if version < account.version {
+            self.gap(version + 1, account.version + 1);
+        } else if version > account.version {
+            let text = format!("entries lead to {version}, the account is at {}", account.version);
+            self.tell(Kind::EntriesMissing, version, text);
+        } else if totals != account.totals {
+            let text = format!("the last entry says {totals:?}, the account {:?}", account.totals);
+            self.tell(Kind::Totals, version, text);
+        }
+        if account.published > account.version {
+            let text =
+                format!("published up to {}, but the account is at {}", account.published, account.version);
+            self.tell(Kind::Published, account.published, text);
+        }
+        self.judge_rows(rows);
+        self.findings
+    }
+
+    fn judge_quota(&mut self, entry: &Entry) {
+        let taken = entry.totals.used_bytes + entry.totals.reserved_bytes;
+        if entry.kind == EntryKind::Reserved && taken > entry.limit_bytes {
+            let text = format!("{taken} bytes taken of {} by a reservation", entry.limit_bytes);
+            self.tell(Kind::OverQuota, entry.version, text);
+        }
+    }
+
+    /// `before` are the totals before this entry, if they are known.
+    fn judge_step(&mut self, entry: &Entry, before: Option<Totals>) {
+        let Some((file, status)) = entry.file_id.zip(entry.status) else {
+            if before.is_some_and(|before| before != entry.totals) {
+                self.tell(
+                    Kind::Totals,
+                    entry.version,
+                    format!("{before:?} became {:?} without a file", entry.totals),
+                );
+            }
+            return;
+        };
+        let step =
+            Step { version: entry.version, status, size_bytes: entry.size_bytes, revision: entry.revision };
+        let last = self.files.insert(file, step);
+        if let Some(last) = last.filter(|last| last.status != status && !last.status.may_become(status)) {
+            let text = format!("{:?} became {status:?}", last.status);
+            self.tell(Kind::Status, entry.version, text);
+        }
+        // Of a file whose beginning was not seen it is not known what it counted for.
+        let was = match last {
+            Some(last) => Some(last.status.weight(last.size_bytes)),
+            None if self.is_whole || entry.kind == EntryKind::Reserved => Some(Weight::default()),
+            None => None,
+        };
+        let Some((before, was)) = before.zip(was) else { return };
+        let expected = before.moved(was, status.weight(entry.size_bytes));
+        if expected != entry.totals {
+            let text = format!("{expected:?} would follow from the entry before, not {:?}", entry.totals);
+            self.tell(Kind::Totals, entry.version, text);
+        }
+    }
+
+    fn judge_rows(&mut self, rows: &Rows) {
+        for (file, step) in std::mem::take(&mut self.files) {
+            let left = (step.status, step.size_bytes, step.revision);
+            let text = match rows.get(file) {
+                Some(row) if (row.status, row.size_bytes, row.revision) == left => continue,
+                Some(row) => format!(
+                    "left {:?} with {} bytes at revision {}, but the row is {:?} with {} at {}",
+                    step.status, step.size_bytes, step.revision, row.status, row.size_bytes, row.revision
+                ),
+                None if matches!(step.status, Status::Gone | Status::Expired) => continue,
+                None => format!("left {:?} with {} bytes, but there is no row", step.status, step.size_bytes),
+            };
+            let finding = Finding::new(Kind::RowUnlikeEntry, self.user, text);
+            self.findings.push(finding.of_file(file).at(step.version));
+        }
+    }
+
+    /// Versions from `from` to before `to` are missing: what follows has nothing to follow from.
+    fn gap(&mut self, from: u64, to: u64) -> Option<Totals> {
+        let text = match to.saturating_sub(from) {
+            0 => format!("version {to} comes again"),
+            1 => format!("version {from} is missing"),
+            _ => format!("versions {from} to {} are missing", to - 1),
+        };
+        self.tell(Kind::EntriesMissing, from, text);
+        self.forget()
+    }
+
+    fn forget(&mut self) -> Option<Totals> {
+        self.is_whole = false;
+        self.files.clear();
+        None
+    }
+
+    fn tell(&mut self, kind: Kind, version: u64, text: String) {
+        self.findings.push(Finding::new(kind, self.user, text).at(version));
+    }
+}

@@ -1,0 +1,18 @@
+//! The audit: reads ledger, bucket and event log, and tells every disagreement. Changes nothing.
+//!
+//! `auditor` goes through a deployment, `picture` reads and judges one user; `rows`, `chain` and `told` are the
+//! pure judges of file rows, entries and events.
+
+mod auditor;
+mod picture;
+mod rows;
+mod chain;
+mod told;
+mod reader;
+mod finding;
+mod site;
+
+pub use auditor::{AuditOptions, Auditor, Summary, Tell};
+pub use finding::{Finding, Kind};
+pub use reader::{AuditError, World};
+pub use site::audit;

@@ -1,0 +1,188 @@
+//! One user: read in pages, judged on the way.
+
+use std::time::Duration;
+
+use super::chain::Chain;
+use super::finding::{Finding, Kind};
+use super::reader::{Pace, ReadError, World};
+use super::rows::{Due, Rows};
+use super::told::Told;
+use crate::domain::account::Account;
+use crate::domain::event::filter_of;
+use crate::domain::ids::{ObjectKey, UserId};
+use crate::domain::time::Timestamp;
+use crate::ports::{FilePage, LedgerPort, LogError, LogPort, ObjectsPort, ReplayFrom, ReplayPort, Stream};
+
+/// File rows, and entries, of one read.
+const PAGE: usize = 500;
+
+/// How a user is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) due: Due,
+    /// Old entries may have been dropped.
+    pub(super) may_lack_start: bool,
+    /// Events of entries before this may have been dropped.
+    pub(super) events_since: Timestamp,
+    /// How long the log may be silent before it is believed to have no more.
+    pub(super) quiet: Duration,
+}
+
+/// What was read, for the summary.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) files: u64,
+    pub(super) objects: u64,
+    pub(super) entries: u64,
+    pub(super) events: u64,
+    pub(super) repeated: u64,
+}
+
+/// A user as one look saw it.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub(super) findings: Vec<Finding>,
+    pub(super) counts: Counts,
+    /// The account changed during the look: what was found may be half of a change.
+    pub(super) has_moved: bool,
+}
+
+/// The parts of a look.
+struct Look<'a> {
+    world: &'a World,
+    pace: &'a mut Pace,
+    user: UserId,
+    view: View,
+    findings: Vec<Finding>,
+    counts: Counts,
+}
+
+/// Looks at a user; none: there is no such account.
+pub(super) async fn look(
+    world: &World,
+    pace: &mut Pace,
+    user: UserId,
+    view: View,
+) -> Result<Option<Picture>, ReadError> {
+    let mut look = Look { world, pace, user, view, findings: Vec::new(), counts: Counts::default() };
+    let Some(account) = look.account().await? else { return Ok(None) };
+    let mut rows = look.rows().await?;
+    look.findings.extend(rows.judge(&account, view.due));
+    look.objects(&mut rows).await?;
+    let (chain, told) = look.entries(&account).await?;
+    look.findings.extend(chain.end(&account, &rows));
+    look.events(told).await?;
+    let after = look.account().await?;
+    let has_moved =
+        after.is_none_or(|after| (after.version, after.published) != (account.version, account.published));
+    Ok(Some(Picture { findings: look.findings, counts: look.counts, has_moved }))
+}
+
+impl Look<'_> {
+    async fn account(&mut self) -> Result<Option<Account>, ReadError> {
+        let (ledger, user) = (&self.world.ledger, self.user);
+        self.pace.read("the ledger", || ledger.load(user)).await
+    }
+
+    async fn rows(&mut self) -> Result<Rows, ReadError> {
+        let (ledger, user) = (&self.world.ledger, self.user);
+        let (mut rows, mut before) = (Rows::new(user), None);
+        loop {
+            let page = FilePage { before, limit: PAGE };
+            let files = self.pace.read("the ledger", || ledger.files(user, page)).await?;
+            before = files.last().map(|file| file.file_id);
+            let is_last = files.len() < PAGE;
+            for file in files {
+                rows.add(file);
+            }
+            if is_last {
+                self.counts.files = u64::try_from(rows.count()).unwrap_or(u64::MAX);
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// The bucket under the user's prefix; what a list does not show is asked for once more.
+    async fn objects(&mut self, rows: &mut Rows) -> Result<(), ReadError> {
+        let (objects, user) = (&self.world.objects, self.user);
+        let prefix = format!("{}{user}/", ObjectKey::PREFIX);
+        let mut after = None;
+        loop {
+            let page = self.pace.read("the bucket", || objects.list(prefix.clone(), after.clone())).await?;
+            for object in &page.objects {
+                self.counts.objects += 1;
+                match ObjectKey::parse(&object.key) {
+                    Ok(key) => self.findings.extend(rows.judge_object(key.file, object, self.view.due)),
+                    Err(_) => self.findings.push(foreign(Some(user), &object.key)),
+                }
+            }
+            after = page.objects.last().map(|object| object.key.clone());
+            if !page.is_truncated || after.is_none() {
+                break;
+            }
+        }
+        for file in rows.without_object() {
+            let key = ObjectKey { user, file };
+            if self.pace.read("the bucket", || objects.head(key)).await?.is_none() {
+                self.findings.push(rows.no_object(file));
+            }
+        }
+        Ok(())
+    }
+
+    async fn entries(&mut self, account: &Account) -> Result<(Chain, Told), ReadError> {
+        let (ledger, user, view) = (&self.world.ledger, self.user, self.view);
+        let (mut chain, mut told) = (Chain::new(user, view.may_lack_start), Told::new(user));
+        let (mut after, mut unpublished) = (0, None);
+        loop {
+            let entries = self.pace.read("the ledger", || ledger.entries_after(user, after, PAGE)).await?;
+            for entry in &entries {
+                chain.add(entry);
+                let is_overdue = view.due.has_passed(entry.at);
+                if entry.version > account.published && is_overdue {
+                    unpublished = unpublished.or(Some((entry.version, entry.at)));
+                }
+                if entry.at >= view.events_since {
+                    told.expect(entry, is_overdue || entry.version <= account.published);
+                }
+            }
+            after = entries.last().map_or(after, |entry| entry.version);
+            if entries.len() < PAGE {
+                break;
+            }
+        }
+        if let Some((version, at)) = unpublished {
+            let (published, last) = (account.published, account.version);
+            let text =
+                format!("published up to {published} of {last}; the first that waits was made at {at}");
+            self.findings.push(Finding::new(Kind::Unpublished, user, text).at(version));
+        }
+        self.counts.entries = chain.count();
+        Ok((chain, told))
+    }
+
+    /// The user's events, from the oldest kept on, until all that must be there were seen and no more are at hand.
+    async fn events(&mut self, mut told: Told) -> Result<(), ReadError> {
+        let (log, user, quiet) = (&self.world.log, self.user, self.view.quiet);
+        let open = || log.replay(Stream::Events, filter_of(user), ReplayFrom::Start);
+        let mut replay = self.pace.read("the log", open).await?;
+        loop {
+            let wait = if told.is_waiting() { quiet } else { Duration::ZERO };
+            let record = replay.next(wait).await;
+            match record.map_err(|LogError { reason }| ReadError::BrokeOff { what: "the log", reason })? {
+                Some(record) => told.add(record.sequence, &record.payload),
+                None => break,
+            }
+        }
+        (self.counts.events, self.counts.repeated) = told.counts();
+        self.findings.extend(told.end());
+        Ok(())
+    }
+}
+
+/// A key under our prefix that we would not have written.
+pub(super) fn foreign(user: Option<UserId>, key: &str) -> Finding {
+    let kind = Kind::Orphan;
+    let text = format!("the key {:?} is none of ours", key.chars().take(120).collect::<String>());
+    Finding { kind, invariant: kind.invariant(), user, file: None, version: None, text }
+}

@@ -1,0 +1,139 @@
+//! Reads with a pace, a deadline and a count of tries.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+
+use crate::adapters::{Ledger, Log, Objects};
+use crate::ports::{Clock, LedgerError, LogError, ObjectsError};
+
+/// How long one read may take.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// Tries of one read, and the pause after the first; it doubles. Together enough for a restart of a server.
+const TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Where an audit reads.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Accounts, rows and entries.
+    pub ledger: Ledger,
+    /// Events.
+    pub log: Log,
+    /// Objects.
+    pub objects: Objects,
+    /// What is too old is so by this clock.
+    pub clock: Clock,
+}
+
+/// Why an audit did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// Something did not answer, however often it was asked.
+    #[error("cannot read {what}: {reason}")]
+    Unreadable {
+        /// What.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The ports cannot be opened.
+    #[error("{0}")]
+    NotOpened(String),
+    /// What was found cannot be told.
+    #[error("cannot tell what was found: {0}")]
+    NotTold(String),
+}
+
+/// Why one thing was not read.
+#[derive(Clone, Debug)]
+pub(super) enum ReadError {
+    /// The last of some tries.
+    Away { what: &'static str, reason: String },
+    /// Some of several things was read, and then no more.
+    BrokeOff { what: &'static str, reason: String },
+    /// It is there and cannot be understood.
+    Corrupt { reason: String },
+}
+
+impl From<ReadError> for AuditError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Away { what, reason } | ReadError::BrokeOff { what, reason } => {
+                Self::Unreadable { what, reason }
+            }
+            ReadError::Corrupt { reason } => Self::Unreadable { what: "the ledger", reason },
+        }
+    }
+}
+
+/// Why one try failed.
+pub(super) enum TryError {
+    Away(String),
+    Corrupt(String),
+}
+
+impl From<LedgerError> for TryError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Unavailable { reason } => Self::Away(reason),
+            LedgerError::Corrupt { reason } => Self::Corrupt(reason),
+        }
+    }
+}
+
+impl From<LogError> for TryError {
+    fn from(error: LogError) -> Self {
+        Self::Away(error.reason)
+    }
+}
+
+impl From<ObjectsError> for TryError {
+    fn from(error: ObjectsError) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+/// Keeps reads apart, so that an audit takes a share of a running deployment and no more.
+#[derive(Debug)]
+pub(super) struct Pace(Option<Interval>);
+
+impl Pace {
+    /// At most so many reads a second; none: as many as come.
+    pub(super) fn new(reads_per_sec: Option<u32>) -> Self {
+        Self(reads_per_sec.filter(|rate| *rate > 0).map(|rate| {
+            let mut ticks = interval(Duration::from_secs(1) / rate);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        }))
+    }
+
+    /// Reads one thing; tries again while it is away.
+    pub(super) async fn read<T, E, F>(
+        &mut self,
+        what: &'static str,
+        read: impl Fn() -> F,
+    ) -> Result<T, ReadError>
+    where
+        E: Into<TryError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut last = String::new();
+        for nth in 0..TRIES {
+            if nth > 0 {
+                sleep(PAUSE * 2_u32.pow(nth - 1)).await;
+            }
+            if let Some(ticks) = &mut self.0 {
+                ticks.tick().await;
+            }
+            last = match timeout(READ_WITHIN, read()).await.map(|read| read.map_err(Into::into)) {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(TryError::Corrupt(reason))) => return Err(ReadError::Corrupt { reason }),
+                Ok(Err(TryError::Away(reason))) => reason,
+                Err(_) => format!("no answer within {READ_WITHIN:?}"),
+            };
+        }
+        Err(ReadError::Away { what, reason: last })
+    }
+}

@@ -1,0 +1,11 @@
+//! The audit: every kind of disagreement, planted and told; and the command around it.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
+
+#[path = "../inside/mod.rs"]
+mod inside;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
+mod planted;
+mod faults;
+mod command;
