@@ -46,6 +46,9 @@ const ONE: &str =
     "CREATE TABLE IF NOT EXISTS one (k int PRIMARY KEY); CREATE TABLE IF NOT EXISTS two (k int PRIMARY KEY)";
 const THREE: &str = "CREATE TABLE IF NOT EXISTS three (k int PRIMARY KEY)";
 
+/// How often several processes start at once.
+const MEETINGS: usize = 3;
+
 async fn versions(migrations: &Migrations, cql: &CqlSession) -> Vec<(i32, &'static str)> {
     let status = migrations.status(cql).await.expect("status");
     let word = |state| match state {
@@ -127,6 +130,20 @@ async fn of_two_at_the_same_time_one_waits() {
     assert_eq!(versions(&shipped, &cql[0]).await, [(1, "applied")]);
     ScyllaLedger::connect(&keyspace.settings).await.expect("the tables are there");
     keyspace.dropped().await;
+}
+
+/// Whoever finds the keyspace in the schema may be a moment too early to use it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_make_the_keyspace_at_the_same_time_none_fails() {
+    for _ in 0..MEETINGS {
+        let Some(keyspace) = Keyspace::new() else { return };
+        let sessions = futures_util::future::join_all((0..6).map(|_| keyspace.connect())).await;
+        let migrations = Migrations::of(vec![migration(1, THREE)]);
+        let outcomes = futures_util::future::join_all(sessions.iter().map(|cql| migrations.apply(cql))).await;
+        let applied: usize = outcomes.into_iter().map(|outcome| outcome.expect("apply").len()).sum();
+        assert_eq!(applied, 1, "one of them applied it, the others found it done");
+        keyspace.dropped().await;
+    }
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ use std::time::Duration;
 use scylla::DeserializeRow;
 use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
 use scylla::client::session::Session;
+use scylla::errors::{DbError, RequestAttemptError, UseKeyspaceError};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 use scylla::value::CqlTimestamp;
+use tokio::time::{Instant, sleep};
 
 use super::lock::SchemaLock;
 use super::migrations::{Migration, MigrationState, MigrationStatus, Migrations};
@@ -24,6 +26,10 @@ use crate::domain::time::Timestamp;
 
 /// How long one change of the tables may take, with every node agreeing.
 const CHANGE_WITHIN: Duration = Duration::from_secs(45);
+/// How long a keyspace that another process makes may be known and not yet usable.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(15);
+/// How long to wait before trying it again.
+const VISIBLE_PAUSE: Duration = Duration::from_millis(50);
 
 // schema_migrations: which files were applied. Key: the version. Sole writer: the holder of the lock, IF NOT
 // EXISTS, so the first writes and a repeat is refused.
@@ -236,11 +242,27 @@ impl<'s> Runner<'s> {
             self.change(&create).await.map_err(SchemaError::cql)?;
         }
         self.session.await_schema_agreement().await.map_err(SchemaError::cql)?;
-        self.session.use_keyspace(&cql.settings.keyspace, false).await.map_err(SchemaError::cql)?;
+        self.use_keyspace(&cql.settings.keyspace).await?;
         for table in [MIGRATIONS_TABLE, LOCK_TABLE] {
             self.change(table).await.map_err(SchemaError::cql)?;
         }
         Ok(())
+    }
+
+    /// Chooses the keyspace, which may just be coming to be by another's hand: Cassandra shows it in the tables of
+    /// the schema, and lets a lone node agree with itself, a moment before it can be used.
+    async fn use_keyspace(&self, keyspace: &str) -> Result<(), SchemaError> {
+        let give_up_at = Instant::now() + VISIBLE_WITHIN;
+        loop {
+            match self.session.use_keyspace(keyspace, false).await {
+                Err(UseKeyspaceError::RequestError(RequestAttemptError::DbError(DbError::Invalid, _)))
+                    if Instant::now() < give_up_at =>
+                {
+                    sleep(VISIBLE_PAUSE).await;
+                }
+                outcome => return outcome.map_err(SchemaError::cql),
+            }
+        }
     }
 
     /// Runs every statement of a file, then notes that it was applied.
