@@ -11,14 +11,16 @@ mod desks;
 mod errand;
 mod ticket;
 mod requests;
+mod reserving;
 mod desk;
 mod shard;
 mod inspector;
+mod chunks;
 mod feed;
 mod publisher;
 mod remover;
 mod sweeper;
 
-pub use handle::{Completed, DeskError, Handle, Reserved};
+pub use handle::{Arrived, Completed, DeskError, Handle, OpenUpload, Reserved};
 pub use sweeper::{Census, Orphans, SweepOptions, TopUser};
 pub use tree::{Tree, TreeError, TreeOptions, World};
