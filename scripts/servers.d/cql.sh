@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # Apache Cassandra as the CQL server. One node on 127.0.0.1, or three real replicas on 127.0.0.1-3, port 9042 each.
-# A write is on disk before its answer. The JVM's access flags are in cql.jvm.
+# A write is on disk before its answer. A node that missed a change of the tables asks for it within seconds, not
+# after a minute. The JVM's access flags are in cql.jvm.
 
 needs_cql() { need_java && { [[ -d $LIB/cql-$CQL_VERSION ]] || need_mvn; }; }
 
@@ -57,6 +58,7 @@ start_cql() { # node
     -Xms512M -Xmx512M -Xss512k -XX:+UseSerialGC -Djava.net.preferIPv4Stack=true \
     -Dcassandra.config="file://$conf/cassandra.yaml" -Dcassandra.storagedir="$DATA/$1" -Dcassandra-foreground=yes \
     -Dcassandra.jmx.local.port="$jmx_port" -Dcassandra.ring_delay_ms=500 -Dcassandra.skip_wait_for_gossip_to_settle=0 \
+    -Dcassandra.migration_delay_ms=1000 -Dcassandra.schema_pull_interval_ms=2000 \
     -cp "$conf:$jars/*" org.apache.cassandra.service.CassandraDaemon
 }
 

@@ -241,7 +241,8 @@ replicas = {replicas}
 
     def said(self) -> str:
         """The end of what it logged."""
-        return "\n".join(self.path("log").read_text(errors="replace").splitlines()[-40:])
+        log = self.path("log")
+        return "\n".join(log.read_text(errors="replace").splitlines()[-40:]) if log.exists() else ""
 
     def set_up(self) -> None:
         """Bucket, queue and tables, by the product's own commands."""

@@ -115,24 +115,39 @@ def is_settled(load: Load) -> bool:
 
 
 def check_everything(load: Load, since: float) -> None:
-    """What was acknowledged is true: in the lists, in the sums, in the bucket and in the events."""
-    events = deployment.events_of(list(load.told), since)
-    for user, told in load.told.items():
-        files, _ = deployment.sums_agree(user)
-        status = {file["file_id"]: file["reason"] or file["status"] for file in files}
-        for file_id in told.presigned.keys() - told.delete_asked:
-            check(file_id in status, f"the acknowledged presign of {file_id} is lost")
-        for file_id in told.landed - told.delete_asked:
-            check(status[file_id] == "processed", f"{file_id} landed and is {status[file_id]}")
-            check(user.download(file_id) == told.presigned[file_id], f"{file_id} comes back as it went")
-        for file_id in told.deleted:
-            # Deleted before it was processed, it was cancelled.
-            check(status.get(file_id) in (None, "cancelled"), f"{file_id} came back as {status.get(file_id)}")
-        heard = deployment.in_order(user, events[user.user_id], may_repeat=True)
-        for file_id in told.presigned:
-            check(("reserved", file_id) in heard, f"nobody was told that {file_id} was reserved")
-        for file_id in told.deleted:
-            end = ("failed" if file_id in status else "deleted", file_id)
-            check(end in heard, f"nobody was told that {file_id} was deleted")
-        for file_id in (file_id for file_id, is_now in status.items() if is_now == "processed"):
-            check(("processed", file_id) in heard, f"nobody was told that {file_id} was processed")
+    """What was acknowledged is true: in the lists, in the sums, in the bucket and, soon, in the events."""
+    wanted = {user: check_user(user, told) for user, told in load.told.items()}
+    missing: dict[str, list] = {}
+
+    def is_all_told() -> bool:
+        events = deployment.events_of(list(wanted), since)
+        missing.clear()
+        for user, own in wanted.items():
+            heard = deployment.in_order(user, events[user.user_id], may_repeat=True)
+            if untold := sorted(own - heard.keys()):
+                missing[user.user_id] = [*untold[:3], f"{len(untold)} in all, {len(heard)} heard"]
+        return not missing
+
+    began = time.monotonic()
+    try:
+        eventually("every change is told", is_all_told, within=60, pause=1)
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {missing}") from None
+    print(f"every change was told {time.monotonic() - began:.0f} s after the sums were checked", flush=True)
+
+
+def check_user(user: User, told: Acknowledged) -> set[tuple[str, str]]:
+    """Lists, sums and bytes of one user; returns the events that there must be."""
+    files, _ = deployment.sums_agree(user)
+    status = {file["file_id"]: file["reason"] or file["status"] for file in files}
+    for file_id in told.presigned.keys() - told.delete_asked:
+        check(file_id in status, f"the acknowledged presign of {file_id} is lost")
+    for file_id in told.landed - told.delete_asked:
+        check(status[file_id] == "processed", f"{file_id} landed and is {status[file_id]}")
+        check(user.download(file_id) == told.presigned[file_id], f"{file_id} comes back as it went")
+    for file_id in told.deleted:
+        # Deleted before it was processed, it was cancelled.
+        check(status.get(file_id) in (None, "cancelled"), f"{file_id} came back as {status.get(file_id)}")
+    wanted = {("reserved", file_id) for file_id in told.presigned}
+    wanted |= {("failed" if file_id in status else "deleted", file_id) for file_id in told.deleted}
+    return wanted | {("processed", file_id) for file_id, is_now in status.items() if is_now == "processed"}
