@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing_subscriber::fmt::MakeWriter;
 use wharfinger::ports::SignerPort as _;
 
-use crate::world::{World, download, grant, new_key};
+use crate::world::{World, download, eventually, grant, new_key};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -58,5 +58,30 @@ async fn no_link_is_logged_at_any_level() {
         "secret body",
     ] {
         assert!(!all.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_is_away_is_told_once_however_much_waits() {
+    let lines = Lines::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(lines.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::new().await;
+    let times_told = || {
+        let all = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        all.matches("the queue does not take news of the bucket").count()
+    };
+    for (outage, uploads) in [(1, 3), (2, 6)] {
+        world.heard.set_away(true);
+        let before = world.heard.refused();
+        for _ in 0..3 {
+            assert_eq!(world.put(new_key(), b"hello").await.status, 200);
+        }
+        eventually("several tries", || (world.heard.refused() >= before + 9).then_some(())).await;
+        assert_eq!(times_told(), outage, "once an outage");
+        world.heard.set_away(false);
+        world.heard.wait_for(uploads).await;
+        eventually("an empty outbox", || (world.files("outbox") == 0).then_some(())).await;
     }
 }

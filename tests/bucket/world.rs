@@ -29,11 +29,17 @@ pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct Heard {
     bodies: Arc<Mutex<Vec<String>>>,
     is_away: Arc<Mutex<bool>>,
+    refused: Arc<Mutex<usize>>,
 }
 
 impl Heard {
     pub(crate) fn set_away(&self, is_away: bool) {
         *self.is_away.lock().unwrap() = is_away;
+    }
+
+    /// How often something was not taken.
+    pub(crate) fn refused(&self) -> usize {
+        *self.refused.lock().unwrap()
     }
 
     pub(crate) fn records(&self) -> Vec<serde_json::Value> {
@@ -51,6 +57,7 @@ impl Heard {
 impl QueuePort for Heard {
     async fn send(&self, body: String) -> Result<(), QueueError> {
         if *self.is_away.lock().unwrap() {
+            *self.refused.lock().unwrap() += 1;
             return Err(QueueError { reason: "away".to_owned() });
         }
         self.bodies.lock().unwrap().push(body);

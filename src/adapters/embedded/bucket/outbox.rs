@@ -67,13 +67,13 @@ pub(super) fn forget_unfinished(layout: &Layout) -> io::Result<()> {
 
 /// Tells the queue what happened, in order of the sequence as far as possible, until it is stopped.
 pub(super) async fn tell<Q: QueuePort>(store: Arc<Store>, queue: Q, stop: CancellationToken) {
-    let mut pause = PAUSE_FIRST;
+    let (mut pause, mut is_away) = (PAUSE_FIRST, false);
     loop {
         let round = {
             let store = Arc::clone(&store);
             blocking("read the outbox", move || due(&store.layout))
         };
-        let has_failed = match round.await {
+        let outcome = match round.await {
             Ok(news) if news.is_empty() => {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -82,37 +82,45 @@ pub(super) async fn tell<Q: QueuePort>(store: Arc<Store>, queue: Q, stop: Cancel
                 }
                 continue;
             }
-            Ok(news) => {
-                let sends = stream::iter(news).map(|news| send(&store, &queue, news));
-                let mut outcomes = sends.buffer_unordered(SENDS_MAX);
-                let mut has_failed = false;
-                loop {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        sent = outcomes.next() => match sent {
-                            Some(sent) => has_failed |= !sent,
-                            None => break has_failed,
-                        }
-                    }
-                }
-            }
-            Err(_) => true,
-        };
-        if has_failed {
-            tokio::select! {
+            Ok(news) => tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_LAST),
-            }
-        } else {
-            pause = PAUSE_FIRST;
+                outcome = send_all(&store, &queue, news) => outcome,
+            },
+            Err(_) => Err(Stuck::Disk),
+        };
+        let Err(stuck) = outcome else {
+            (pause, is_away) = (PAUSE_FIRST, false);
+            continue;
+        };
+        if let Stuck::Queue(reason) = stuck
+            && !std::mem::replace(&mut is_away, true)
+        {
+            tracing::warn!("the queue does not take news of the bucket, they will be sent again: {reason}");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_LAST),
         }
     }
 }
 
-/// Sends one; its mark goes only after the queue has it. Returns whether it worked.
-async fn send<Q: QueuePort>(store: &Store, queue: &Q, news: News) -> bool {
+/// Why some news stay in the outbox for now.
+enum Stuck {
+    /// The queue did not take them.
+    Queue(String),
+    /// Their marks could not be read or removed; whoever tried has told so.
+    Disk,
+}
+
+/// Sends what it can; the last failure, if there was one.
+async fn send_all<Q: QueuePort>(store: &Store, queue: &Q, news: Vec<News>) -> Result<(), Stuck> {
+    let sends = stream::iter(news).map(|news| send(store, queue, news)).buffer_unordered(SENDS_MAX);
+    sends.fold(Ok(()), async |all, sent| sent.and(all)).await
+}
+
+/// Sends one; its mark goes only after the queue has it.
+async fn send<Q: QueuePort>(store: &Store, queue: &Q, news: News) -> Result<(), Stuck> {
     let body = notice::body(&store.options, &news.record);
-    let sequence = news.record.sequence;
     let refused = match tokio::time::timeout(SEND_WITHIN, queue.send(body)).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.reason),
@@ -120,17 +128,14 @@ async fn send<Q: QueuePort>(store: &Store, queue: &Q, news: News) -> bool {
     };
     if let Some(reason) = refused {
         counter!(BUCKET_NOTIFICATIONS_TOTAL, "outcome" => "failed").increment(1);
-        tracing::warn!(
-            sequence,
-            "the queue did not take news {sequence} of the bucket, it will be sent again: {reason}"
-        );
-        return false;
+        return Err(Stuck::Queue(reason));
     }
     counter!(BUCKET_NOTIFICATIONS_TOTAL, "outcome" => "sent").increment(1);
     let after_ms = millis(store.clock.now().since(news.record.landed_at));
     let (key, cause) = (&news.record.key, &news.record.cause);
     tracing::info!(target: STORY, { object.key = key, object.cause = ?cause, after_ms }, "object landed, the queue knows");
-    blocking("remove a mark from the outbox", move || layout::remove(&news.marker)).await.is_ok()
+    let removed = blocking("remove a mark from the outbox", move || layout::remove(&news.marker)).await;
+    removed.map_err(|_| Stuck::Disk)
 }
 
 /// What is to be told, oldest first, some of it.
