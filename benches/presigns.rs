@@ -1,7 +1,8 @@
 //! Presigns per second through the whole product: the real binary, a real client, fsync before each answer.
 //!
 //! `cargo bench --bench presigns` builds the release binary and starts `dev` on free ports and a new folder. Closed loop, so the
-//! rate is the answer and the latencies are those at saturation. Client and server share the machine.
+//! rate is the answer and the latencies are those at saturation. Client and server share the machine. Numbers
+//! given after `--` are the connections to try instead of the usual ones.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -168,8 +169,11 @@ async fn main() {
     }
     println!("presigns, class A (fsync before each answer), client and server on the same cores");
     let span = Duration::from_secs(8);
-    for connections in [1, 16, 64, 256] {
+    let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    for connections in if asked.is_empty() { vec![1, 16, 64, 256] } else { asked.clone() } {
         measure(connections, span).await;
     }
-    memory(100_000).await;
+    if asked.is_empty() {
+        memory(100_000).await;
+    }
 }
