@@ -6,6 +6,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::meters::Meters;
 use super::ticket::{Context, Failure, Needs, Ticket};
 use crate::domain::account::Account;
 use crate::domain::decide::Rules;
@@ -59,6 +62,12 @@ pub(super) enum WriteEnd {
     Unavailable,
 }
 
+/// A write in flight.
+pub(super) struct Writing {
+    /// The first version it makes; none: it makes none.
+    pub(super) first: Option<u64>,
+}
+
 /// What became durable, for the publisher and whoever removes objects.
 pub(super) struct Durable {
     /// Entries up to this version were published before.
@@ -68,13 +77,15 @@ pub(super) struct Durable {
 }
 
 /// What the desk works with, from its shard.
-pub(super) struct Tools {
+pub(super) struct Tools<'a> {
     /// The time.
     pub(super) now: Timestamp,
     /// What an operator chose.
     pub(super) rules: Rules,
-    /// The name of the next attempt.
-    pub(super) op: OpId,
+    /// Names the next attempt.
+    pub(super) new_op: &'a dyn Fn() -> OpId,
+    /// What is counted.
+    pub(super) meters: &'a Meters,
 }
 
 /// What is in flight for this user.
@@ -85,7 +96,11 @@ enum Phase {
 }
 
 struct InFlight {
-    write: Write,
+    op: OpId,
+    since: Instant,
+    /// As it is after the write.
+    account: Account,
+    entries: Vec<Entry>,
     rows: Rows,
     decided: Vec<Box<dyn Ticket>>,
 }
@@ -138,6 +153,24 @@ impl Desk {
         (self.is_idle() && self.queue.is_empty()).then_some(self.rested_since)
     }
 
+    /// The write of this attempt, if it is in flight.
+    pub(super) fn writing(&self, op: OpId) -> Option<Writing> {
+        match &self.phase {
+            Phase::Writing(write) if write.op == op => {
+                Some(Writing { first: write.entries.first().map(|entry| entry.version) })
+            }
+            Phase::Idle | Phase::Loading | Phase::Writing(_) => None,
+        }
+    }
+
+    /// The attempt that has been in flight for longer than `within`.
+    pub(super) fn overdue(&self, within: Duration) -> Option<OpId> {
+        match &self.phase {
+            Phase::Writing(write) if write.since.elapsed() > within => Some(write.op),
+            Phase::Idle | Phase::Loading | Phase::Writing(_) => None,
+        }
+    }
+
     /// Notes that entries up to `version` are in the event log; the next write tells the ledger.
     pub(super) fn note_published(&mut self, version: u64) {
         self.published = self.published.max(version);
@@ -157,7 +190,7 @@ impl Desk {
     }
 
     /// Goes on, if nothing is in flight.
-    pub(super) fn next(&mut self, tools: &Tools) -> Step {
+    pub(super) fn next(&mut self, tools: &Tools<'_>) -> Step {
         if !self.is_idle() {
             return Step::Rest;
         }
@@ -194,10 +227,10 @@ impl Desk {
     }
 
     /// Decides as many tickets as fit in one write.
-    fn decide(&mut self, account: Account, tools: &Tools) -> Step {
+    fn decide(&mut self, account: Account, tools: &Tools<'_>) -> Step {
         let is_fresh = tools.now.since(self.confirmed_at) < FRESH_FOR;
         let rows = std::mem::take(&mut self.rows);
-        let mut draft = Draft::new(account, rows, tools.op, tools.rules.quota_bytes_default);
+        let mut draft = Draft::new(account, rows, (tools.new_op)(), tools.rules.quota_bytes_default);
         let mut decided = Vec::new();
         let mut needs = Needs::Nothing;
         while let Some(mut ticket) = self.queue.pop_front() {
@@ -224,11 +257,12 @@ impl Desk {
             return self.nothing_to_write(decided, needs, tools);
         }
         draft.mark_published(self.published);
+        tools.meters.ops_per_commit.record(f64::from(u32::try_from(decided.len()).unwrap_or(0)));
         self.write(draft, decided)
     }
 
     /// Answers what needed no write, and fetches what the next ticket lacks.
-    fn nothing_to_write(&mut self, decided: Vec<Box<dyn Ticket>>, needs: Needs, tools: &Tools) -> Step {
+    fn nothing_to_write(&mut self, decided: Vec<Box<dyn Ticket>>, needs: Needs, tools: &Tools<'_>) -> Step {
         decided.into_iter().for_each(Ticket::answer);
         match needs {
             Needs::Fresh => {
@@ -253,9 +287,9 @@ impl Desk {
             decided.into_iter().for_each(|ticket| ticket.fail(Failure::Unavailable));
             return Step::Rest;
         }
-        metrics::histogram!(names::DESK_OPS_PER_COMMIT)
-            .record(f64::from(u32::try_from(decided.len()).unwrap_or(0)));
-        self.phase = Phase::Writing(Box::new(InFlight { write: write.clone(), rows, decided }));
+        let (account, entries) = (write.account.clone(), write.entries.clone());
+        let (op, since) = (write.op, Instant::now());
+        self.phase = Phase::Writing(Box::new(InFlight { op, since, account, entries, rows, decided }));
         Step::Write(Box::new(write))
     }
 
@@ -289,11 +323,11 @@ impl Desk {
         let Phase::Writing(in_flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
             return None;
         };
-        let InFlight { write, rows, decided } = *in_flight;
+        let InFlight { account, entries, rows, decided, .. } = *in_flight;
         match end {
             WriteEnd::Applied | WriteEnd::AppliedEarlier => {
-                let durable = durable(&write, &rows);
-                self.keep(write.account, rows, now);
+                let durable = durable(account.published, entries, &rows);
+                self.keep(account, rows, now);
                 if end == WriteEnd::AppliedEarlier {
                     self.forget();
                 }
@@ -352,11 +386,12 @@ impl Desk {
     }
 }
 
-fn durable(write: &Write, rows: &Rows) -> Durable {
-    let with_row = |entry: &Entry| {
-        (entry.clone(), entry.file_id.and_then(|file| rows.get(&file)).map(|row| (**row).clone()))
+fn durable(published: u64, entries: Vec<Entry>, rows: &Rows) -> Durable {
+    let with_row = |entry: Entry| {
+        let row = entry.file_id.and_then(|file| rows.get(&file)).map(|row| (**row).clone());
+        (entry, row)
     };
-    Durable { published: write.account.published, entries: write.entries.iter().map(with_row).collect() }
+    Durable { published, entries: entries.into_iter().map(with_row).collect() }
 }
 
 #[cfg(test)]

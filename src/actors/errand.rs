@@ -17,7 +17,7 @@ pub(super) fn send<M: Message>(
     lost: M,
     work: impl Future<Output = M> + Send + 'static,
 ) {
-    let mut errand = Errand { actor: actor.clone(), end: Some(lost) };
+    let errand = Errand::new(actor, lost);
     tokio::spawn(async move {
         match timeout(within, work).await {
             Ok(outcome) => errand.ends_with(outcome),
@@ -32,13 +32,19 @@ fn give_up(why: &'static str) {
 }
 
 /// Tells its end when it is dropped, be it by a panic.
-struct Errand<M: Message> {
+pub(super) struct Errand<M: Message> {
     actor: ActorRef<M>,
     end: Option<M>,
 }
 
 impl<M: Message> Errand<M> {
-    fn ends_with(&mut self, outcome: M) {
+    /// Work that somebody else does; if nothing is heard of it, `lost` is sent.
+    pub(super) fn new(actor: &ActorRef<M>, lost: M) -> Self {
+        Self { actor: actor.clone(), end: Some(lost) }
+    }
+
+    /// Sends this instead.
+    pub(super) fn ends_with(mut self, outcome: M) {
         self.end = Some(outcome);
     }
 }

@@ -6,35 +6,34 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::time::timeout;
 
 use super::desk::Durable;
 use super::directory::{Directory, LANES};
 use super::errand;
+use super::meters::Meters;
+use super::run::{self, Ran, RunEnd, Work};
 use super::shard::ShardMsg;
 use crate::adapters::{Ledger, Log};
 use crate::domain::entry::Entry;
-use crate::domain::event::{Event, EventSource, events_of};
+use crate::domain::event::EventSource;
 use crate::domain::file::File;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::limits::{ENTRIES_PAGE_MAX, PUBLISHES_IN_FLIGHT_MAX};
-use crate::ports::{Clock, LedgerError, LedgerPort, LogPort, NewRecord, PublishError, Stream};
-use crate::telemetry::health::{Health, Part};
-use crate::telemetry::{STORY, millis, names};
+use crate::ports::Clock;
+use crate::telemetry::health::Health;
 
 /// Entries of all users that one lane holds in memory.
 const LANE_ENTRIES_MAX: usize = 16_384;
-/// Users of one lane whose entries are on their way at the same time.
-const LANE_USERS_MAX: usize = PUBLISHES_IN_FLIGHT_MAX / LANES;
+/// Runs of one lane at the same time. What becomes durable meanwhile makes the next one larger.
+const LANE_RUNS_MAX: usize = 2;
+/// Users in one run.
+const RUN_USERS_MAX: usize = PUBLISHES_IN_FLIGHT_MAX / LANES / LANE_RUNS_MAX;
+/// Entries in one run after which it takes no further user.
+const RUN_ENTRIES_MAX: usize = 256;
 /// How long what is known of a user is kept after their last entry.
 const KEEP: Duration = Duration::from_secs(60);
-/// How long the log may take for one event. Longer than backends give themselves.
-const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
-/// How long a run may take: a page of entries of two events each, and reading them.
-const RUN_WITHIN: Duration = Duration::from_secs(20 * 64 + 60);
 /// How often a lane forgets users.
 const TICK: Duration = Duration::from_secs(10);
 /// The longest pause after a failure.
@@ -63,23 +62,12 @@ impl Publisher {
 pub(super) enum LaneMsg {
     /// Entries became durable; none: look in the ledger.
     Entries { user: UserId, durable: Durable },
-    /// A run of publishing ended; entries up to `published` are in the log.
-    Ran { user: UserId, published: u64, outcome: RunEnd },
+    /// A run of publishing ended, for each of its users.
+    Ran(Vec<Ran>),
     /// A pause after a failure is over.
     Retry { user: UserId },
     /// Time to forget.
     Tick,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum RunEnd {
-    /// Everything it was given, or found, is in the log.
-    Complete,
-    /// It found a full page: there may be more.
-    MorePages,
-    /// The log or the ledger did not answer.
-    Failed,
 }
 
 /// What a lane works with. Cheap to clone.
@@ -91,6 +79,7 @@ pub(super) struct LaneParts {
     pub(super) health: Health,
     pub(super) source: Arc<EventSource>,
     pub(super) directory: Directory,
+    pub(super) meters: Meters,
 }
 
 /// One user's way out.
@@ -115,7 +104,7 @@ pub(super) struct LaneActor;
 
 /// A lane's memory: a cache of what the ledger says is unpublished.
 pub(super) struct LaneState {
-    parts: LaneParts,
+    parts: Arc<LaneParts>,
     users: HashMap<UserId, Outbox>,
     waiting: VecDeque<UserId>,
     held: usize,
@@ -133,7 +122,13 @@ impl Actor for LaneActor {
         parts: LaneParts,
     ) -> Result<LaneState, ActorProcessingErr> {
         myself.send_interval(TICK, || LaneMsg::Tick);
-        Ok(LaneState { parts, users: HashMap::new(), waiting: VecDeque::new(), held: 0, running: 0 })
+        Ok(LaneState {
+            parts: Arc::new(parts),
+            users: HashMap::new(),
+            waiting: VecDeque::new(),
+            held: 0,
+            running: 0,
+        })
     }
 
     async fn handle(
@@ -144,7 +139,10 @@ impl Actor for LaneActor {
     ) -> Result<(), ActorProcessingErr> {
         match msg {
             LaneMsg::Entries { user, durable } => state.take(user, durable),
-            LaneMsg::Ran { user, published, outcome } => state.ran(&myself, user, published, outcome),
+            LaneMsg::Ran(run) => {
+                state.running -= 1;
+                run.into_iter().for_each(|ran| state.ran(&myself, ran));
+            }
             LaneMsg::Retry { user } => state.retry(user),
             LaneMsg::Tick => state.forget_rested(),
         }
@@ -181,8 +179,8 @@ impl LaneState {
         self.waiting.push_back(user);
     }
 
-    fn ran(&mut self, myself: &ActorRef<LaneMsg>, user: UserId, published: u64, end: RunEnd) {
-        self.running -= 1;
+    fn ran(&mut self, myself: &ActorRef<LaneMsg>, ran: Ran) {
+        let Ran { user, published, end } = ran;
         let Some(outbox) = self.users.get_mut(&user) else { return };
         outbox.is_running = false;
         let is_news = published > outbox.published;
@@ -216,29 +214,39 @@ impl LaneState {
 
     /// Starts runs for users that wait, as many as may run.
     fn start_waiting(&mut self, myself: &ActorRef<LaneMsg>) {
-        while self.running < LANE_USERS_MAX
+        while self.running < LANE_RUNS_MAX {
+            let run = self.next_run();
+            if run.is_empty() {
+                return;
+            }
+            self.running += 1;
+            let parts = Arc::clone(&self.parts);
+            let lost = LaneMsg::Ran(run.iter().map(Work::lost).collect());
+            errand::send(myself, run::WITHIN, lost, async move {
+                LaneMsg::Ran(run::carry_out(&parts, run).await)
+            });
+        }
+    }
+
+    /// The users that wait longest, with what is held for them.
+    fn next_run(&mut self) -> Vec<Work> {
+        let (mut run, mut size) = (Vec::new(), 0);
+        while run.len() < RUN_USERS_MAX
+            && size < RUN_ENTRIES_MAX
             && let Some(user) = self.waiting.pop_front()
         {
             let Some(outbox) = self.users.get_mut(&user).filter(|outbox| outbox.has_work()) else { continue };
-            let entries = std::mem::take(&mut outbox.entries);
-            let from_ledger = entries.is_empty();
-            if from_ledger {
+            let entries = Vec::from(std::mem::take(&mut outbox.entries));
+            if entries.is_empty() {
                 outbox.is_behind = false;
+                size += ENTRIES_PAGE_MAX;
             }
             outbox.is_running = true;
             self.held -= entries.len();
-            self.running += 1;
-            let (parts, published) = (self.parts.clone(), outbox.published);
-            let lost = LaneMsg::Ran { user, published, outcome: RunEnd::Failed };
-            errand::send(myself, RUN_WITHIN, lost, async move {
-                let (published, outcome) = if from_ledger {
-                    run_from_ledger(&parts, user, published).await
-                } else {
-                    run(&parts, user, published, entries.into()).await
-                };
-                LaneMsg::Ran { user, published, outcome }
-            });
+            size += entries.len();
+            run.push(Work { user, published: outbox.published, entries });
         }
+        run
     }
 
     fn forget_rested(&mut self) {
@@ -256,90 +264,4 @@ impl Outbox {
     fn has_work(&self) -> bool {
         !self.is_running && !self.is_paused && (self.is_behind || !self.entries.is_empty())
     }
-}
-
-/// Publishes entries in order; stops at the first that fails.
-async fn run(
-    parts: &LaneParts,
-    user: UserId,
-    mut published: u64,
-    entries: Vec<(Entry, Option<File>)>,
-) -> (u64, RunEnd) {
-    for (entry, file) in entries {
-        for event in events_of(&parts.source, user, &entry, file.as_ref()) {
-            match publish(parts, &event).await {
-                Ok(sequence) => tell(parts, &entry, &event, sequence),
-                Err(error) => {
-                    if parts.health.down(Part::Log, error.to_string(), parts.clock.now()) {
-                        tracing::warn!("the event log is away: {error}");
-                    }
-                    return (published, RunEnd::Failed);
-                }
-            }
-        }
-        published = entry.version;
-        metrics::histogram!(names::EVENT_LAG_SECONDS).record(parts.clock.now().since(entry.at));
-    }
-    parts.health.up(Part::Log);
-    (published, RunEnd::Complete)
-}
-
-fn tell(parts: &LaneParts, entry: &Entry, event: &Event, sequence: u64) {
-    let file = entry.file_id.map(tracing::field::display);
-    let after_ms = millis(parts.clock.now().since(entry.at));
-    tracing::info!(target: STORY, { file.id = file, event.name = %event.name, event.version = event.version, sequence, after_ms }, "event published");
-}
-
-async fn run_from_ledger(parts: &LaneParts, user: UserId, published: u64) -> (u64, RunEnd) {
-    match unpublished(&parts.ledger, user, published).await {
-        Ok(entries) => {
-            let is_full = entries.len() == ENTRIES_PAGE_MAX;
-            let (published, end) = run(parts, user, published, entries).await;
-            (published, if is_full && end == RunEnd::Complete { RunEnd::MorePages } else { end })
-        }
-        Err(error) => {
-            tracing::warn!(%user, "cannot read unpublished entries: {error}");
-            (published, RunEnd::Failed)
-        }
-    }
-}
-
-/// The oldest page of entries above `published`, with their files' rows.
-async fn unpublished(
-    ledger: &Ledger,
-    user: UserId,
-    published: u64,
-) -> Result<Vec<(Entry, Option<File>)>, LedgerError> {
-    let mut entries = Vec::new();
-    for entry in ledger.entries_after(user, published, ENTRIES_PAGE_MAX).await? {
-        let file = match entry.file_id {
-            Some(file) => ledger.file(user, file).await?,
-            None => None,
-        };
-        entries.push((entry, file));
-    }
-    Ok(entries)
-}
-
-/// Returns the event's place in the log.
-async fn publish(parts: &LaneParts, event: &Event) -> Result<u64, PublishError> {
-    let payload = serde_json::to_vec(&event.envelope).expect("an envelope is plain JSON");
-    let headers = vec![
-        ("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned()),
-        ("ce-id".to_owned(), event.id.to_string()),
-        ("ce-type".to_owned(), event.envelope.event_type.clone()),
-        ("ce-time".to_owned(), event.envelope.time.clone()),
-    ];
-    let record = NewRecord {
-        subject: event.subject.clone(),
-        id: event.id.to_string(),
-        headers,
-        payload: Bytes::from(payload),
-    };
-    let stored = timeout(PUBLISH_WITHIN, parts.log.publish(Stream::Events, record)).await;
-    let stored = stored.unwrap_or_else(|_| {
-        Err(PublishError::Unknown { reason: format!("no answer within {PUBLISH_WITHIN:?}") })
-    })?;
-    metrics::counter!(names::EVENTS_PUBLISHED_TOTAL).increment(1);
-    Ok(stored.sequence)
 }

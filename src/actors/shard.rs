@@ -2,13 +2,15 @@
 //! come back as messages.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::desk::{Desk, Durable, Loaded, Step, Tools, WriteEnd};
-use super::errand;
+use super::errand::{self, Errand};
+use super::meters::Meters;
 use super::publisher::Publisher;
 use super::remover::Remover;
 use super::requests::MarkPublished;
@@ -18,7 +20,7 @@ use crate::domain::account::Account;
 use crate::domain::decide::Rules;
 use crate::domain::draft::Write;
 use crate::domain::entry::EntryKind;
-use crate::domain::ids::{FileId, ObjectKey, UserId};
+use crate::domain::ids::{FileId, ObjectKey, OpId, UserId};
 use crate::domain::shard::ShardId;
 use crate::ports::{Clock, CommitError, LedgerError, LedgerPort};
 use crate::telemetry::health::{Health, Part};
@@ -32,6 +34,8 @@ const SAVE_PUBLISHED_AFTER: Duration = Duration::from_secs(5);
 const DROP_AFTER: Duration = Duration::from_secs(60);
 /// How long one read or write may take, its resolution included. Longer than backends give themselves.
 const LEDGER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a write may be out, its resolution included, before it counts as lost.
+const WRITE_WITHIN: Duration = Duration::from_secs(2 * LEDGER_WITHIN.as_secs() + 1);
 /// Tries to learn whether an unknown write is there.
 const RESOLVE_TRIES: u32 = 3;
 /// Pause between them.
@@ -43,8 +47,10 @@ pub(super) enum ShardMsg {
     Ask { user: UserId, ticket: Box<dyn Ticket> },
     /// A read ended; none: the ledger does not answer.
     Loaded { user: UserId, loaded: Option<Loaded> },
-    /// A write ended.
-    Written { user: UserId, end: WriteEnd },
+    /// The ledger said how the write of this attempt ended.
+    Committed { user: UserId, op: OpId, started: Instant, outcome: Result<(), CommitError> },
+    /// The write of this attempt ended.
+    Written { user: UserId, op: OpId, end: WriteEnd },
     /// The event log has the user's entries up to this version.
     Published { user: UserId, version: u64 },
     /// Time to look at desks that rest.
@@ -60,6 +66,7 @@ pub(super) struct ShardParts {
     pub(super) health: Health,
     pub(super) publisher: Publisher,
     pub(super) remover: Remover,
+    pub(super) meters: Meters,
 }
 
 /// One shard's behaviour.
@@ -71,7 +78,7 @@ pub(super) struct ShardActor {
 /// One shard's memory: a cache of the ledger.
 pub(super) struct ShardState {
     shard: ShardId,
-    parts: ShardParts,
+    parts: Arc<ShardParts>,
     desks: HashMap<UserId, Desk>,
 }
 
@@ -86,7 +93,7 @@ impl Actor for ShardActor {
         parts: ShardParts,
     ) -> Result<ShardState, ActorProcessingErr> {
         myself.send_interval(TICK, || ShardMsg::Tick);
-        Ok(ShardState { shard: self.shard, parts, desks: HashMap::new() })
+        Ok(ShardState { shard: self.shard, parts: Arc::new(parts), desks: HashMap::new() })
     }
 
     async fn handle(
@@ -98,7 +105,10 @@ impl Actor for ShardActor {
         match msg {
             ShardMsg::Ask { user, ticket } => state.ask(&myself, user, ticket),
             ShardMsg::Loaded { user, loaded } => state.loaded(&myself, user, loaded),
-            ShardMsg::Written { user, end } => state.written(&myself, user, end),
+            ShardMsg::Committed { user, op, started, outcome } => {
+                state.committed(&myself, (user, op), started, outcome);
+            }
+            ShardMsg::Written { user, op, end } => state.written(&myself, user, op, end),
             ShardMsg::Published { user, version } => state.published(user, version),
             ShardMsg::Tick => state.tick(&myself),
         }
@@ -126,9 +136,52 @@ impl ShardState {
         }
     }
 
-    fn written(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, end: WriteEnd) {
+    /// Learns what a write came to; if that is not known, asks the ledger who made the proposed version.
+    fn committed(
+        &mut self,
+        myself: &ActorRef<ShardMsg>,
+        (user, op): (UserId, OpId),
+        started: Instant,
+        outcome: Result<(), CommitError>,
+    ) {
+        let parts = &self.parts;
+        parts.meters.commit_seconds.record(started.elapsed());
+        let (label, end) = match outcome {
+            Ok(()) => {
+                parts.health.up(Part::Ledger);
+                parts.meters.applied.increment(1);
+                return self.written(myself, user, op, WriteEnd::Applied);
+            }
+            Err(CommitError::Conflict) => ("conflict", Some(WriteEnd::NotApplied)),
+            Err(CommitError::Unavailable { reason }) => {
+                ledger_is_away(parts, &reason);
+                ("unavailable", Some(WriteEnd::Unavailable))
+            }
+            Err(CommitError::Unknown { reason }) => {
+                tracing::warn!(%user, %op, "a write has an unknown outcome: {reason}");
+                ("unknown", None)
+            }
+        };
+        metrics::counter!(names::DESK_COMMITS_TOTAL, "outcome" => label).increment(1);
+        match end {
+            Some(end) => self.written(myself, user, op, end),
+            None => self.resolve(myself, user, op),
+        }
+    }
+
+    fn resolve(&self, myself: &ActorRef<ShardMsg>, user: UserId, op: OpId) {
+        let first = self.desks.get(&user).and_then(|desk| desk.writing(op)).and_then(|write| write.first);
+        let parts = Arc::clone(&self.parts);
+        let lost = ShardMsg::Written { user, op, end: WriteEnd::Unavailable };
+        errand::send(myself, LEDGER_WITHIN, lost, async move {
+            ShardMsg::Written { user, op, end: resolve(&parts, user, op, first).await }
+        });
+    }
+
+    /// Takes the end of a write, unless it was given up before.
+    fn written(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, op: OpId, end: WriteEnd) {
         let now = self.parts.clock.now();
-        if let Some(desk) = self.desks.get_mut(&user) {
+        if let Some(desk) = self.desks.get_mut(&user).filter(|desk| desk.writing(op).is_some()) {
             if let Some(durable) = desk.written(end, now) {
                 self.tell(user, durable);
             }
@@ -144,18 +197,12 @@ impl ShardState {
 
     /// Hands on what became durable: entries to the publisher, dead objects to the remover.
     fn tell(&self, user: UserId, durable: Durable) {
-        for (entry, row) in &durable.entries {
+        for (entry, _) in &durable.entries {
             let file = entry.file_id.map(tracing::field::display);
             let after_ms = millis(self.parts.clock.now().since(entry.at));
             tracing::info!(target: STORY, { file.id = file, entry.kind = ?entry.kind, entry.version = entry.version, shard = %self.shard, after_ms }, "entry durable");
             if let (EntryKind::Deleted | EntryKind::Failed, Some(file)) = (entry.kind, entry.file_id) {
                 self.parts.remover.remove(ObjectKey { user, file });
-            }
-            if let (EntryKind::Cancelled | EntryKind::Expired, Some(row)) = (entry.kind, row)
-                && let Some(multipart) = &row.multipart
-            {
-                let key = ObjectKey { user, file: row.file_id };
-                self.parts.remover.give_up(key, multipart.upload_id.clone());
             }
         }
         if !durable.entries.is_empty() {
@@ -164,33 +211,44 @@ impl ShardState {
     }
 
     fn go_on(&mut self, myself: &ActorRef<ShardMsg>, user: UserId) {
-        let tools =
-            Tools { now: self.parts.clock.now(), rules: self.parts.rules, op: self.parts.clock.op_id() };
+        let ShardParts { clock, rules, meters, .. } = &*self.parts;
+        let tools = Tools { now: clock.now(), rules: *rules, new_op: &|| clock.op_id(), meters };
         let Some(desk) = self.desks.get_mut(&user) else { return };
         match desk.next(&tools) {
             Step::Rest => {}
             Step::Load { account, files } => {
-                let parts = self.parts.clone();
+                let parts = Arc::clone(&self.parts);
                 let lost = ShardMsg::Loaded { user, loaded: None };
                 errand::send(myself, LEDGER_WITHIN, lost, async move {
                     ShardMsg::Loaded { user, loaded: load(&parts, user, account, files).await }
                 });
             }
-            Step::Write(write) => {
-                let parts = self.parts.clone();
-                let lost = ShardMsg::Written { user, end: WriteEnd::Unavailable };
-                errand::send(myself, LEDGER_WITHIN, lost, async move {
-                    ShardMsg::Written { user, end: write_and_resolve(&parts, *write).await }
-                });
-            }
+            Step::Write(write) => self.write(myself, user, *write),
+        }
+    }
+
+    fn write(&self, myself: &ActorRef<ShardMsg>, user: UserId, write: Write) {
+        let (op, started) = (write.op, Instant::now());
+        let lost = || ShardMsg::Written { user, op, end: WriteEnd::Unavailable };
+        let end = move |outcome| ShardMsg::Committed { user, op, started, outcome };
+        let errand = Errand::new(myself, lost());
+        let heard = Box::new(move |outcome| errand.ends_with(end(outcome)));
+        if let Err(heard) = self.parts.ledger.start_commit(&write, heard) {
+            let parts = Arc::clone(&self.parts);
+            tokio::spawn(async move {
+                if let Ok(outcome) = timeout(LEDGER_WITHIN, parts.ledger.commit(write)).await {
+                    heard(outcome);
+                }
+            });
         }
     }
 
     /// Saves `published` of desks that rest for a while, and drops those that rest for long.
     fn tick(&mut self, myself: &ActorRef<ShardMsg>) {
         let now = self.parts.clock.now();
-        let mut unsaved = Vec::new();
+        let (mut unsaved, mut overdue) = (Vec::new(), Vec::new());
         self.desks.retain(|user, desk| {
+            overdue.extend(desk.overdue(WRITE_WITHIN).map(|op| (*user, op)));
             let Some(rest) = desk.rested_since().map(|since| now.since(since)) else { return true };
             if rest >= SAVE_PUBLISHED_AFTER {
                 desk.forget_rows();
@@ -202,6 +260,10 @@ impl ShardState {
             }
             true
         });
+        for (user, op) in overdue {
+            tracing::error!(%user, %op, "a write was not heard of again");
+            self.written(myself, user, op, WriteEnd::Unavailable);
+        }
         for (user, version) in unsaved {
             self.ask(myself, user, Ask::unattended(MarkPublished { version }));
         }
@@ -242,39 +304,8 @@ fn ledger_is_away(parts: &ShardParts, reason: &str) {
     }
 }
 
-/// Writes, and if the outcome is unknown asks the ledger who made the proposed version.
-async fn write_and_resolve(parts: &ShardParts, write: Write) -> WriteEnd {
-    let started = Instant::now();
-    let (user, op) = (write.account.user, write.op);
-    let first = write.entries.first().map(|entry| entry.version);
-    let outcome = parts.ledger.commit(write).await;
-    metrics::histogram!(names::DESK_COMMIT_SECONDS).record(started.elapsed());
-    let (label, end) = match outcome {
-        Ok(()) => {
-            parts.health.up(Part::Ledger);
-            ("applied", WriteEnd::Applied)
-        }
-        Err(CommitError::Conflict) => ("conflict", WriteEnd::NotApplied),
-        Err(CommitError::Unavailable { reason }) => {
-            ledger_is_away(parts, &reason);
-            ("unavailable", WriteEnd::Unavailable)
-        }
-        Err(CommitError::Unknown { reason }) => {
-            tracing::warn!(%user, %op, "a write has an unknown outcome: {reason}");
-            ("unknown", resolve(parts, user, op, first).await)
-        }
-    };
-    metrics::counter!(names::DESK_COMMITS_TOTAL, "outcome" => label).increment(1);
-    end
-}
-
 /// The entry at the first proposed version says who won it. A write without entries is simply forgotten.
-async fn resolve(
-    parts: &ShardParts,
-    user: UserId,
-    op: crate::domain::ids::OpId,
-    first: Option<u64>,
-) -> WriteEnd {
+async fn resolve(parts: &ShardParts, user: UserId, op: OpId, first: Option<u64>) -> WriteEnd {
     let Some(version) = first else { return WriteEnd::NotApplied };
     for _ in 0..RESOLVE_TRIES {
         match parts.ledger.entry(user, version).await {

@@ -8,12 +8,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::chunks::Chunks;
 use super::desks::Desks;
 use super::directory::Directory;
 use super::feed::FeedParts;
 use super::handle::{Door, Handle};
 use super::inspector::Inspector;
+use super::meters::Meters;
 use super::publisher::{LaneParts, Publisher};
 use super::remover::{Remover, RemoverParts};
 use super::shard::ShardParts;
@@ -98,12 +98,11 @@ impl Tree {
         let desks = Desks::new(directory.clone());
         let inspector = Inspector::new(objects.clone(), clock.clone(), health.clone());
         let (publisher, remover) = (Publisher(directory.clone()), Remover(directory.clone()));
-        let gave_up = CancellationToken::new();
+        let (gave_up, meters) = (CancellationToken::new(), Meters::new());
         let census = CensusBoard::default();
         let door = Door {
             desks: desks.clone(),
             inspector: inspector.clone(),
-            chunks: Chunks::new(objects.clone(), clock.clone(), health.clone()),
             remover: remover.clone(),
             clock: clock.clone(),
             census: census.clone(),
@@ -117,6 +116,7 @@ impl Tree {
                 health: health.clone(),
                 publisher: publisher.clone(),
                 remover: remover.clone(),
+                meters: meters.clone(),
             },
             feed: FeedParts {
                 log: log.clone(),
@@ -151,6 +151,7 @@ impl Tree {
                 health,
                 source: Arc::new(source),
                 directory: directory.clone(),
+                meters,
             },
             gave_up: gave_up.clone(),
         };

@@ -1,6 +1,6 @@
 //! Every ledger we ship.
 
-use super::embedded::EmbeddedLedger;
+use super::embedded::{EmbeddedLedger, Heard};
 use super::faulty::FaultyLedger;
 use super::scylla::LazyScyllaLedger;
 use crate::domain::account::Account;
@@ -19,6 +19,20 @@ pub enum Ledger {
     Scylla(LazyScyllaLedger),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyLedger),
+}
+
+impl Ledger {
+    /// Starts a write, if this ledger can do so without anybody waiting for it: no task, no timer, for the many
+    /// small writes of this process's own store. There is no deadline; whoever starts it keeps one.
+    ///
+    /// # Errors
+    /// Nothing was written, and `heard` comes back: `commit` is the way.
+    pub(crate) fn start_commit(&self, write: &Write, heard: Heard) -> Result<(), Heard> {
+        match self {
+            Self::Embedded(ledger) => ledger.start_commit(write, heard),
+            Self::Scylla(_) | Self::Faulty(_) => Err(heard),
+        }
+    }
 }
 
 impl LedgerPort for Ledger {

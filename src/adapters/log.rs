@@ -6,8 +6,8 @@ use super::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
 use super::faulty::{FaultyConsumer, FaultyLog, FaultyReplay};
 use super::jetstream::{JetStreamConsumer, JetStreamLog, JetStreamReplay};
 use crate::ports::{
-    AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
-    ReplayFrom, ReplayPort, Stored, Stream,
+    AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
+    Record, ReplayFrom, ReplayPort, Stored, Stream,
 };
 
 /// The log that the settings chose. Cheap to clone.
@@ -52,6 +52,14 @@ impl LogPort for Log {
             Self::Embedded(log) => log.publish(stream, record).await,
             Self::Nats(log) => log.publish(stream, record).await,
             Self::Faulty(log) => log.publish(stream, record).await,
+        }
+    }
+
+    async fn publish_chains(&self, stream: Stream, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd> {
+        match self {
+            Self::Embedded(log) => log.publish_chains(stream, chains).await,
+            Self::Nats(log) => log.publish_chains(stream, chains).await,
+            Self::Faulty(log) => log.publish_chains(stream, chains).await,
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn answer(
     let (template, route) = match target::path_of(&head) {
         Ok(path) => {
             let place = route::place_of(door, &path);
-            (place.template, route::find(&head.method, place))
+            (place.0, route::find(&head.method, place))
         }
         Err(problem) => (Template::Unmatched, Err(problem)),
     };

@@ -2,7 +2,6 @@
 
 use hyper::Method;
 
-use super::chunks::ChunkRef;
 use super::error::{ErrorCode, Problem};
 use super::services::Door;
 use crate::domain::ids::FileId;
@@ -58,10 +57,6 @@ pub(super) enum Own {
     SignDownload(FileRef),
     /// Sign a download and go there.
     GoDownload(FileRef),
-    /// Sign a chunk of a file.
-    SignChunk(FileRef, ChunkRef),
-    /// The chunks of a file.
-    ListChunks(FileRef),
     /// What happened to a file, and when.
     Timeline(FileRef),
     /// The account's sums.
@@ -79,16 +74,11 @@ impl Own {
             Self::Presign
             | Self::Create
             | Self::PresignBatch
-            | Self::SignChunk(..)
             | Self::SignDownload(_)
             | Self::GoDownload(_) => Action::MoveBytes,
-            Self::List
-            | Self::Show(_)
-            | Self::ListChunks(_)
-            | Self::Timeline(_)
-            | Self::Usage
-            | Self::Ledger
-            | Self::Events => Action::ReadOwn,
+            Self::List | Self::Show(_) | Self::Timeline(_) | Self::Usage | Self::Ledger | Self::Events => {
+                Action::ReadOwn
+            }
             Self::Update(_) | Self::Remove(_) | Self::Restore(_) | Self::Complete(_) => Action::ChangeOwn,
         }
     }
@@ -108,8 +98,6 @@ impl Own {
             | Self::Complete(_)
             | Self::SignDownload(_)
             | Self::GoDownload(_)
-            | Self::SignChunk(..)
-            | Self::ListChunks(_)
             | Self::Timeline(_)
             | Self::Usage
             | Self::Ledger => "application/json",
@@ -128,8 +116,6 @@ impl Own {
             | Self::Complete(_)
             | Self::SignDownload(_)
             | Self::GoDownload(_)
-            | Self::SignChunk(..)
-            | Self::ListChunks(_)
             | Self::Timeline(_)
             | Self::Usage
             | Self::Ledger
@@ -166,8 +152,6 @@ templates! {
     Complete = "/v1/files/{file_id}/complete",
     DownloadUrl = "/v1/files/{file_id}/download-url",
     Content = "/v1/files/{file_id}/content",
-    Chunk = "/v1/files/{file_id}/chunks/{chunk_id}",
-    Chunks = "/v1/files/{file_id}/chunks",
     Timeline = "/v1/files/{file_id}/timeline",
     Usage = "/v1/usage",
     Ledger = "/v1/usage/ledger",
@@ -189,10 +173,8 @@ impl Template {
             Self::Presign | Self::PresignBatch | Self::Restore | Self::Complete => "POST, OPTIONS",
             Self::Files => "GET, HEAD, POST, OPTIONS",
             Self::File => "GET, HEAD, PATCH, DELETE, OPTIONS",
-            Self::Chunk => "PATCH, OPTIONS",
             Self::DownloadUrl
             | Self::Content
-            | Self::Chunks
             | Self::Timeline
             | Self::Usage
             | Self::Ledger
@@ -205,74 +187,45 @@ impl Template {
     }
 }
 
-/// Where a path leads: its template, and the ids in it as they stand there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place<'p> {
-    /// The path without its ids.
-    pub(super) template: Template,
-    ids: [&'p str; 2],
-}
-
-impl<'p> Place<'p> {
-    const fn new(template: Template) -> Self {
-        Self { template, ids: [""; 2] }
-    }
-
-    const fn of(template: Template, id: &'p str) -> Self {
-        Self { template, ids: [id, ""] }
-    }
-
-    fn file(self) -> FileRef {
-        FileId::parse(self.ids[0]).ok()
-    }
-
-    /// A number as we write it: without sign, zeros in front, or anything else.
-    fn chunk(self) -> ChunkRef {
-        let number = self.ids[1].parse::<u16>().ok()?;
-        (number.to_string() == self.ids[1]).then_some(number)
-    }
-}
-
-/// The place that a path names.
-pub(super) fn place_of(door: Door, path: &str) -> Place<'_> {
+/// The template of a path, with the file it names.
+pub(super) fn place_of(door: Door, path: &str) -> (Template, FileRef) {
     let mut segments = [""; 5];
     let mut count = 0;
     for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
         if count == segments.len() {
-            return Place::new(Template::Unmatched);
+            return (Template::Unmatched, None);
         }
         segments[count] = segment;
         count += 1;
     }
     match (door, &segments[..count]) {
-        (_, ["livez"]) => Place::new(Template::Livez),
-        (_, ["readyz"]) => Place::new(Template::Readyz),
-        (Door::Admin, ["metrics"]) => Place::new(Template::Metrics),
-        (Door::Api, ["v1", "usage"]) => Place::new(Template::Usage),
-        (Door::Api, ["v1", "usage", "ledger"]) => Place::new(Template::Ledger),
-        (Door::Api, ["v1", "events"]) => Place::new(Template::Events),
+        (_, ["livez"]) => (Template::Livez, None),
+        (_, ["readyz"]) => (Template::Readyz, None),
+        (Door::Admin, ["metrics"]) => (Template::Metrics, None),
+        (Door::Api, ["v1", "usage"]) => (Template::Usage, None),
+        (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, None),
+        (Door::Api, ["v1", "events"]) => (Template::Events, None),
         (Door::Api, ["v1", rest @ ..]) => files_place(rest, false),
         (Door::Api, rest) => files_place(rest, true),
-        (Door::Admin, _) => Place::new(Template::Unmatched),
+        (Door::Admin, _) => (Template::Unmatched, None),
     }
 }
 
 /// Three of the paths below `files` are known without the version too, for good.
-fn files_place<'p>(segments: &[&'p str], is_alias: bool) -> Place<'p> {
+fn files_place(segments: &[&str], is_alias: bool) -> (Template, FileRef) {
+    let named = |template, id: &str| (template, FileId::parse(id).ok());
     match segments {
-        ["files"] => Place::new(Template::Files),
-        ["files", "presign-upload"] => Place::new(Template::Presign),
-        ["files", id, "download-url"] => Place::of(Template::DownloadUrl, id),
-        _ if is_alias => Place::new(Template::Unmatched),
-        ["files", "presign-batch"] => Place::new(Template::PresignBatch),
-        ["files", id] if !id.is_empty() => Place::of(Template::File, id),
-        ["files", id, "restore"] => Place::of(Template::Restore, id),
-        ["files", id, "complete"] => Place::of(Template::Complete, id),
-        ["files", id, "content"] => Place::of(Template::Content, id),
-        ["files", id, "timeline"] => Place::of(Template::Timeline, id),
-        ["files", id, "chunks"] => Place::of(Template::Chunks, id),
-        ["files", id, "chunks", chunk] => Place { template: Template::Chunk, ids: [id, chunk] },
-        _ => Place::new(Template::Unmatched),
+        ["files"] => (Template::Files, None),
+        ["files", "presign-upload"] => (Template::Presign, None),
+        ["files", id, "download-url"] => named(Template::DownloadUrl, id),
+        _ if is_alias => (Template::Unmatched, None),
+        ["files", "presign-batch"] => (Template::PresignBatch, None),
+        ["files", id] if !id.is_empty() => named(Template::File, id),
+        ["files", id, "restore"] => named(Template::Restore, id),
+        ["files", id, "complete"] => named(Template::Complete, id),
+        ["files", id, "content"] => named(Template::Content, id),
+        ["files", id, "timeline"] => named(Template::Timeline, id),
+        _ => (Template::Unmatched, None),
     }
 }
 
@@ -280,8 +233,8 @@ fn files_place<'p>(segments: &[&'p str], is_alias: bool) -> Place<'p> {
 ///
 /// # Errors
 /// `route_not_found`, `method_not_allowed`.
-pub(super) fn find(method: &Method, place: Place<'_>) -> Result<Route, Problem> {
-    let (template, file) = (place.template, place.file());
+pub(super) fn find(method: &Method, place: (Template, FileRef)) -> Result<Route, Problem> {
+    let (template, file) = place;
     if template == Template::Unmatched {
         return Err(Problem::new(ErrorCode::RouteNotFound));
     }
@@ -298,8 +251,6 @@ pub(super) fn find(method: &Method, place: Place<'_>) -> Result<Route, Problem> 
         ("POST", Template::Complete) => Ok(Route::Own(Own::Complete(file))),
         ("GET", Template::DownloadUrl) => Ok(Route::Own(Own::SignDownload(file))),
         ("GET", Template::Content) => Ok(Route::Own(Own::GoDownload(file))),
-        ("PATCH", Template::Chunk) => Ok(Route::Own(Own::SignChunk(file, place.chunk()))),
-        ("GET", Template::Chunks) => Ok(Route::Own(Own::ListChunks(file))),
         ("GET", Template::Timeline) => Ok(Route::Own(Own::Timeline(file))),
         ("GET", Template::Ledger) => Ok(Route::Own(Own::Ledger)),
         ("GET", Template::Usage) => Ok(Route::Own(Own::Usage)),
@@ -350,8 +301,6 @@ mod tests {
         check("POST /v1/files/ID/complete", Own::Complete(file));
         check("GET /v1/files/ID/download-url", Own::SignDownload(file));
         check("GET /v1/files/ID/content", Own::GoDownload(file));
-        check("PATCH /v1/files/ID/chunks/7", Own::SignChunk(file, Some(7)));
-        check("GET /v1/files/ID/chunks", Own::ListChunks(file));
         check("GET /v1/files/ID/timeline", Own::Timeline(file));
         check("GET /v1/usage", Own::Usage);
         check("GET /v1/usage/ledger", Own::Ledger);
@@ -379,10 +328,6 @@ mod tests {
     fn an_id_that_is_none_is_a_file_that_is_not_there() {
         check("GET /v1/files/nonsense", Own::Show(None));
         check("GET /v1/files/0199a3c4000070008000000000000001", Own::Show(None));
-        let file = FileId::parse(ID).ok();
-        for chunk in ["x", "+1", "01", "-1", "1.0", "65536", ""] {
-            check(&format!("PATCH /v1/files/ID/chunks/{chunk}"), Own::SignChunk(file, None));
-        }
     }
 
     #[test]
@@ -416,7 +361,7 @@ mod tests {
     fn allow_lists_exactly_the_methods_that_are_found() {
         for template in Template::ALL.iter().copied().filter(|template| *template != Template::Unmatched) {
             for method in ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"] {
-                let is_found = find(&method.parse().unwrap(), Place::new(template)).is_ok();
+                let is_found = find(&method.parse().unwrap(), (template, None)).is_ok();
                 let is_listed = template.allow().split(", ").any(|allowed| allowed == method);
                 assert_eq!(is_found, is_listed, "{method} {}", template.as_str());
             }

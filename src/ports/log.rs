@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use crate::domain::time::Timestamp;
 
@@ -54,6 +55,17 @@ pub trait LogPort: Send + Sync {
         record: NewRecord,
     ) -> impl Future<Output = Result<Stored, PublishError>> + Send;
 
+    /// Appends chains of records. Each comes as far as it would have with one `publish` after the other: a record
+    /// is tried when the one before it is stored. Chains do not wait for each other. The ends are in the order of
+    /// the chains.
+    fn publish_chains(
+        &self,
+        stream: Stream,
+        chains: Vec<Vec<NewRecord>>,
+    ) -> impl Future<Output = Vec<ChainEnd>> + Send {
+        join_all(chains.into_iter().map(move |chain| one_by_one(self, stream, chain)))
+    }
+
     /// Opens a durable consumer, making it at the stream's start if it is new. What it has acknowledged
     /// stays so over restarts.
     fn consumer(&self, spec: ConsumerSpec) -> impl Future<Output = Result<Self::Consumer, LogError>> + Send;
@@ -65,6 +77,20 @@ pub trait LogPort: Send + Sync {
         filter: String,
         from: ReplayFrom,
     ) -> impl Future<Output = Result<Self::Replay, LogError>> + Send;
+}
+
+async fn one_by_one<L: LogPort + ?Sized>(log: &L, stream: Stream, chain: Vec<NewRecord>) -> ChainEnd {
+    let mut end = ChainEnd { stored: Vec::with_capacity(chain.len()), failed: None };
+    for record in chain {
+        match log.publish(stream, record).await {
+            Ok(stored) => end.stored.push(stored),
+            Err(error) => {
+                end.failed = Some(error);
+                break;
+            }
+        }
+    }
+    end
 }
 
 /// A durable consumer's reader. Two readers of the same name share its records.
@@ -113,6 +139,15 @@ pub struct Stored {
     pub sequence: u64,
     /// It was there already.
     pub duplicate: bool,
+}
+
+/// How far a chain of records came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainEnd {
+    /// Its first records, which the log has.
+    pub stored: Vec<Stored>,
+    /// Why the next one is not among them; none: all are.
+    pub failed: Option<PublishError>,
 }
 
 /// A record as it is read.

@@ -12,8 +12,8 @@ mod signer;
 pub use clock::{Clock, ManualClock};
 pub use ledger::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary};
 pub use log::{
-    AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
-    ReplayFrom, ReplayPort, Stored, Stream,
+    AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
+    Record, ReplayFrom, ReplayPort, Stored, Stream,
 };
 pub use objects::{ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
 pub use queue::{QueueDelivery, QueueError, QueuePort, Receipt};

@@ -87,7 +87,12 @@ impl Health {
 
     /// Notes that a part answered. Returns whether it had been away.
     pub fn up(&self, part: Part) -> bool {
-        matches!(self.parts().states.insert(part, PartState::Up), Some(PartState::Down { .. }))
+        let mut parts = self.parts();
+        let known = parts.states.get(&part);
+        if known == Some(&PartState::Up) {
+            return false;
+        }
+        matches!(parts.states.insert(part, PartState::Up), Some(PartState::Down { .. }))
     }
 
     /// Notes that a part did not answer. Returns whether that is news.

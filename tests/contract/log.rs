@@ -6,7 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
-    ConsumerPort, ConsumerSpec, LogDelivery, LogPort, NewRecord, PublishError, Record, ReplayFrom,
+    ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogPort, NewRecord, PublishError, Record, ReplayFrom,
     ReplayPort, Stream,
 };
 
@@ -25,6 +25,7 @@ macro_rules! log_cases {
         cases! { log, $world,
             a_record_reads_back_whole
             a_repeat_is_stored_once
+            a_chain_goes_up_to_the_first_record_that_cannot_be_stored
             sequences_rise
             what_cannot_stand_in_a_log_is_refused
             a_filter_takes_what_its_tokens_say
@@ -178,6 +179,26 @@ pub(crate) async fn a_repeat_is_stored_once(world: &impl LogWorld) {
     let (a, b) = (a.expect("publish"), b.expect("publish"));
     assert_eq!(a.sequence, b.sequence);
     assert_ne!(a.duplicate, b.duplicate, "one of them was first");
+}
+
+pub(crate) async fn a_chain_goes_up_to_the_first_record_that_cannot_be_stored(world: &impl LogWorld) {
+    let log = world.log();
+    let ((good, good_filter), (bad, bad_filter)) = (event_subject(&unique()), event_subject(&unique()));
+    let whole: Vec<_> = ["a", "b", "c"].map(|payload| record(&good, payload)).into();
+    let broken = vec![record(&bad, "d"), record("no subject", "e"), record(&bad, "f")];
+    let ends = log.publish_chains(Stream::Events, vec![broken, Vec::new(), whole.clone()]).await;
+    let came: Vec<_> = ends.iter().map(|end| (end.stored.len(), end.failed.is_some())).collect();
+    assert_eq!(came, [(1, true), (0, false), (3, false)]);
+    for (filter, expected) in [(&good_filter, &["a", "b", "c"][..]), (&bad_filter, &["d"])] {
+        let read = all_of(log, Stream::Events, filter, ReplayFrom::Start).await;
+        let payloads: Vec<&[u8]> = read.iter().map(|record| &record.payload[..]).collect();
+        assert_eq!(payloads, expected.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
+    }
+
+    let repeated = log.publish_chains(Stream::Events, vec![whole]).await;
+    let sequences = |end: &ChainEnd| end.stored.iter().map(|stored| stored.sequence).collect::<Vec<_>>();
+    assert_eq!(sequences(&repeated[0]), sequences(&ends[2]));
+    assert!(repeated[0].stored.iter().all(|stored| stored.duplicate));
 }
 
 pub(crate) async fn sequences_rise(world: &impl LogWorld) {

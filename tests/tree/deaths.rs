@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::sync::{Arc, Once};
 
 use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, set_global_recorder,
+    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    set_global_recorder,
 };
 use wharfinger::actors::DeskError;
 use wharfinger::adapters::faulty::{Fault, Op};
@@ -41,24 +42,37 @@ impl Recorder for Tripwire {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        if TRIPWIRE.get() == Some(key.name()) {
-            TRIPWIRE.set(None);
-            panic!("the tripwire at {}", key.name());
-        }
-        Histogram::noop()
+        Histogram::from_arc(Arc::new(Wire(key.name().to_owned())))
     }
+}
+
+/// One histogram of that recorder.
+struct Wire(String);
+
+impl HistogramFn for Wire {
+    fn record(&self, _: f64) {
+        if TRIPWIRE.get() == Some(self.0.as_str()) {
+            TRIPWIRE.set(None);
+            panic!("the tripwire at {}", self.0);
+        }
+    }
+}
+
+/// A world in which decisions may panic.
+async fn world_with_tripwire() -> World {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| set_global_recorder(Tripwire).expect("the first recorder"));
+    World::start().await
 }
 
 /// The next decision of a shard panics, in the actor itself.
 fn next_decision_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| set_global_recorder(Tripwire).expect("the first recorder"));
     TRIPWIRE.set(Some(names::DESK_OPS_PER_COMMIT));
 }
 
 #[tokio::test]
 async fn row_32_a_shard_that_panics_is_started_again_and_nothing_is_lost() {
-    let world = World::start().await;
+    let world = world_with_tripwire().await;
     let key = world.reserve(5).await.unwrap();
     world.land(key).await;
     next_decision_panics();
@@ -74,7 +88,7 @@ async fn row_32_a_shard_that_panics_is_started_again_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn row_32_an_arrival_whose_shard_panics_is_settled_by_the_next_delivery() {
-    let world = World::start().await;
+    let world = world_with_tripwire().await;
     let key = world.reserve(5).await.unwrap();
     world.land(key).await;
     next_decision_panics();
@@ -90,7 +104,7 @@ async fn row_32_an_arrival_whose_shard_panics_is_settled_by_the_next_delivery() 
 
 #[tokio::test]
 async fn row_52_a_shard_that_keeps_panicking_ends_the_process() {
-    let world = World::start().await;
+    let world = world_with_tripwire().await;
     let gave_up = world.tree.as_ref().unwrap().gave_up().clone();
     let ended = async {
         while !gave_up.is_cancelled() {

@@ -9,7 +9,6 @@ mod counted;
 mod deadlines;
 mod arrivals;
 mod writes;
-mod chunks;
 mod events;
 mod removals;
 mod sweeps;

@@ -39,7 +39,8 @@ impl Bench {
     fn next(&mut self) -> Step {
         self.ops += 1;
         let rules = Rules { quota_bytes_default: QUOTA, ..Rules::default() };
-        self.desk.next(&Tools { now: self.now, rules, op: OpId::from_uuid(Uuid::from_u128(self.ops)) })
+        let new_op = || OpId::from_uuid(Uuid::from_u128(self.ops));
+        self.desk.next(&Tools { now: self.now, rules, new_op: &new_op, meters: &Meters::new() })
     }
 
     fn reserve(&mut self, ids: std::ops::Range<u128>, size_bytes: u64) -> Waiting {
@@ -190,6 +191,21 @@ fn a_write_found_to_be_durable_is_answered_and_the_memory_dropped() {
     assert!(matches!(outcome(answer), Some(Ok(_))));
     let _next = bench.reserve(2..3, 10);
     bench.expect_load();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_of_which_nothing_is_heard_is_overdue() {
+    let within = std::time::Duration::from_secs(41);
+    let mut bench = Bench::with(new_account());
+    let _answer = bench.reserve(1..2, 10);
+    let op = bench.expect_write().op;
+    tokio::time::advance(within).await;
+    assert_eq!(bench.desk.overdue(within), None);
+    assert_eq!(bench.desk.writing(op).unwrap().first, Some(1));
+    tokio::time::advance(within).await;
+    assert_eq!(bench.desk.overdue(within), Some(op));
+    bench.desk.written(WriteEnd::Unavailable, bench.now);
+    assert!(bench.desk.writing(op).is_none() && bench.desk.overdue(within).is_none());
 }
 
 #[test]

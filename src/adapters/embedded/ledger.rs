@@ -1,9 +1,11 @@
 //! The ledger on the store.
 
+use std::collections::HashMap;
+
 use fjall::{Keyspace, Slice};
 
 use super::EmbeddedStore;
-use super::store::{Batch, Job, ReadError, Tables, Unsent, row, split, u64_at, unrow};
+use super::store::{Batch, Heads, Heard, Job, ReadError, Tables, Unsent, row, split, tell, u64_at, unrow};
 use crate::domain::account::Account;
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
@@ -51,9 +53,14 @@ impl EncodedWrite {
 }
 
 /// Adds a write to the batch, if the account is at the version it expects. Runs on the committer.
-pub(crate) fn apply(write: EncodedWrite, tables: &Tables, batch: &mut Batch) -> Result<(), CommitError> {
-    let found = match batch.versions.get(&write.user) {
-        Some(version) => Some(*version),
+pub(crate) fn apply(
+    write: EncodedWrite,
+    tables: &Tables,
+    heads: &mut Heads,
+    batch: &mut Batch,
+) -> Result<(), CommitError> {
+    let found = match heads.versions.of(write.user) {
+        Some(version) => Some(version),
         None => stored_version(tables, write.user)
             .map_err(|error| CommitError::Unavailable { reason: error.to_string() })?,
     };
@@ -71,8 +78,32 @@ pub(crate) fn apply(write: EncodedWrite, tables: &Tables, batch: &mut Batch) -> 
     }
     // Last: whoever sees this account sees its files and entries.
     batch.put(&tables.accounts, write.user.uuid().as_bytes(), write.account);
-    batch.versions.insert(write.user, write.version);
+    heads.versions.set(write.user, write.version);
     Ok(())
+}
+
+/// Versions of accounts that were written of late, so that the next write need not read. A write that fails is
+/// the store's last, so what stands here is what is on disk, or will be.
+#[derive(Debug, Default)]
+pub(crate) struct Versions {
+    young: HashMap<UserId, u64>,
+    old: HashMap<UserId, u64>,
+}
+
+impl Versions {
+    /// Accounts in one generation; there are two, of some 3 MB each.
+    const GENERATION_MAX: usize = 114_688;
+
+    fn of(&self, user: UserId) -> Option<u64> {
+        self.young.get(&user).or_else(|| self.old.get(&user)).copied()
+    }
+
+    fn set(&mut self, user: UserId, version: u64) {
+        if self.young.len() >= Self::GENERATION_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(user, version);
+    }
 }
 
 fn stored_version(tables: &Tables, user: UserId) -> Result<Option<u64>, ReadError> {
@@ -86,6 +117,14 @@ impl EmbeddedLedger {
     #[must_use]
     pub fn new(store: &EmbeddedStore) -> Self {
         Self { store: store.clone() }
+    }
+
+    /// Hands a write over without waiting; `heard` is called when it has ended. If there is no room at once nothing
+    /// is written, and `heard` comes back.
+    pub(in crate::adapters) fn start_commit(&self, write: &Write, heard: Heard) -> Result<(), Heard> {
+        let Some(room) = self.store.room() else { return Err(heard) };
+        room.send(Job::Commit(EncodedWrite::new(write), heard));
+        Ok(())
     }
 
     fn tables(&self) -> &Tables {
@@ -136,7 +175,8 @@ impl LedgerPort for EmbeddedLedger {
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {
         let encoded = EncodedWrite::new(&write);
-        match self.store.submit(|reply| Job::Commit(encoded, reply)).await {
+        let job = |reply| Job::Commit(encoded, Box::new(move |outcome| tell(reply, outcome)));
+        match self.store.submit(job).await {
             Ok(outcome) => outcome,
             Err(Unsent::Refused(reason)) => Err(CommitError::Unavailable { reason }),
             Err(Unsent::Lost(reason)) => Err(CommitError::Unknown { reason }),

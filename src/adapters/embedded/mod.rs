@@ -8,6 +8,8 @@ mod log;
 mod queue;
 pub mod bucket;
 
+pub(super) use store::Heard;
+
 pub use ledger::EmbeddedLedger;
 pub use log::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
 pub use queue::{DeadLetter, EmbeddedQueue, QueuePolicy};

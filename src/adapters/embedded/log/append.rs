@@ -8,29 +8,22 @@ use fjall::compaction::filter::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::ids::{self, dedup_window};
 use super::record::{
-    EncodedRecord, bytes_of, code, from_code, index_key_of, record_key, sequence_of, slot, stored_at, subject,
+    EncodedChain, EncodedRecord, Part, bytes_of, code, from_code, id, index_key, record_key, slot, stored_at,
+    subject,
 };
-use super::subject::index_of;
-use crate::adapters::embedded::store::{
-    BATCH_JOBS_MAX, Batch, Heads, ReadError, Shared, Tables, row, split, u64_at, unrow,
-};
+use crate::adapters::embedded::store::{Appended, Batch, Heads, ReadError, Shared, Tables, row, unrow};
 use crate::domain::time::Timestamp;
-use crate::ports::{Clock, PublishError, Stored, Stream};
+use crate::ports::{ChainEnd, Clock, PublishError, Stored, Stream};
 
-/// Old records of a stream removed with one batch.
-const PRUNED_PER_BATCH_MAX: usize = 2048;
-const _: () = assert!(PRUNED_PER_BATCH_MAX > BATCH_JOBS_MAX, "records go faster than they come");
+/// Old records are looked for with the first record of a batch, and again after this many.
+const PRUNE_EVERY: usize = 1024;
+/// Old records of a stream removed in one go.
+const PRUNED_MAX: usize = 2048;
+const _: () = assert!(PRUNED_MAX > PRUNE_EVERY, "records go faster than they come");
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// How long a repeat of an id is recognised.
-const fn dedup_window(stream: Stream) -> Duration {
-    match stream {
-        Stream::Ingest => Duration::from_secs(600),
-        Stream::Events | Stream::Dlq => Duration::from_secs(120),
-    }
-}
 
 /// How long records are kept at least.
 const fn retention(stream: Stream) -> Duration {
@@ -69,6 +62,7 @@ fn head_key(stream: Stream) -> [u8; 5] {
 
 /// Adds the ends of what has changed to the batch.
 pub(crate) fn put_heads(tables: &Tables, heads: &mut Heads, batch: &mut Batch) {
+    ids::put_ids(tables, batch);
     for stream in Stream::ALL {
         let head = &mut heads.streams[slot(stream)];
         if std::mem::take(&mut head.is_changed) {
@@ -88,10 +82,15 @@ pub(crate) fn append(
     let (tables, stream) = (&shared.tables, record.stream);
     let head = &mut heads.streams[slot(stream)];
     let unavailable = |error: ReadError| PublishError::Unavailable { reason: error.to_string() };
-    if batch.pruned.insert(stream) {
+    let asked = &mut batch.asked[slot(stream)];
+    *asked += 1;
+    if *asked % PRUNE_EVERY == 1 {
         prune(stream, head, shared, batch).map_err(unavailable)?;
     }
-    if let Some(sequence) = stored_before(&record, tables, batch).map_err(unavailable)? {
+    let known = record.id_hash.and_then(|id| heads.ids.find(stream, id));
+    if let Some(sequence) = known
+        && is_repeat(&record, sequence, tables, batch).map_err(unavailable)?
+    {
         return Ok(Stored { sequence, duplicate: true });
     }
     if stream == Stream::Ingest && head.bytes + record.len() > shared.options.ingest_bytes_max {
@@ -101,54 +100,62 @@ pub(crate) fn append(
     head.last_at = head.last_at.max(batch.now);
     head.bytes += record.len();
     head.is_changed = true;
+    heads.ids.add(stream, record.id_hash, head.last, batch);
+    let stored = Stored { sequence: head.last, duplicate: false };
     put(record, head, tables, batch);
-    Ok(Stored { sequence: head.last, duplicate: false })
+    Ok(stored)
+}
+
+/// Appends records one after the other, up to the first that cannot be.
+pub(crate) fn append_chain(
+    chain: EncodedChain,
+    shared: &Shared,
+    heads: &mut Heads,
+    batch: &mut Batch,
+) -> ChainEnd {
+    let mut stored = Vec::with_capacity(chain.records.len());
+    for record in chain.records {
+        match append(record, shared, heads, batch) {
+            Ok(place) => stored.push(place),
+            Err(error) => return ChainEnd { stored, failed: Some(error) },
+        }
+    }
+    ChainEnd { stored, failed: chain.refused }
 }
 
 fn put(record: EncodedRecord, head: &StreamHead, tables: &Tables, batch: &mut Batch) {
     let (stream, sequence) = (record.stream, head.last);
-    if !record.id.is_empty() {
-        let mut known = [0; 16];
-        known[..8].copy_from_slice(&head.last_at.as_millis().to_be_bytes());
-        known[8..].copy_from_slice(&sequence.to_be_bytes());
-        batch.put(&tables.ids, id_key(&record), row(&known, &()));
-        batch.published.insert((stream, record.id.clone()), sequence);
+    let EncodedRecord { part, .. } = record;
+    if let Some(part) = part {
+        batch.put(&tables.index, index_key(stream, part, sequence), []);
     }
-    if let Some(key) = index_key_of(stream, &record.subject, sequence) {
-        batch.put(&tables.index, key, record.subject.as_bytes());
-    }
-    batch.appended.push((stream, index_of(stream, &record.subject).map(ToOwned::to_owned)));
-    batch.put(&tables.records, record_key(stream, sequence), record.into_row(head.last_at));
+    let row = record.into_row(head.last_at);
+    batch.appended.push(Appended { stream, sequence, part, row: row.clone() });
+    batch.put(&tables.records, record_key(stream, sequence), row);
 }
 
-fn id_key(record: &EncodedRecord) -> Vec<u8> {
-    let mut key = Vec::with_capacity(record.id.len() + 1);
-    key.push(code(record.stream));
-    key.extend_from_slice(record.id.as_bytes());
-    key
-}
-
-/// The sequence under which this id was stored within the window; without an id, none.
-fn stored_before(record: &EncodedRecord, tables: &Tables, batch: &Batch) -> Result<Option<u64>, ReadError> {
-    if record.id.is_empty() {
-        return Ok(None);
-    }
-    let name = (record.stream, record.id.clone());
-    if let Some(sequence) = batch.published.get(&name) {
-        return Ok(Some(*sequence));
-    }
-    let Some(row) = tables.ids.get(id_key(record))? else { return Ok(None) };
-    let (known, _) = split(&row, 16)?;
-    let age = batch.now.since(Timestamp::from_millis(u64_at(known)?));
-    let is_recent = age < dedup_window(record.stream);
-    Ok(if is_recent { Some(sequence_of(known)?) } else { None })
+/// Whether the record at `sequence` has this id, and was stored within the window.
+fn is_repeat(
+    record: &EncodedRecord,
+    sequence: u64,
+    tables: &Tables,
+    batch: &Batch,
+) -> Result<bool, ReadError> {
+    let is_it = |at: &&Appended| (at.stream, at.sequence) == (record.stream, sequence);
+    let row = match batch.appended.iter().find(is_it) {
+        Some(appended) => Some(appended.row.clone()),
+        None => tables.records.get(record_key(record.stream, sequence))?,
+    };
+    let Some(row) = row else { return Ok(false) };
+    let age = batch.now.since(stored_at(&row)?);
+    Ok(id(&row)? == record.id && age < dedup_window(record.stream))
 }
 
 /// Removes some records that are older than they need to be.
 fn prune(stream: Stream, head: &mut StreamHead, shared: &Shared, batch: &mut Batch) -> Result<(), ReadError> {
     let tables = &shared.tables;
     let end = shared.log.window.last(stream);
-    for _ in 0..PRUNED_PER_BATCH_MAX {
+    for _ in 0..PRUNED_MAX {
         if head.first > end {
             break;
         }
@@ -157,8 +164,8 @@ fn prune(stream: Stream, head: &mut StreamHead, shared: &Shared, batch: &mut Bat
             if batch.now.since(stored_at(&row)?) <= retention(stream) {
                 break;
             }
-            if let Some(index_key) = index_key_of(stream, subject(&row)?, head.first) {
-                batch.remove(&tables.index, index_key);
+            if let Some(part) = Part::of_subject(stream, subject(&row)?) {
+                batch.remove(&tables.index, index_key(stream, part, head.first));
             }
             batch.remove(&tables.records, key);
             head.bytes = head.bytes.saturating_sub(bytes_of(row.len()));
@@ -196,11 +203,9 @@ struct OldIdsBefore(Timestamp);
 impl CompactionFilter for OldIdsBefore {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> CompactionFilterResult {
         let stream = item.key().first().and_then(|byte| from_code(*byte));
-        let row = item.value()?;
-        let stored = split(&row, 16).and_then(|(known, _)| u64_at(known)).map(Timestamp::from_millis);
-        Ok(match (stream, stored) {
-            (Some(stream), Ok(stored)) if self.0.since(stored) > dedup_window(stream) => Verdict::Destroy,
-            (Some(_) | None, Ok(_) | Err(_)) => Verdict::Keep,
+        Ok(match (stream, ids::stored_at(item.key())) {
+            (Some(stream), Some(stored)) if self.0.since(stored) > dedup_window(stream) => Verdict::Destroy,
+            (Some(_) | None, Some(_) | None) => Verdict::Keep,
         })
     }
 }

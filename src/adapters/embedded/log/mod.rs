@@ -4,6 +4,7 @@
 
 mod subject;
 mod record;
+mod ids;
 mod append;
 mod shared;
 mod select;
@@ -12,8 +13,9 @@ mod consumer;
 mod replay;
 mod port;
 
-pub(super) use append::{StreamHead, append, put_heads, tidy};
-pub(super) use record::{EncodedRecord, Window};
+pub(super) use append::{StreamHead, append, append_chain, put_heads, tidy};
+pub(super) use ids::KnownIds;
+pub(super) use record::{EncodedChain, EncodedRecord, Part, Window};
 pub(super) use shared::LogShared;
 
 pub use consumer::EmbeddedConsumer;

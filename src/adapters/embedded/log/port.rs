@@ -1,12 +1,14 @@
 //! The log's port on the store.
 
 use super::consumer::EmbeddedConsumer;
-use super::record::EncodedRecord;
+use super::record::{EncodedChain, EncodedRecord};
 use super::replay::EmbeddedReplay;
 use super::subject::is_subject;
 use crate::adapters::embedded::EmbeddedStore;
 use crate::adapters::embedded::store::{Job, ReadError, Unsent};
-use crate::ports::{ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream};
+use crate::ports::{
+    ChainEnd, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream,
+};
 
 /// Bytes of a record's payload: as much as a NATS server takes unless told otherwise.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -39,8 +41,20 @@ impl LogPort for EmbeddedLog {
         let encoded = EncodedRecord::new(stream, record);
         match self.store.submit(|reply| Job::Publish(encoded, reply)).await {
             Ok(outcome) => outcome,
-            Err(Unsent::Refused(reason)) => Err(PublishError::Unavailable { reason }),
-            Err(Unsent::Lost(reason)) => Err(PublishError::Unknown { reason }),
+            Err(unsent) => Err(unsent.into()),
+        }
+    }
+
+    async fn publish_chains(&self, stream: Stream, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd> {
+        let count = chains.len();
+        let encoded = chains.into_iter().map(|chain| EncodedChain::new(stream, chain)).collect();
+        let all = |error: PublishError| {
+            std::iter::repeat_n(ChainEnd { stored: Vec::new(), failed: Some(error) }, count).collect()
+        };
+        match self.store.submit(|reply| Job::PublishChains(encoded, reply)).await {
+            Ok(Ok(ends)) => ends,
+            Ok(Err(error)) => all(error),
+            Err(unsent) => all(unsent.into()),
         }
     }
 
@@ -55,6 +69,30 @@ impl LogPort for EmbeddedLog {
         from: ReplayFrom,
     ) -> Result<EmbeddedReplay, LogError> {
         EmbeddedReplay::open(&self.store, stream, &filter, from)
+    }
+}
+
+impl EncodedChain {
+    /// Encodes a chain up to the first record that no log would take.
+    fn new(stream: Stream, chain: Vec<NewRecord>) -> Self {
+        let mut encoded = Self { records: Vec::with_capacity(chain.len()), refused: None };
+        for record in chain {
+            if let Err(error) = check(&record) {
+                encoded.refused = Some(error);
+                break;
+            }
+            encoded.records.push(EncodedRecord::new(stream, record));
+        }
+        encoded
+    }
+}
+
+impl From<Unsent> for PublishError {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Refused(reason) => Self::Unavailable { reason },
+            Unsent::Lost(reason) => Self::Unknown { reason },
+        }
     }
 }
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use fjall::Slice;
 
+use super::ids::IdHash;
 use super::subject::index_of;
 use crate::adapters::embedded::store::{ReadError, row, split, u64_at};
 use crate::domain::time::Timestamp;
-use crate::ports::{NewRecord, Record, Stream};
+use crate::ports::{NewRecord, PublishError, Record, Stream};
 
 /// Bytes of the time in front of everything else.
 const TIME_LEN: usize = 8;
@@ -18,8 +20,10 @@ const TIME_LEN: usize = 8;
 #[derive(Debug)]
 pub(crate) struct EncodedRecord {
     pub(super) stream: Stream,
-    pub(super) subject: String,
     pub(super) id: String,
+    pub(super) id_hash: Option<IdHash>,
+    /// What the index and the bells know of the subject.
+    pub(super) part: Option<Part>,
     row: Vec<u8>,
 }
 
@@ -29,7 +33,7 @@ impl EncodedRecord {
         let NewRecord { subject, id, headers, payload } = record;
         let mut row = row(&[0; TIME_LEN], &(&subject, &id, &headers));
         row.extend_from_slice(&payload);
-        Self { stream, subject, id, row }
+        Self { stream, id_hash: IdHash::of(&id), id, part: Part::of_subject(stream, &subject), row }
     }
 
     /// Bytes it will take.
@@ -44,6 +48,13 @@ impl EncodedRecord {
     }
 }
 
+/// Records to append one after the other, up to one that no log would take.
+#[derive(Debug)]
+pub(crate) struct EncodedChain {
+    pub(super) records: Vec<EncodedRecord>,
+    pub(super) refused: Option<PublishError>,
+}
+
 /// A length as it is counted.
 pub(super) fn bytes_of(len: usize) -> u64 {
     u64::try_from(len).expect("a length fits in 64 bits")
@@ -53,6 +64,13 @@ pub(super) fn bytes_of(len: usize) -> u64 {
 pub(super) fn stored_at(row: &[u8]) -> Result<Timestamp, ReadError> {
     let (time, _) = split(row, TIME_LEN)?;
     Ok(Timestamp::from_millis(u64_at(time)?))
+}
+
+/// What a record was published as.
+pub(super) fn id(row: &[u8]) -> Result<&str, ReadError> {
+    let (_, rest) = split(row, TIME_LEN)?;
+    let ((_, id), _) = postcard::take_from_bytes::<(&str, &str)>(rest).map_err(damaged)?;
+    Ok(id)
 }
 
 /// Where a record stands.
@@ -104,19 +122,35 @@ pub(super) fn record_key(stream: Stream, sequence: u64) -> [u8; 9] {
     key
 }
 
-/// The key of a record in the index.
-pub(super) fn index_key(stream: Stream, part: &str, sequence: u64) -> Vec<u8> {
-    let mut key = Vec::with_capacity(part.len() + 10);
-    key.push(code(stream));
-    key.extend_from_slice(part.as_bytes());
-    key.push(0);
-    key.extend_from_slice(&sequence.to_be_bytes());
+/// The part of a subject by which its stream is indexed, as it stands in keys. Two may look the same: who finds
+/// a record by one looks at its subject too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Part(u64);
+
+impl Part {
+    pub(super) fn of(text: &str) -> Self {
+        Self(hash_of(text))
+    }
+
+    /// None if the stream has no index.
+    pub(super) fn of_subject(stream: Stream, subject: &str) -> Option<Self> {
+        index_of(stream, subject).map(Self::of)
+    }
+}
+
+/// The key of a record in the index. Short, so that the engine keeps it beside its pointers.
+pub(super) fn index_key(stream: Stream, part: Part, sequence: u64) -> [u8; 17] {
+    let mut key = [code(stream); 17];
+    key[1..9].copy_from_slice(&part.0.to_be_bytes());
+    key[9..].copy_from_slice(&sequence.to_be_bytes());
     key
 }
 
-/// The key of a record in the index, if its stream has one.
-pub(super) fn index_key_of(stream: Stream, subject: &str, sequence: u64) -> Option<Vec<u8>> {
-    index_of(stream, subject).map(|part| index_key(stream, part, sequence))
+/// The first 64 bits of the SHA-256. Frozen: it stands on disk.
+pub(super) fn hash_of(text: &str) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..8]);
+    u64::from_be_bytes(first)
 }
 
 /// The sequence at the end of a key.
@@ -170,14 +204,16 @@ mod tests {
 
     #[test]
     fn keys_sort_by_stream_part_and_sequence() {
+        let (a, b) = (Part::of("a"), Part::of("b"));
         let keys = [
-            index_key(Stream::Ingest, "a", 1),
-            index_key(Stream::Ingest, "a", 256),
-            index_key(Stream::Ingest, "ab", 1),
-            index_key(Stream::Events, "a", 1),
+            index_key(Stream::Ingest, b, 1),
+            index_key(Stream::Ingest, b, 256),
+            index_key(Stream::Ingest, a, 1),
+            index_key(Stream::Events, b, 1),
         ];
         assert!(keys.is_sorted());
         assert_eq!(sequence_of(&keys[1]), Ok(256));
+        assert_eq!(hash_of("abc"), 0xba78_16bf_8f01_cfea, "frozen: it stands on disk");
         assert!(record_key(Stream::Events, 255) < record_key(Stream::Events, 256));
         for stream in Stream::ALL {
             assert_eq!(from_code(code(stream)), Some(stream));

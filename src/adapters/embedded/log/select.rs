@@ -1,6 +1,6 @@
 //! Finding records: by the index where the filter pins it, else by looking at every subject.
 
-use super::record::{index_key, record, record_key, sequence_of, stored_at, subject};
+use super::record::{Part, index_key, record, record_key, sequence_of, stored_at, subject};
 use super::subject::Filter;
 use crate::adapters::embedded::store::{ReadError, Shared};
 use crate::domain::time::Timestamp;
@@ -59,20 +59,21 @@ impl Selector {
         to: u64,
     ) -> impl Iterator<Item = Result<(u64, bool), ReadError>> {
         let (tables, stream) = (&shared.tables, self.stream);
-        let part = self.filter.index(stream);
+        let part = self.filter.index(stream).map(Part::of);
         let rows = match part {
             Some(part) => tables.index.range(index_key(stream, part, from)..=index_key(stream, part, to)),
             None => tables.records.range(record_key(stream, from)..=record_key(stream, to)),
         };
-        let is_index = part.is_some();
         rows.map(move |guard| {
             let (key, value) = guard.into_inner()?;
-            let takes = if is_index {
-                std::str::from_utf8(&value).is_ok_and(|subject| self.filter.takes(subject))
-            } else {
-                self.filter.takes(subject(&value)?)
+            let sequence = sequence_of(&key)?;
+            let row = match part {
+                Some(_) => tables.records.get(record_key(stream, sequence))?,
+                None => Some(value),
             };
-            Ok((sequence_of(&key)?, takes))
+            // One that has just been removed is none.
+            let takes = row.map(|row| subject(&row).map(|subject| self.filter.takes(subject))).transpose()?;
+            Ok((sequence, takes.unwrap_or(false)))
         })
     }
 }

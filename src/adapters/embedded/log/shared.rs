@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::place::Place;
-use super::record::{Window, code, slot};
-use crate::adapters::embedded::store::{Batch, Heads, ReadError, Tables};
+use super::record::{Part, Window, code, slot};
+use crate::adapters::embedded::store::{Appended, Batch, Heads, ReadError, Tables};
 use crate::ports::Stream;
 
 /// How far a consumer's place on disk may be behind. What is lost in a crash is delivered again.
@@ -37,7 +37,7 @@ struct Bells {
 
 #[derive(Debug, Default)]
 struct Parts {
-    bells: HashMap<String, Weak<Notify>>,
+    bells: HashMap<Part, Weak<Notify>>,
     sweep_at: usize,
 }
 
@@ -53,17 +53,20 @@ impl LogShared {
     }
 
     /// Lets readers see what is on disk now, and wakes those who wait for it.
-    pub(crate) fn show(&self, heads: &Heads, appended: &[(Stream, Option<String>)]) {
+    pub(crate) fn show(&self, heads: &Heads, appended: &[Appended]) {
         for stream in Stream::ALL {
             let head = &heads.streams[slot(stream)];
             self.window.set(stream, head.first, head.last);
             let bells = &self.bells[slot(stream)];
-            let mut news = appended.iter().filter(|(of, _)| *of == stream).peekable();
+            let mut news = appended.iter().filter(|record| record.stream == stream).peekable();
             if news.peek().is_some() {
                 bells.any.notify_waiters();
                 let parts = locked(&bells.parts);
-                for part in news.filter_map(|(_, part)| part.as_deref()) {
-                    if let Some(bell) = parts.bells.get(part).and_then(Weak::upgrade) {
+                if parts.bells.is_empty() {
+                    continue;
+                }
+                for part in news.filter_map(|record| record.part) {
+                    if let Some(bell) = parts.bells.get(&part).and_then(Weak::upgrade) {
                         bell.notify_waiters();
                     }
                 }
@@ -75,8 +78,8 @@ impl LogShared {
     pub(super) fn bell(&self, stream: Stream, part: Option<&str>) -> Arc<Notify> {
         let bells = &self.bells[slot(stream)];
         let Some(part) = part else { return Arc::clone(&bells.any) };
-        let mut parts = locked(&bells.parts);
-        if let Some(bell) = parts.bells.get(part).and_then(Weak::upgrade) {
+        let (part, mut parts) = (Part::of(part), locked(&bells.parts));
+        if let Some(bell) = parts.bells.get(&part).and_then(Weak::upgrade) {
             return bell;
         }
         if parts.bells.len() >= parts.sweep_at {
@@ -84,7 +87,7 @@ impl LogShared {
             parts.sweep_at = 64.max(parts.bells.len() * 2);
         }
         let bell = Arc::new(Notify::new());
-        parts.bells.insert(part.to_owned(), Arc::downgrade(&bell));
+        parts.bells.insert(part, Arc::downgrade(&bell));
         bell
     }
 

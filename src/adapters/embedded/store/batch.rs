@@ -1,15 +1,24 @@
 //! One batch: the rows of some jobs, what later jobs must know of earlier ones, and what to tell afterwards.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use fjall::{Keyspace, OwnedWriteBatch, PersistMode, Slice};
 
 use super::tables::{ReadError, Tables};
-use crate::adapters::embedded::log::StreamHead;
+use crate::adapters::embedded::ledger::Versions;
+use crate::adapters::embedded::log::{KnownIds, Part, StreamHead};
 use crate::adapters::embedded::queue::QueueHead;
-use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::ports::Stream;
+
+/// A record in the batch.
+pub(crate) struct Appended {
+    pub(crate) stream: Stream,
+    pub(crate) sequence: u64,
+    /// For the bells.
+    pub(crate) part: Option<Part>,
+    pub(crate) row: Slice,
+}
 
 /// Rows on their way to the disk together.
 pub(crate) struct Batch {
@@ -18,14 +27,12 @@ pub(crate) struct Batch {
     pub(crate) bytes: usize,
     /// When the batch began; the time of everything in it.
     pub(crate) now: Timestamp,
-    /// Accounts written in this batch, with the version they have now.
-    pub(crate) versions: HashMap<UserId, u64>,
-    /// Publish ids stored in this batch, with the record's sequence.
-    pub(crate) published: HashMap<(Stream, String), u64>,
-    /// What was appended, by stream and the index's part of the subject.
-    pub(crate) appended: Vec<(Stream, Option<String>)>,
-    /// Streams whose old records were looked at.
-    pub(crate) pruned: HashSet<Stream>,
+    /// The ids of each stream's new records: the first sequence, and what is known of the ids from there on.
+    pub(crate) ids: [Option<(u64, Vec<u8>)>; 3],
+    /// What was appended.
+    pub(crate) appended: Vec<Appended>,
+    /// Records that were to be appended to each stream.
+    pub(crate) asked: [usize; 3],
     /// Notifications that left the queue in this batch.
     pub(crate) removed: HashSet<u64>,
 }
@@ -36,10 +43,9 @@ impl Batch {
             rows: tables.db.batch().durability(Some(PersistMode::SyncData)),
             bytes: 0,
             now,
-            versions: HashMap::new(),
-            published: HashMap::new(),
+            ids: Default::default(),
             appended: Vec::new(),
-            pruned: HashSet::new(),
+            asked: [0; 3],
             removed: HashSet::new(),
         }
     }
@@ -69,18 +75,23 @@ impl Batch {
     }
 }
 
-/// Where the log's streams and the queue end. Owned by the committer; readers see copies, after the sync.
-#[derive(Clone, Debug)]
+/// Where the log's streams and the queue end, and what the committer remembers so that it need not read. Readers
+/// see copies of the ends, after the sync.
+#[derive(Debug)]
 pub(crate) struct Heads {
     /// In the order of [`Stream::ALL`].
     pub(crate) streams: [StreamHead; 3],
     /// The queue's.
     pub(crate) queue: QueueHead,
+    /// Versions of accounts.
+    pub(crate) versions: Versions,
+    /// Publish ids.
+    pub(crate) ids: KnownIds,
 }
 
 impl Heads {
     /// As they stand on disk.
-    pub(crate) fn load(tables: &Tables) -> Result<Self, ReadError> {
+    pub(crate) fn load(tables: &Tables, now: Timestamp) -> Result<Self, ReadError> {
         let [ingest, events, dlq] = Stream::ALL;
         Ok(Self {
             streams: [
@@ -89,6 +100,8 @@ impl Heads {
                 StreamHead::load(tables, dlq)?,
             ],
             queue: QueueHead::load(tables)?,
+            versions: Versions::default(),
+            ids: KnownIds::load(tables, now)?,
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fjall::OwnedWriteBatch;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Heads};
@@ -15,7 +16,7 @@ use crate::adapters::embedded::log;
 use crate::telemetry::names::{STORE_COMMIT_SECONDS, STORE_JOBS_PER_COMMIT};
 
 /// Jobs in one batch.
-pub(crate) const BATCH_JOBS_MAX: usize = 1024;
+const BATCH_JOBS_MAX: usize = 1024;
 /// Bytes of a batch after which it takes no further job.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
@@ -25,11 +26,14 @@ pub(super) struct Committer {
     heads: Heads,
     jobs: mpsc::Receiver<Job>,
     closers: Vec<oneshot::Sender<()>>,
+    /// Where the callers live, if the store was opened there.
+    runtime: Option<Handle>,
 }
 
 impl Committer {
-    pub(super) const fn new(shared: Arc<Shared>, heads: Heads, jobs: mpsc::Receiver<Job>) -> Self {
-        Self { shared, heads, jobs, closers: Vec::new() }
+    /// Belongs to the runtime it is made in, if any.
+    pub(super) fn new(shared: Arc<Shared>, heads: Heads, jobs: mpsc::Receiver<Job>) -> Self {
+        Self { shared, heads, jobs, closers: Vec::new(), runtime: Handle::try_current().ok() }
     }
 
     /// Works until nobody can send any more, or somebody closes the store; what was accepted is finished.
@@ -85,9 +89,17 @@ impl Committer {
             self.shared.log.show(&self.heads, &appended);
             self.shared.queue.show(&self.heads.queue, &removed);
         }
-        let failed = outcome.err();
-        for answer in answers {
-            answer.give(failed.as_deref());
+        self.tell(answers, outcome.err());
+    }
+
+    /// Answers all. From here every answer would wake its caller across threads; from the callers' own runtime
+    /// only the first does.
+    fn tell(&self, answers: Vec<Answer>, failed: Option<String>) {
+        let is_one = answers.len() == 1;
+        let give_all = move || answers.into_iter().for_each(|answer| answer.give(failed.as_deref()));
+        match &self.runtime {
+            Some(runtime) if !is_one => drop(runtime.spawn(async move { give_all() })),
+            Some(_) | None => give_all(),
         }
     }
 

@@ -40,6 +40,16 @@ pub enum OpenError {
         /// What this program reads.
         known: u8,
     },
+    /// A version of this program from before the first release wrote it.
+    #[error("{} was written by an older version (format {found}, this one knows {known}): choose an empty data_dir", dir.display())]
+    Older {
+        /// The folder.
+        dir: PathBuf,
+        /// What it says.
+        found: u8,
+        /// What this program reads.
+        known: u8,
+    },
     /// What stands there cannot be understood: bring back a backup.
     #[error("{} is damaged: {reason}", dir.display())]
     Corrupt {

@@ -6,20 +6,25 @@ use super::batch::{Batch, Heads};
 use super::open::Shared;
 use super::tables::ReadError;
 use crate::adapters::embedded::ledger::{self, EncodedWrite};
-use crate::adapters::embedded::log::{self, EncodedRecord};
+use crate::adapters::embedded::log::{self, EncodedChain, EncodedRecord};
 use crate::adapters::embedded::queue;
-use crate::ports::{CommitError, PublishError, QueueError, Stored};
+use crate::ports::{ChainEnd, CommitError, PublishError, QueueError, Stored};
 use crate::telemetry::names::REPLIES_ABANDONED_TOTAL;
 
 /// Where an answer goes.
 pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
+/// Hears how a write ended. Called from any thread; must not wait.
+pub(crate) type Heard = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
+
 /// One thing to write.
 pub(crate) enum Job {
     /// The ledger's one write.
-    Commit(EncodedWrite, Reply<(), CommitError>),
+    Commit(EncodedWrite, Heard),
     /// A record for the log.
     Publish(EncodedRecord, Reply<Stored, PublishError>),
+    /// Chains of records for the log.
+    PublishChains(Vec<EncodedChain>, Reply<Vec<ChainEnd>, PublishError>),
     /// The places of consumers, as they are when it is its turn.
     SaveConsumers,
     /// A notification for the queue.
@@ -55,8 +60,9 @@ pub(crate) enum Unsent {
 
 /// What a job came to, to be told once its batch is on disk.
 pub(crate) enum Answer {
-    Commit(Result<(), CommitError>, Reply<(), CommitError>),
+    Commit(Result<(), CommitError>, Heard),
     Publish(Result<Stored, PublishError>, Reply<Stored, PublishError>),
+    PublishChains(Vec<ChainEnd>, Reply<Vec<ChainEnd>, PublishError>),
     Queue(Result<(), QueueError>, Reply<(), QueueError>),
     Nobody,
 }
@@ -66,8 +72,12 @@ impl Job {
     pub(crate) fn apply(self, shared: &Shared, heads: &mut Heads, batch: &mut Batch) -> Answer {
         let tables = &shared.tables;
         match self {
-            Self::Commit(write, reply) => Answer::Commit(ledger::apply(write, tables, batch), reply),
+            Self::Commit(write, heard) => Answer::Commit(ledger::apply(write, tables, heads, batch), heard),
             Self::Publish(record, reply) => Answer::Publish(log::append(record, shared, heads, batch), reply),
+            Self::PublishChains(chains, reply) => {
+                let ends = chains.into_iter().map(|chain| log::append_chain(chain, shared, heads, batch));
+                Answer::PublishChains(ends.collect(), reply)
+            }
             Self::SaveConsumers => {
                 shared.log.save_consumers(tables, batch);
                 Answer::Nobody
@@ -92,8 +102,9 @@ impl Job {
     pub(crate) fn refuse(self, reason: &str) {
         let reason = reason.to_owned();
         match self {
-            Self::Commit(_, reply) => tell(reply, Err(CommitError::Unavailable { reason })),
+            Self::Commit(_, heard) => heard(Err(CommitError::Unavailable { reason })),
             Self::Publish(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
+            Self::PublishChains(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
             Self::Send(_, reply) | Self::Delete(_, reply) => tell(reply, Err(QueueError { reason })),
             Self::SaveConsumers | Self::Recount { .. } | Self::Bury { .. } | Self::Close(_) => {}
         }
@@ -113,22 +124,26 @@ impl Answer {
     pub(crate) fn give(self, failed: Option<&str>) {
         let reason = failed.map(ToOwned::to_owned);
         match (self, reason) {
-            (Self::Commit(Ok(()), reply), Some(reason)) => {
-                tell(reply, Err(CommitError::Unknown { reason }));
-            }
+            (Self::Commit(Ok(()), heard), Some(reason)) => heard(Err(CommitError::Unknown { reason })),
             (Self::Publish(Ok(_), reply), Some(reason)) => {
                 tell(reply, Err(PublishError::Unknown { reason }));
             }
+            // Whether a record is there that was not stored for a reason of its own is not known either.
+            (Self::PublishChains(_, reply), Some(reason)) => {
+                tell(reply, Err(PublishError::Unknown { reason }));
+            }
             (Self::Queue(Ok(()), reply), Some(reason)) => tell(reply, Err(QueueError { reason })),
-            (Self::Commit(outcome, reply), _) => tell(reply, outcome),
+            (Self::Commit(outcome, heard), _) => heard(outcome),
             (Self::Publish(outcome, reply), _) => tell(reply, outcome),
+            (Self::PublishChains(ends, reply), None) => tell(reply, Ok(ends)),
             (Self::Queue(outcome, reply), _) => tell(reply, outcome),
             (Self::Nobody, _) => {}
         }
     }
 }
 
-fn tell<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
+/// Answers a caller, who may have gone.
+pub(crate) fn tell<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
     if reply.send(outcome).is_err() {
         metrics::counter!(REPLIES_ABANDONED_TOTAL).increment(1);
     }

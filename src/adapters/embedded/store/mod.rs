@@ -10,9 +10,9 @@ mod batch;
 mod committer;
 mod open;
 
-pub(super) use batch::{Batch, Heads};
-pub(super) use committer::BATCH_JOBS_MAX;
-pub(super) use job::{Job, Unsent};
+pub(super) use batch::{Appended, Batch, Heads};
+pub(crate) use job::Heard;
+pub(super) use job::{Job, Unsent, tell};
 pub(super) use open::Shared;
 pub(super) use rows::{row, split, u64_at, unrow};
 pub(super) use tables::{IDS, ReadError, Tables};

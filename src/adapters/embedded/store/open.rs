@@ -23,8 +23,8 @@ use crate::ports::Clock;
 const JOBS_MAX: usize = 1024;
 /// How long a caller waits for its answer. Below what callers of the ledger are given.
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
-/// The shape of the whole store.
-const FORMAT: u8 = 1;
+/// The shape of the whole store. 2: publish ids in a row a batch, short keys in the log's index.
+const FORMAT: u8 = 2;
 const FORMAT_KEY: &str = "format";
 /// The engine's own folder inside the data folder.
 const ENGINE_DIR: &str = "engine";
@@ -110,7 +110,7 @@ impl EmbeddedStore {
         check_format(dir, &tables)?;
         let corrupt =
             |error: ReadError| OpenError::Corrupt { dir: dir.to_path_buf(), reason: error.to_string() };
-        let heads = Heads::load(&tables).map_err(corrupt)?;
+        let heads = Heads::load(&tables, clock.now()).map_err(corrupt)?;
         let shared = Arc::new(Shared {
             log: LogShared::new(window),
             queue: QueueShared::default(),
@@ -194,9 +194,14 @@ impl EmbeddedStore {
         }
     }
 
+    /// A place for a job, if there is one at once.
+    pub(crate) fn room(&self) -> Option<mpsc::Permit<'_, Job>> {
+        self.0.jobs.as_ref().and_then(|jobs| jobs.try_reserve().ok())
+    }
+
     /// Hands over a job that nobody waits for. Returns whether there was room.
     pub(crate) fn submit_quietly(&self, job: Job) -> bool {
-        self.0.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_ok())
+        self.room().map(|room| room.send(job)).is_some()
     }
 }
 
@@ -209,7 +214,14 @@ fn check_format(dir: &Path, tables: &Tables) -> Result<(), OpenError> {
     let found = tables.meta.get(FORMAT_KEY).map_err(engine_fails)?;
     match found.as_deref() {
         Some([FORMAT]) => Ok(()),
-        Some([found, ..]) => Err(OpenError::Newer { dir: dir.to_path_buf(), found: *found, known: FORMAT }),
+        Some([found, ..]) => {
+            let (dir, found, known) = (dir.to_path_buf(), *found, FORMAT);
+            Err(if found < FORMAT {
+                OpenError::Older { dir, found, known }
+            } else {
+                OpenError::Newer { dir, found, known }
+            })
+        }
         Some([]) => {
             Err(OpenError::Corrupt { dir: dir.to_path_buf(), reason: "its format is not said".to_owned() })
         }

@@ -34,9 +34,9 @@ pub(crate) struct Tables {
     pub(crate) entries: Keyspace,
     /// Stream and sequence to record.
     pub(crate) records: Keyspace,
-    /// Stream, part of the subject and sequence to subject.
+    /// Stream, part of the subject and sequence, to nothing.
     pub(crate) index: Keyspace,
-    /// Stream and publish id to time and sequence.
+    /// Stream, time and sequence to the publish ids of the records from there on.
     pub(crate) ids: Keyspace,
     /// Stream and name to a consumer's place.
     pub(crate) consumers: Keyspace,
@@ -69,7 +69,7 @@ impl Tables {
             entries: table("entries", HOT_TABLE_BYTES)?,
             records: table("log_records", HOT_TABLE_BYTES)?,
             index: table("log_index", HOT_TABLE_BYTES)?,
-            ids: table(IDS, HOT_TABLE_BYTES)?,
+            ids: table(IDS, COLD_TABLE_BYTES)?,
             consumers: table("log_consumers", COLD_TABLE_BYTES)?,
             messages: table("queue_messages", HOT_TABLE_BYTES)?,
             dead: table("queue_dead", COLD_TABLE_BYTES)?,

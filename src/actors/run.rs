@@ -1,0 +1,187 @@
+//! A run of publishing: brings entries of some users into the event log together, each user's in order.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use super::publisher::LaneParts;
+use crate::adapters::Ledger;
+use crate::domain::entry::Entry;
+use crate::domain::event::{Event, events_of};
+use crate::domain::file::File;
+use crate::domain::ids::{FileId, UserId};
+use crate::domain::time::Timestamp;
+use crate::limits::ENTRIES_PAGE_MAX;
+use crate::ports::{ChainEnd, LedgerError, LedgerPort, LogPort, NewRecord, PublishError, Stream};
+use crate::telemetry::health::Part;
+use crate::telemetry::{STORY, millis};
+
+/// How long the log may take for one event. Longer than backends give themselves.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+/// How long a run may take: a page of entries of two events each, and reading them.
+pub(super) const WITHIN: Duration = Duration::from_secs(20 * 64 + 60);
+
+/// What a run does for one user.
+pub(super) struct Work {
+    /// Who.
+    pub(super) user: UserId,
+    /// Entries up to here are in the log.
+    pub(super) published: u64,
+    /// The entries that follow, with their files' rows; none: they are read from the ledger.
+    pub(super) entries: Vec<(Entry, Option<File>)>,
+}
+
+impl Work {
+    /// The end of a run of which nothing was heard.
+    pub(super) const fn lost(&self) -> Ran {
+        Ran { user: self.user, published: self.published, end: RunEnd::Failed }
+    }
+}
+
+/// How a run ended for one user.
+#[derive(Clone, Copy)]
+pub(super) struct Ran {
+    /// Who.
+    pub(super) user: UserId,
+    /// Entries up to here are in the log.
+    pub(super) published: u64,
+    /// How.
+    pub(super) end: RunEnd,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RunEnd {
+    /// Everything it was given, or found, is in the log.
+    Complete,
+    /// It found a full page: there may be more.
+    MorePages,
+    /// The log or the ledger did not answer.
+    Failed,
+}
+
+/// What is to be said of one user's records once the log has them.
+struct Tale {
+    ran: Ran,
+    lines: Vec<Line>,
+}
+
+/// What is to be said of one record.
+struct Line {
+    event: Event,
+    file: Option<FileId>,
+    at: Timestamp,
+    /// The entry has no further event.
+    ends_entry: bool,
+}
+
+/// Publishes each user's entries in order, up to the first that fails.
+pub(super) async fn carry_out(parts: &LaneParts, run: Vec<Work>) -> Vec<Ran> {
+    let tales = join_all(run.into_iter().map(|work| Tale::of(parts, work))).await;
+    let chains: Vec<Vec<NewRecord>> = tales.iter().map(Tale::records).collect();
+    let ends = publish(parts, chains).await;
+    let ran: Vec<Ran> = tales.into_iter().zip(ends).map(|(tale, end)| tale.ended(parts, end)).collect();
+    if ran.iter().all(|ran| ran.end != RunEnd::Failed) {
+        parts.health.up(Part::Log);
+    }
+    ran
+}
+
+async fn publish(parts: &LaneParts, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd> {
+    let (count, longest) = (chains.len(), chains.iter().map(Vec::len).max().unwrap_or(0));
+    let within = PUBLISH_WITHIN * u32::try_from(longest).unwrap_or(u32::MAX);
+    timeout(within, parts.log.publish_chains(Stream::Events, chains)).await.unwrap_or_else(|_| {
+        let silence = PublishError::Unknown { reason: format!("no answer within {within:?}") };
+        vec![ChainEnd { stored: Vec::new(), failed: Some(silence) }; count]
+    })
+}
+
+impl Tale {
+    /// What becomes of the work, if the log takes it all.
+    async fn of(parts: &LaneParts, work: Work) -> Self {
+        let Work { user, published, entries } = work;
+        let (entries, end) = if entries.is_empty() {
+            match unpublished(&parts.ledger, user, published).await {
+                Ok(entries) if entries.len() == ENTRIES_PAGE_MAX => (entries, RunEnd::MorePages),
+                Ok(entries) => (entries, RunEnd::Complete),
+                Err(error) => {
+                    tracing::warn!(%user, "cannot read unpublished entries: {error}");
+                    (Vec::new(), RunEnd::Failed)
+                }
+            }
+        } else {
+            (entries, RunEnd::Complete)
+        };
+        let mut lines = Vec::with_capacity(entries.len());
+        for (entry, file) in entries {
+            let line = |event| Line { event, file: entry.file_id, at: entry.at, ends_entry: false };
+            lines.extend(events_of(&parts.source, user, &entry, file.as_ref()).into_iter().map(line));
+            if let Some(last) = lines.last_mut() {
+                last.ends_entry = true;
+            }
+        }
+        Self { ran: Ran { user, published, end }, lines }
+    }
+
+    fn records(&self) -> Vec<NewRecord> {
+        self.lines.iter().map(|line| record_of(&line.event)).collect()
+    }
+
+    /// Says what the log has, and how it ended.
+    fn ended(self, parts: &LaneParts, end: ChainEnd) -> Ran {
+        let Self { mut ran, lines } = self;
+        let now = parts.clock.now();
+        for (line, stored) in lines.iter().zip(&end.stored) {
+            let (event, after) = (&line.event, now.since(line.at));
+            let (file, after_ms) = (line.file.map(tracing::field::display), millis(after));
+            tracing::info!(target: STORY, { file.id = file, event.name = %event.name, event.version = event.version, sequence = stored.sequence, after_ms }, "event published");
+            parts.meters.events_published.increment(1);
+            if line.ends_entry {
+                ran.published = event.version;
+                parts.meters.event_lag_seconds.record(after);
+            }
+        }
+        if let Some(error) = end.failed {
+            if parts.health.down(Part::Log, error.to_string(), now) {
+                tracing::warn!("the event log is away: {error}");
+            }
+            ran.end = RunEnd::Failed;
+        }
+        ran
+    }
+}
+
+/// The oldest page of entries above `published`, with their files' rows.
+async fn unpublished(
+    ledger: &Ledger,
+    user: UserId,
+    published: u64,
+) -> Result<Vec<(Entry, Option<File>)>, LedgerError> {
+    let mut entries = Vec::new();
+    for entry in ledger.entries_after(user, published, ENTRIES_PAGE_MAX).await? {
+        let file = match entry.file_id {
+            Some(file) => ledger.file(user, file).await?,
+            None => None,
+        };
+        entries.push((entry, file));
+    }
+    Ok(entries)
+}
+
+fn record_of(event: &Event) -> NewRecord {
+    let payload = serde_json::to_vec(&event.envelope).expect("an envelope is plain JSON");
+    let headers = vec![
+        ("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned()),
+        ("ce-id".to_owned(), event.id.to_string()),
+        ("ce-type".to_owned(), event.envelope.event_type.clone()),
+        ("ce-time".to_owned(), event.envelope.time.clone()),
+    ];
+    NewRecord {
+        subject: event.subject.clone(),
+        id: event.id.to_string(),
+        headers,
+        payload: Bytes::from(payload),
+    }
+}
