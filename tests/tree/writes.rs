@@ -130,6 +130,45 @@ async fn rows_3_34_a_change_bound_to_a_revision_is_not_refused_for_its_own_lost_
     assert_eq!((changed.filename.as_str(), changed.revision), ("b.txt", 3));
 }
 
+// proves: F33 F34
+#[tokio::test]
+async fn rows_33_34_anothers_entry_does_not_answer_for_a_write_that_was_lost() {
+    let world = World::start().await;
+    world.reserve(1).await.unwrap();
+    let other = world.another_tree().await;
+    let asked = Reserve { uploads: vec![world.upload_of("b.txt", 2)], idempotency: None, subject: None };
+    other.handle().reserve(world.user, asked).await.unwrap();
+    // On an old version, and nobody says that it was refused: at the version it proposed stands another's entry.
+    world.plan.next(Op::Commit, Fault::Lost);
+    let reserved = world.reserve(5).await.unwrap();
+    world.check_status(reserved, Status::Pending).await;
+    world.check_bytes(0, 8).await;
+    world.check_ledger().await;
+    other.stop(crate::inside::PATIENCE).await;
+}
+
+// proves: F33 F34
+#[tokio::test]
+async fn row_33_a_write_that_others_wrote_upon_is_known_as_applied_and_not_done_again() {
+    let world = World::start().await;
+    let key = world.upload(5).await;
+    let other = world.another_tree().await;
+    world.plan.next(Op::Commit, Fault::Unanswered);
+    world.plan.next(Op::Entry, Fault::Hang);
+    let asked = world.plan.calls(Op::Entry);
+    let undo = async {
+        world.calls(Op::Entry, asked + 1).await;
+        other.handle().restore(key.user, key.file).await.unwrap();
+        world.plan.heal();
+    };
+    let (trashed, ()) = tokio::join!(world.handle.remove(key.user, key.file, Removal::Trash), undo);
+    trashed.unwrap();
+    world.check_status(key, Status::Processed).await;
+    let expected = ["1 files.reserved", "2 files.processed", "3 files.trashed", "4 files.restored"];
+    world.check_events(&expected).await;
+    other.stop(crate::inside::PATIENCE).await;
+}
+
 #[tokio::test]
 async fn row_48_a_client_that_hangs_up_has_reserved_and_its_repeat_finds_it() {
     let world = World::start().await;
