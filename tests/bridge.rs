@@ -98,6 +98,7 @@ async fn what_the_bucket_tells_stands_in_the_log_on_its_users_shard() {
     place.store.close().await;
 }
 
+// proves: F18 F19
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bridge_that_starts_again_goes_on_where_it_was() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -29,6 +29,7 @@ struct Told {
     deleted: BTreeSet<String>,
 }
 
+// proves: I1 I2 I4 I5 I7 I10 I17 I21 I28 F1 F4 F46 F47
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     let seed = std::process::id().into();

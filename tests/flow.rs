@@ -79,6 +79,7 @@ async fn what_the_api_refuses_reserves_nothing() {
     assert_eq!(numbers["requested_bytes"], 1);
 }
 
+// proves: I27
 #[tokio::test]
 async fn another_users_file_looks_like_none_at_all() {
     let dev = Dev::start(&[]);
@@ -99,6 +100,7 @@ async fn another_users_file_looks_like_none_at_all() {
     alice.get(&format!("/v1/files/{file}")).await.expect(200);
 }
 
+// proves: F8
 #[tokio::test]
 async fn the_endpoint_takes_exactly_what_was_signed_and_only_once() {
     let dev = Dev::start(&[]);
@@ -122,6 +124,7 @@ async fn the_endpoint_takes_exactly_what_was_signed_and_only_once() {
     );
 }
 
+// proves: I16 F9
 #[tokio::test]
 async fn a_second_put_is_refused() {
     let dev = Dev::start(&[]);
@@ -134,6 +137,7 @@ async fn a_second_put_is_refused() {
     assert_eq!(api.get(link["download_url"].as_str().unwrap()).await.body, "once");
 }
 
+// proves: I10
 #[tokio::test]
 async fn a_file_goes_to_the_trash_comes_back_and_is_deleted_for_good() {
     let dev = Dev::start(&[]);
@@ -170,6 +174,7 @@ async fn a_file_goes_to_the_trash_comes_back_and_is_deleted_for_good() {
     assert_eq!(api.get(link["download_url"].as_str().unwrap()).await.status, 404, "the bytes are gone");
 }
 
+// proves: I8
 #[tokio::test]
 async fn a_cancelled_upload_stays_reserved_until_its_url_is_dead_and_is_never_processed() {
     let dev = Dev::start(&[]);
@@ -187,6 +192,7 @@ async fn a_cancelled_upload_stays_reserved_until_its_url_is_dead_and_is_never_pr
     assert_eq!((&usage["reserved_bytes"], &usage["used_bytes"]), (&json!(0), &json!(0)));
 }
 
+// proves: I9
 #[tokio::test]
 async fn a_repeat_with_the_same_key_gets_the_same_file_and_reserves_nothing() {
     let dev = Dev::start(&[]);
@@ -221,6 +227,7 @@ async fn a_client_that_says_it_is_done_need_not_wait_for_the_news() {
     );
 }
 
+// proves: I26 F51
 #[tokio::test]
 async fn a_stop_loses_nothing_and_ends_with_zero() {
     let folder = tempfile::tempdir().expect("a folder");

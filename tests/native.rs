@@ -37,6 +37,7 @@ fn must(site: &Site, args: &[&str]) {
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+// proves: I1 I21
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uploads_are_processed_counted_and_told_in_order_with_every_engine_real() {
     let name = new_name();

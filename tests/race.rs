@@ -11,6 +11,7 @@ const CLIENTS: usize = 64;
 const FIT: usize = 5;
 const SIZE: usize = 1000;
 
+// proves: I2 I3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_sixty_four_that_ask_at_once_exactly_as_many_get_in_as_fit() {
     let quota = (FIT * SIZE + SIZE - 1).to_string();

@@ -109,6 +109,7 @@ async fn the_embedded_bucket_tells_a_queue_on_sqs() {
     assert!(serve.parts().await.contains("[+] queue up"));
 }
 
+// proves: F8 F9
 #[tokio::test]
 async fn a_bucket_on_s3_takes_what_was_signed_and_nothing_else() {
     let Some(s3) = server(servers::S3) else { return };
@@ -288,6 +289,7 @@ impl Door {
 }
 
 /// TRAPS S11: what the SDK signs of a PUT, and that a server holds clients to all of it.
+// proves: I16 F8 F9
 #[tokio::test]
 async fn pinned_fact_the_sdk_signs_size_type_checksum_and_once() {
     let Some(s3) = server(servers::S3) else { return };

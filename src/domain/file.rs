@@ -346,6 +346,7 @@ mod tests {
         assert_eq!(Reason::parse("bored"), None);
     }
 
+    // proves: I6 I10
     #[test]
     fn nothing_comes_back_from_deleting_or_gone() {
         for next in Status::ALL {

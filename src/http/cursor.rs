@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(opened.map_err(|problem| problem.code()), expected, "{name} {list}");
     }
 
+    // proves: I27
     #[test]
     fn a_cursor_opens_only_where_it_was_made() {
         check(KEY, "alice", "files:", str::to_owned, true);

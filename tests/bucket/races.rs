@@ -7,6 +7,7 @@ use wharfinger::ports::{Clock, ObjectsPort as _, PartGrant, SignerPort as _};
 
 use crate::world::{World, grant, new_key};
 
+// proves: I16
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_uploads_of_one_key_exactly_one_wins_and_is_kept_whole() {
     let world = World::new().await;

@@ -59,6 +59,7 @@ async fn check_refused(change: Option<(&str, Option<&str>)>, body: &[u8], status
     assert_eq!(world.heard.records().len(), 0);
 }
 
+// proves: F8
 #[tokio::test]
 async fn another_length_is_refused() {
     check_refused(None, b"hello!", 403).await;
@@ -66,6 +67,7 @@ async fn another_length_is_refused() {
     check_refused(None, b"", 403).await;
 }
 
+// proves: F8
 #[tokio::test]
 async fn other_or_missing_headers_are_refused() {
     check_refused(Some(("content-type", Some("text/html"))), b"hello", 403).await;
@@ -82,6 +84,7 @@ async fn headers_that_were_not_signed_are_refused() {
     check_refused(Some(("x-amz-acl", Some("public-read"))), b"hello", 403).await;
 }
 
+// proves: F8
 #[tokio::test]
 async fn other_bytes_of_the_same_length_are_refused() {
     check_refused(None, b"jello", 400).await;
@@ -93,6 +96,7 @@ async fn a_wrong_md5_is_refused() {
     check_refused(Some(("content-md5", Some("AAAAAAAAAAAAAAAAAAAAAA=="))), b"hello", 400).await;
 }
 
+// proves: I16 F9
 #[tokio::test]
 async fn a_second_upload_is_refused_and_changes_nothing() {
     let world = World::new().await;

@@ -340,6 +340,7 @@ async fn an_id_is_new_again_after_its_window() {
     }
 }
 
+// proves: F25
 #[tokio::test]
 async fn a_full_ingest_refuses_until_old_records_have_gone() {
     let world = World::with(StoreOptions { ingest_bytes_max: 1000, ..StoreOptions::default() });

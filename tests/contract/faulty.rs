@@ -128,6 +128,7 @@ async fn a_commit_goes_as_planned() {
     check_commit(Fault::Unanswered, "unknown", Some(1)).await;
 }
 
+// proves: I23 F2
 #[tokio::test]
 async fn a_late_write_lands_when_it_is_let_and_only_on_its_version() {
     let world = World::new();

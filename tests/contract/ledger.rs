@@ -99,6 +99,7 @@ async fn reserve(ledger: &impl LedgerPort, user: UserId, count: usize) -> Vec<Fi
     files
 }
 
+// proves: I23
 pub(crate) async fn a_first_write_needs_an_account_that_was_never_written(world: &impl LedgerWorld) {
     let (ledger, user) = (world.ledger(), new_user());
     assert_eq!(ledger.load(user).await, Ok(None));
@@ -114,6 +115,7 @@ pub(crate) async fn a_first_write_needs_an_account_that_was_never_written(world:
     assert_eq!(ledger.load(stranger.user).await, Ok(None));
 }
 
+// proves: I23
 pub(crate) async fn a_stale_write_conflicts_and_leaves_nothing(world: &impl LedgerWorld) {
     let (ledger, user) = (world.ledger(), new_user());
     reserve(ledger, user, 1).await;
@@ -296,6 +298,7 @@ pub(crate) async fn entries_are_read_in_both_directions(world: &impl LedgerWorld
     assert_eq!(ledger.entry(user, 11).await, Ok(None));
 }
 
+// proves: I1 I2 I23 F5
 pub(crate) async fn two_writers_lose_and_double_nothing(world: &impl LedgerWorld) {
     const WRITES: u64 = 200;
     let (ledger, user) = (world.ledger(), new_user());
@@ -354,6 +357,7 @@ pub(crate) async fn a_scan_sees_every_account_once(world: &impl LedgerWorld) {
     assert_eq!(seen, found.len(), "none twice");
 }
 
+// proves: I27
 pub(crate) async fn users_do_not_see_each_other(world: &impl LedgerWorld) {
     let ledger = world.ledger();
     // Neighbours in the order of ids: a range that reaches too far would show it.

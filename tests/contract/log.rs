@@ -155,6 +155,7 @@ pub(crate) async fn a_record_reads_back_whole(world: &impl LogWorld) {
     }
 }
 
+// proves: F19 F24
 pub(crate) async fn a_repeat_is_stored_once(world: &impl LogWorld) {
     let log = world.log();
     let (subject, filter) = event_subject(&unique());
@@ -273,6 +274,7 @@ pub(crate) async fn a_consumer_goes_on_where_it_was(world: &impl LogWorld) {
     nothing_comes(&mut consumer).await;
 }
 
+// proves: F29 F30
 pub(crate) async fn what_is_not_acknowledged_in_time_comes_again(world: &impl LogWorld) {
     let log = world.log();
     let (subject, filter) = event_subject(&unique());
@@ -306,6 +308,7 @@ pub(crate) async fn a_refused_delivery_comes_again_after_its_delay(world: &impl 
     assert_eq!(third[0].deliveries, 3);
 }
 
+// proves: F31
 pub(crate) async fn a_late_or_repeated_acknowledgement_is_harmless(world: &impl LogWorld) {
     let log = world.log();
     let (subject, filter) = event_subject(&unique());
@@ -432,6 +435,7 @@ pub(crate) async fn a_replay_waits_for_news(world: &impl LogWorld) {
     }
 }
 
+// proves: I21
 pub(crate) async fn records_of_a_subject_stay_in_order(world: &impl LogWorld) {
     let (log, users) = (world.log(), [unique(), unique(), unique()]);
     let write = |user: String| async move {

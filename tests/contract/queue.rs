@@ -98,6 +98,7 @@ pub(crate) async fn a_receive_waits_for_news(world: &impl QueueWorld) {
     assert_eq!(bodies(&came.expect("receive")), BTreeSet::from(["news"]));
 }
 
+// proves: F18
 pub(crate) async fn a_delivery_is_hidden_for_its_visibility(world: &impl QueueWorld) {
     let queue = world.queue();
     send(queue, &["a"]).await;
@@ -112,6 +113,7 @@ pub(crate) async fn a_delivery_is_hidden_for_its_visibility(world: &impl QueueWo
     nothing_comes(queue).await;
 }
 
+// proves: F21
 pub(crate) async fn a_delivery_can_be_kept_hidden_for_longer(world: &impl QueueWorld) {
     let queue = world.queue();
     send(queue, &["a"]).await;

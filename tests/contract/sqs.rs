@@ -167,6 +167,7 @@ async fn more_than_a_batch_can_be_deleted_at_once() {
     assert_eq!(world.queue.receive(10, Duration::ZERO).await, Ok(Vec::new()));
 }
 
+// proves: F23
 #[tokio::test]
 async fn the_depth_counts_what_waits_and_what_is_in_flight() {
     let Some(world) = World::new().await else { return };
@@ -211,6 +212,7 @@ async fn what_sqs_refuses_is_said_so_that_an_operator_knows_what_to_do() {
 }
 
 /// TRAPS S8: the answer is 200, and some entries failed.
+// proves: F20
 #[tokio::test]
 async fn of_a_batch_that_was_deleted_in_part_the_rest_may_be_tried_again() {
     let queue = told(&[(

@@ -63,6 +63,7 @@ fn is_unknown(told: &CommitError) -> bool {
     matches!(told, CommitError::Unknown { .. })
 }
 
+// proves: F34
 #[tokio::test]
 async fn unavailable_after_the_proposal_was_accepted_is_unknown() {
     let Some(world) = World::new().await else { return };
@@ -71,6 +72,7 @@ async fn unavailable_after_the_proposal_was_accepted_is_unknown() {
     assert!(is_unknown(&told) && is_written, "{told}, written: {is_written}");
 }
 
+// proves: F35
 #[tokio::test]
 async fn unavailable_before_the_proposal_is_a_refusal() {
     let Some(world) = World::new().await else { return };
@@ -79,6 +81,7 @@ async fn unavailable_before_the_proposal_is_a_refusal() {
     assert!(matches!(told, CommitError::Unavailable { .. }) && !is_written, "{told}, written: {is_written}");
 }
 
+// proves: F33
 #[tokio::test]
 async fn a_write_timeout_is_unknown_written_or_not() {
     let Some(world) = World::new().await else { return };
@@ -89,6 +92,7 @@ async fn a_write_timeout_is_unknown_written_or_not() {
     assert!(is_unknown(&told) && is_written, "{told}, written: {is_written}");
 }
 
+// proves: F36
 #[tokio::test]
 async fn an_overloaded_server_may_have_written() {
     let Some(world) = World::new().await else { return };
@@ -96,6 +100,7 @@ async fn an_overloaded_server_may_have_written() {
     assert!(is_unknown(&told) && is_written, "{told}, written: {is_written}");
 }
 
+// proves: F33
 #[tokio::test]
 async fn a_connection_that_breaks_leaves_it_unknown_and_is_made_again() {
     let Some(world) = World::new().await else { return };
@@ -108,6 +113,7 @@ async fn a_connection_that_breaks_leaves_it_unknown_and_is_made_again() {
     }
 }
 
+// proves: F33
 #[tokio::test]
 async fn silence_is_unknown() {
     let Some(world) = World::new().await else { return };
@@ -115,6 +121,7 @@ async fn silence_is_unknown() {
     assert!(is_unknown(&told) && is_written, "{told}, written: {is_written}");
 }
 
+// proves: I23 F2 F44
 #[tokio::test]
 async fn a_write_that_arrives_late_finds_its_version_taken() {
     let Some(world) = World::new().await else { return };
@@ -127,6 +134,7 @@ async fn a_write_that_arrives_late_finds_its_version_taken() {
     assert_eq!(add(&world.proxied, world.user, 1).await.version, after.version + 1);
 }
 
+// proves: F2 F3
 #[tokio::test]
 async fn a_write_that_arrives_late_is_found_if_nobody_came_first() {
     let Some(world) = World::new().await else { return };

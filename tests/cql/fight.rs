@@ -34,6 +34,7 @@ async fn write_all(ledger: &Resolving, user: UserId) -> (BTreeSet<FileId>, usize
     (acknowledged, conflicts)
 }
 
+// proves: I23 F5 F33
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_writers_of_one_user_lose_and_double_nothing() {
     let Some(nodes) = nodes() else { return };

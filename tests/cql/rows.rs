@@ -45,6 +45,7 @@ async fn rows_are_deleted_in_the_batch_or_not_at_all() {
     assert_eq!(ledger.entries_after(user, 0, 10).await.expect("read").len(), 4, "entries stay");
 }
 
+// proves: I5
 #[tokio::test]
 async fn entries_expire_and_nothing_else_does() {
     let Some(nodes) = nodes() else { return };

@@ -53,6 +53,7 @@ async fn a_download_is_an_attachment_unless_it_is_safe_to_show() {
     assert_eq!(answer.told(), "400 validation_failed");
 }
 
+// proves: I11
 #[tokio::test]
 async fn a_download_lives_five_minutes_and_redirects_too() {
     let world = World::start().await;
@@ -65,6 +66,7 @@ async fn a_download_lives_five_minutes_and_redirects_too() {
     assert_eq!(redirect.header("referrer-policy"), Some("no-referrer"));
 }
 
+// proves: I11
 #[tokio::test]
 async fn only_a_processed_file_is_handed_out() {
     let world = World::start().await;

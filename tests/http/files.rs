@@ -30,6 +30,7 @@ async fn a_file_is_shown_to_its_owner() {
     );
 }
 
+// proves: I27
 #[tokio::test]
 async fn a_file_that_is_not_ones_own_is_like_none() {
     let world = World::start().await;

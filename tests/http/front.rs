@@ -59,6 +59,7 @@ async fn a_head_that_cannot_be_trusted_ends_the_connection() {
     assert!(bare.starts_with("HTTP/1.1 200") && bare.ends_with("ok\n"), "{bare}");
 }
 
+// proves: F50
 #[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let world = World::start().await;
@@ -145,6 +146,7 @@ async fn health_is_told_on_both_ports_and_metrics_on_one() {
     assert_eq!(world.get("", "/livez").await.told(), "200");
 }
 
+// proves: F50
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_comes_is_not_waited_for() {
     let world = World::start().await;
@@ -158,6 +160,7 @@ async fn a_body_that_never_comes_is_not_waited_for() {
     assert!(answer.contains("connection: close"), "{answer}");
 }
 
+// proves: F50
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_makes_no_progress_is_closed() {
     let world = World::start().await;
@@ -176,6 +179,7 @@ async fn a_connection_that_makes_no_progress_is_closed() {
     tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("closed").unwrap();
 }
 
+// proves: F50
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_never_reads_is_cut_off() {
     let world = World::start().await;
@@ -222,6 +226,7 @@ fn frame_kinds(mut bytes: &[u8]) -> Vec<u8> {
     kinds
 }
 
+// proves: I25
 #[tokio::test]
 async fn connections_over_the_cap_wait_for_a_place() {
     let world = World::configured(|config| config.http.connections_max = 1).await;

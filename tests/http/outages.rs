@@ -17,6 +17,7 @@ async fn check(world: &World, what: &str, expected: &str) {
     assert!(!answer.text().contains(REASON), "{}", answer.text());
 }
 
+// proves: F49
 #[tokio::test]
 async fn a_desk_that_is_full_says_so() {
     let options = TreeOptions { admission_max: 0, ..TreeOptions::default() };
@@ -37,6 +38,7 @@ async fn a_desk_that_cannot_write_or_look_says_so() {
     check(&world, "POST /v1/files", "503 draining").await;
 }
 
+// proves: I12 F35
 #[tokio::test]
 async fn a_ledger_that_is_away_is_told_and_a_sick_one_too() {
     let world = World::start().await;
@@ -59,6 +61,7 @@ async fn a_panic_costs_one_request() {
     assert_eq!(world.get("alice", "/v1/usage").await.told(), "200");
 }
 
+// proves: I12 F35
 #[tokio::test(start_paused = true)]
 async fn a_ledger_that_is_silent_is_not_waited_for() {
     let world = World::start().await;

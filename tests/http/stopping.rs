@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 use crate::world::{PATIENCE, World};
 use wharfinger::adapters::faulty::{Fault, Port};
 
+// proves: I26 F51
 #[tokio::test]
 async fn a_stop_answers_what_is_running_and_takes_nothing_new() {
     let mut world = World::start().await;
@@ -38,6 +39,7 @@ async fn a_stop_answers_what_is_running_and_takes_nothing_new() {
     assert!(world.inside.health.is_draining());
 }
 
+// proves: I26 F51
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_wait_for_ever() {
     let mut world = World::start().await;

@@ -56,6 +56,7 @@ async fn keyed(world: &World, key: &str, body: &Value) -> crate::world::Answer {
     world.send("alice", "POST /v1/files", &headers, &body.to_string()).await
 }
 
+// proves: I9
 #[tokio::test]
 async fn a_repeat_with_the_same_key_is_the_same_file() {
     let world = World::start().await;
@@ -80,6 +81,7 @@ async fn a_repeat_gets_what_is_left_of_the_time_and_then_nothing() {
     assert_eq!(keyed(&world, "k1", &report(5)).await.told(), "410 upload_expired");
 }
 
+// proves: I3
 #[tokio::test]
 async fn quota_is_kept_and_told() {
     let world = World::configured(|config| config.upload.max_bytes = 1 << 31).await;
@@ -92,6 +94,7 @@ async fn quota_is_kept_and_told() {
     assert_eq!(world.post("bob", "POST /v1/files", &report((1 << 29) + 1)).await.told(), "201");
 }
 
+// proves: I25
 #[tokio::test]
 async fn open_reservations_are_bounded() {
     let world = World::start().await;

@@ -87,6 +87,7 @@ async fn repeats_are_stored_once_whoever_sent_them_first() {
     assert_eq!(stored(&one, 252).await.len(), 252);
 }
 
+// proves: F25
 #[tokio::test]
 async fn a_full_stream_says_so_to_each() {
     let Some(server) = Server::start().await else { return };
@@ -117,6 +118,7 @@ async fn one_bad_record_does_not_hold_back_the_others() {
     assert_eq!(stored(&log, 118).await.len(), 118);
 }
 
+// proves: F26
 #[tokio::test]
 async fn a_killed_server_keeps_each_acknowledged_record_once() {
     let Some(mut server) = Server::start().await else { return };

@@ -42,6 +42,7 @@ async fn is_whole(server: &Server) -> bool {
     others.len() == 2 && others.iter().all(is_current) && info["cluster"]["leader"].is_string()
 }
 
+// proves: F26
 #[tokio::test]
 async fn a_cluster_goes_on_while_one_server_after_the_other_is_killed() {
     let Some(mut servers) = start().await else { return };

@@ -50,6 +50,7 @@ async fn a_log_without_a_server_says_so_and_works_when_there_is_one() {
     assert_eq!(texts(&pull(&mut open(&log).await).await), ["b"]);
 }
 
+// proves: F26
 #[tokio::test]
 async fn a_killed_server_loses_nothing_that_it_acknowledged() {
     let Some(mut server) = Server::start().await else { return };
@@ -72,6 +73,7 @@ async fn a_killed_server_loses_nothing_that_it_acknowledged() {
     assert_eq!(kept, written, "each once, although publishes were repeated");
 }
 
+// proves: F26
 #[tokio::test]
 async fn readers_go_on_after_the_server_was_killed() {
     let Some(mut server) = Server::start().await else { return };
@@ -95,6 +97,7 @@ async fn readers_go_on_after_the_server_was_killed() {
     }
 }
 
+// proves: F26 F30
 #[tokio::test]
 async fn a_delivery_comes_again_after_a_restart() {
     let Some(mut server) = Server::start().await else { return };
@@ -114,6 +117,7 @@ async fn a_delivery_comes_again_after_a_restart() {
     assert_eq!(texts(&pull(&mut consumer).await), ["a"]);
 }
 
+// proves: F24
 #[tokio::test]
 async fn a_server_that_stands_still_leaves_publishes_unknown() {
     let Some(server) = Server::start().await else { return };
@@ -150,6 +154,7 @@ async fn a_connection_that_died_in_silence_is_found_and_replaced() {
     assert_eq!(payloads(&log, 1).await, ["b"]);
 }
 
+// proves: F25
 #[tokio::test]
 async fn a_full_stream_says_so_and_keeps_what_it_has() {
     let Some(server) = Server::start().await else { return };
@@ -181,6 +186,7 @@ async fn a_record_beyond_the_servers_limit_is_refused_at_once() {
     assert!(began.elapsed() < Duration::from_secs(2), "it is not sent");
 }
 
+// proves: F28
 #[tokio::test]
 async fn a_deleted_consumer_is_made_again() {
     let Some(server) = Server::start().await else { return };
@@ -200,6 +206,7 @@ async fn a_deleted_consumer_is_made_again() {
     assert_eq!(texts(&while_waiting.expect("pull")), ["a"], "also while a pull waits");
 }
 
+// proves: F27
 #[tokio::test]
 async fn a_deleted_stream_is_made_again_if_we_may() {
     let Some(server) = Server::start().await else { return };
@@ -235,6 +242,7 @@ async fn a_deleted_stream_is_named_if_we_may_not_make_it() {
     assert_eq!(consumer.pull(1, SOON).await.map_err(|error| error.reason), Err(missing));
 }
 
+// proves: F28
 #[tokio::test]
 async fn a_consumer_that_stalls_is_noticed_and_read_anew() {
     let recorder = PrometheusBuilder::new().build_recorder();
@@ -261,6 +269,7 @@ async fn a_consumer_that_stalls_is_noticed_and_read_anew() {
     assert_eq!(texts(&pull(&mut consumer).await), ["a"]);
 }
 
+// proves: F29
 #[tokio::test]
 async fn a_cancelled_pull_loses_nothing() {
     let Some(server) = Server::start().await else { return };
@@ -322,6 +331,7 @@ async fn a_replay_goes_back_to_what_it_missed() {
     assert_eq!(text(&next(&mut replay).await.payload), "c");
 }
 
+// proves: F29
 #[tokio::test]
 async fn a_full_window_of_open_deliveries_does_not_hold_back_what_came() {
     let Some(server) = Server::start().await else { return };

@@ -44,6 +44,7 @@ async fn check_changes_nothing(world: &World, key: ObjectKey, news: &[ArrivalKin
     assert_eq!((after.version, after.totals), (before.version, before.totals), "{news:?}");
 }
 
+// proves: I22 F13
 #[tokio::test]
 async fn row_13_news_that_comes_again_or_in_the_wrong_order_changes_nothing() {
     use ArrivalKind::{Created, Removed};
@@ -67,6 +68,7 @@ async fn row_13_news_that_comes_again_or_in_the_wrong_order_changes_nothing() {
     world.check_ledger().await;
 }
 
+// proves: I20 F15
 #[tokio::test]
 async fn row_15_while_the_bucket_is_away_nothing_is_acknowledged_and_uploads_go_on() {
     let world = World::start().await;
@@ -84,6 +86,7 @@ async fn row_15_while_the_bucket_is_away_nothing_is_acknowledged_and_uploads_go_
     world.check_bytes(5, 1).await;
 }
 
+// proves: I20 F15
 #[tokio::test]
 async fn row_15_a_bucket_that_is_silent_is_like_one_that_is_away() {
     let world = World::start().await;
@@ -97,6 +100,7 @@ async fn row_15_a_bucket_that_is_silent_is_like_one_that_is_away() {
     world.wait_for_status(key, Status::Processed).await;
 }
 
+// proves: I20 I22 F30
 #[tokio::test]
 async fn row_30_an_acknowledgement_that_is_lost_costs_one_look() {
     let world = World::start().await;
@@ -112,6 +116,7 @@ async fn row_30_an_acknowledgement_that_is_lost_costs_one_look() {
     assert_eq!(world.account().await.version, version);
 }
 
+// proves: I20 F30
 #[tokio::test]
 async fn row_30_work_that_fails_before_its_write_is_done_by_the_next_delivery() {
     let world = World::start().await;
@@ -126,6 +131,7 @@ async fn row_30_work_that_fails_before_its_write_is_done_by_the_next_delivery() 
     world.check_bytes(5, 0).await;
 }
 
+// proves: I22 I23 F31
 #[tokio::test]
 async fn row_31_work_that_outlives_its_ack_wait_is_done_twice_and_counts_once() {
     let world = World::start().await;
@@ -145,6 +151,7 @@ async fn row_31_work_that_outlives_its_ack_wait_is_done_twice_and_counts_once() 
     other.stop(PATIENCE).await;
 }
 
+// proves: F32
 #[tokio::test]
 async fn row_32_an_arrival_that_fails_ten_times_is_kept_on_the_dlq() {
     let world = World::start().await;
@@ -164,6 +171,7 @@ async fn row_32_an_arrival_that_fails_ten_times_is_kept_on_the_dlq() {
     world.check_status(key, Status::Processed).await;
 }
 
+// proves: F22
 #[tokio::test]
 async fn row_22_what_cannot_be_read_is_kept_and_never_dropped() {
     let world = World::start().await;
@@ -176,6 +184,7 @@ async fn row_22_what_cannot_be_read_is_kept_and_never_dropped() {
     assert!(reasons.len() == 1 && reasons[0].starts_with("not an arrival"), "{reasons:?}");
 }
 
+// proves: I20
 #[tokio::test]
 async fn a_dlq_that_is_silent_is_like_one_that_is_away() {
     let world = World::start().await;

@@ -28,6 +28,7 @@ async fn expired(world: &World) -> ObjectKey {
     key
 }
 
+// proves: I8 F7
 #[tokio::test]
 async fn row_7_an_upload_that_never_comes_is_given_up_after_url_and_grace_and_not_before() {
     let world = World::start().await;
@@ -46,6 +47,7 @@ async fn row_7_an_upload_that_never_comes_is_given_up_after_url_and_grace_and_no
     world.check_ledger().await;
 }
 
+// proves: I8 F7
 #[tokio::test]
 async fn row_7_a_cancelled_upload_stays_reserved_as_long() {
     let world = World::start().await;
@@ -61,6 +63,7 @@ async fn row_7_a_cancelled_upload_stays_reserved_as_long() {
     world.check_events(&["1 files.reserved", "2 files.failed", "3 files.expired"]).await;
 }
 
+// proves: I8 I18 F7 F15
 #[tokio::test]
 async fn row_7_nothing_is_given_up_that_the_bucket_was_not_asked_for() {
     let world = World::start().await;
@@ -75,6 +78,7 @@ async fn row_7_nothing_is_given_up_that_the_bucket_was_not_asked_for() {
     world.check_status(key, Status::Expired).await;
 }
 
+// proves: I18 F12
 #[tokio::test]
 async fn row_12_an_object_nobody_told_of_is_processed_at_the_deadline() {
     let world = World::start().await;
@@ -88,6 +92,7 @@ async fn row_12_an_object_nobody_told_of_is_processed_at_the_deadline() {
     world.check_ledger().await;
 }
 
+// proves: I18 F14
 #[tokio::test]
 async fn row_14_news_that_is_minutes_late_is_only_late() {
     let world = World::start().await;
@@ -101,6 +106,7 @@ async fn row_14_news_that_is_minutes_late_is_only_late() {
     world.check_events(&["1 files.reserved", "2 files.processed"]).await;
 }
 
+// proves: I3 I6 I18 F10
 #[tokio::test]
 async fn row_10_a_late_object_that_fits_is_processed() {
     let world = World::start().await;
@@ -113,6 +119,7 @@ async fn row_10_a_late_object_that_fits_is_processed() {
     world.check_ledger().await;
 }
 
+// proves: I3 I18 F10
 #[tokio::test]
 async fn row_10_a_late_object_that_does_not_fit_is_removed_for_that_reason() {
     let world = World::with_quota(10).await;
@@ -130,6 +137,7 @@ async fn row_10_a_late_object_that_does_not_fit_is_removed_for_that_reason() {
     world.check_ledger().await;
 }
 
+// proves: I18 F10 F12
 #[tokio::test]
 async fn row_10_and_12_a_late_object_nobody_told_of_is_found_by_the_sweep() {
     let world = World::with_quota(10).await;

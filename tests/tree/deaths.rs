@@ -70,6 +70,7 @@ fn next_decision_panics() {
     TRIPWIRE.set(Some(names::DESK_OPS_PER_COMMIT));
 }
 
+// proves: I24 F32
 #[tokio::test]
 async fn row_32_a_shard_that_panics_is_started_again_and_nothing_is_lost() {
     let world = world_with_tripwire().await;
@@ -86,6 +87,7 @@ async fn row_32_a_shard_that_panics_is_started_again_and_nothing_is_lost() {
     world.check_ledger().await;
 }
 
+// proves: I20 I24 F32
 #[tokio::test]
 async fn row_32_an_arrival_whose_shard_panics_is_settled_by_the_next_delivery() {
     let world = world_with_tripwire().await;
@@ -102,6 +104,7 @@ async fn row_32_an_arrival_whose_shard_panics_is_settled_by_the_next_delivery() 
     eventually("another delivery to another shard", settled).await;
 }
 
+// proves: F52
 #[tokio::test]
 async fn row_52_a_shard_that_keeps_panicking_ends_the_process() {
     let world = world_with_tripwire().await;
@@ -116,6 +119,7 @@ async fn row_52_a_shard_that_keeps_panicking_ends_the_process() {
     tokio::time::timeout(PATIENCE, ended).await.expect("it gives up");
 }
 
+// proves: F32
 #[tokio::test]
 async fn row_32_a_read_that_panics_costs_its_request_only() {
     let world = World::start().await;
@@ -125,6 +129,7 @@ async fn row_32_a_read_that_panics_costs_its_request_only() {
     world.check_bytes(0, 5).await;
 }
 
+// proves: I24 F32
 #[tokio::test]
 async fn row_32_a_write_that_panics_costs_its_requests_only() {
     let world = World::start().await;
@@ -135,6 +140,7 @@ async fn row_32_a_write_that_panics_costs_its_requests_only() {
     world.check_events(&["1 files.reserved"]).await;
 }
 
+// proves: F32
 #[tokio::test]
 async fn row_32_a_look_at_an_object_that_panics_is_made_again() {
     let world = World::start().await;
@@ -147,6 +153,7 @@ async fn row_32_a_look_at_an_object_that_panics_is_made_again() {
     world.wait_for_status(key, Status::Processed).await;
 }
 
+// proves: I21 F32
 #[tokio::test]
 async fn row_32_an_event_whose_publishing_panics_is_told_all_the_same() {
     let world = World::start().await;
@@ -156,6 +163,7 @@ async fn row_32_an_event_whose_publishing_panics_is_told_all_the_same() {
     world.check_events(&["1 files.reserved", "2 files.reserved"]).await;
 }
 
+// proves: F32
 #[tokio::test]
 async fn row_32_a_removal_that_panics_is_repeated() {
     let world = World::start().await;
@@ -166,6 +174,7 @@ async fn row_32_a_removal_that_panics_is_repeated() {
     assert!(!world.is_in_the_bucket(key).await);
 }
 
+// proves: F32
 #[tokio::test]
 async fn row_32_a_feed_that_panics_is_started_again() {
     let world = World::start().await;
@@ -179,6 +188,7 @@ async fn row_32_a_feed_that_panics_is_started_again() {
     world.wait_for_status(key, Status::Processed).await;
 }
 
+// proves: F32
 #[tokio::test]
 async fn row_32_a_sweep_that_panics_is_started_again() {
     let world = World::start().await;
@@ -193,6 +203,7 @@ async fn row_32_a_sweep_that_panics_is_started_again() {
     world.check_status(key, Status::Expired).await;
 }
 
+// proves: F28
 #[tokio::test]
 async fn row_28_a_consumer_that_stalls_silently_is_opened_again() {
     let world = World::start().await;

@@ -29,6 +29,7 @@ async fn check_all_told_in_order(world: &World) {
     assert_eq!(versions, (1..=world.account().await.version).collect::<Vec<_>>(), "in order, without a gap");
 }
 
+// proves: I21 F25
 #[tokio::test]
 async fn row_25_while_the_log_is_away_changes_go_on_and_are_told_when_it_is_back() {
     let world = World::start().await;
@@ -42,6 +43,7 @@ async fn row_25_while_the_log_is_away_changes_go_on_and_are_told_when_it_is_back
     check_all_told_in_order(&world).await;
 }
 
+// proves: I21 F24 F27
 #[tokio::test]
 async fn rows_24_27_a_log_that_answers_badly_is_told_again_and_keeps_each_event_once() {
     let world = World::start().await;
@@ -52,6 +54,7 @@ async fn rows_24_27_a_log_that_answers_badly_is_told_again_and_keeps_each_event_
     check_all_told_in_order(&world).await;
 }
 
+// proves: I21 F4 F47
 #[tokio::test]
 async fn row_47_what_was_durable_and_not_told_before_the_end_is_told_by_the_next_sweep() {
     let mut world = World::start().await;
@@ -64,6 +67,7 @@ async fn row_47_what_was_durable_and_not_told_before_the_end_is_told_by_the_next
     check_all_told_in_order(&world).await;
 }
 
+// proves: I21 F47
 #[tokio::test]
 async fn row_47_or_by_the_next_touch() {
     let mut world = World::start().await;
@@ -76,6 +80,7 @@ async fn row_47_or_by_the_next_touch() {
     check_all_told_in_order(&world).await;
 }
 
+// proves: I21
 #[tokio::test]
 async fn the_ledger_learns_what_was_told_after_a_rest() {
     // Invariant 21: at quiescence `published` is the version.

@@ -17,6 +17,7 @@ async fn with_room_for(admission_max: u32) -> World {
     .await
 }
 
+// proves: I25 F49
 #[tokio::test]
 async fn row_49_when_all_places_are_taken_a_request_is_refused_without_waiting() {
     let world = with_room_for(2).await;
@@ -36,6 +37,7 @@ async fn row_49_when_all_places_are_taken_a_request_is_refused_without_waiting()
     crate::inside::eventually("a place", reserved).await;
 }
 
+// proves: I25 F36
 #[tokio::test]
 async fn row_36_what_waits_for_one_user_is_bounded() {
     let world = World::start().await;
@@ -80,6 +82,7 @@ async fn what_waits_together_is_written_together() {
     world.check_ledger().await;
 }
 
+// proves: I26 F51
 #[tokio::test]
 async fn row_51_a_stop_answers_what_is_inside_and_takes_nothing_new() {
     let mut world = World::start().await;

@@ -18,6 +18,7 @@ async fn wait_until_gone(world: &World, key: ObjectKey) {
     assert!(!world.is_in_the_bucket(key).await);
 }
 
+// proves: F16
 #[tokio::test]
 async fn row_16_a_removal_that_fails_is_repeated_and_the_bytes_are_free_at_once() {
     let world = World::start().await;
@@ -31,6 +32,7 @@ async fn row_16_a_removal_that_fails_is_repeated_and_the_bytes_are_free_at_once(
     world.check_ledger().await;
 }
 
+// proves: I17 F16
 #[tokio::test]
 async fn row_16_a_removal_that_keeps_failing_is_left_to_the_sweep() {
     let world = World::start().await;
@@ -45,6 +47,7 @@ async fn row_16_a_removal_that_keeps_failing_is_left_to_the_sweep() {
     world.check_ledger().await;
 }
 
+// proves: I17 F16
 #[tokio::test]
 async fn row_16_a_removal_that_only_the_bucket_knows_of_is_noted_by_the_sweep() {
     let mut world = World::start().await;
@@ -59,6 +62,7 @@ async fn row_16_a_removal_that_only_the_bucket_knows_of_is_noted_by_the_sweep() 
     wait_until_gone(&world, key).await;
 }
 
+// proves: I10 I17 F11
 #[tokio::test]
 async fn row_11_an_object_that_comes_back_is_removed_again_when_told() {
     let world = World::start().await;
@@ -73,6 +77,7 @@ async fn row_11_an_object_that_comes_back_is_removed_again_when_told() {
     assert_eq!(world.account().await.version, version);
 }
 
+// proves: I10 I17 F11
 #[tokio::test]
 async fn row_11_and_by_the_sweep_when_not() {
     let world = World::start().await;
@@ -85,6 +90,7 @@ async fn row_11_and_by_the_sweep_when_not() {
     eventually("the object to go", is_removed).await;
 }
 
+// proves: I14 I15
 #[tokio::test]
 async fn invariant_15_nothing_is_removed_before_its_row_can_never_be_processed() {
     let world = World::start().await;

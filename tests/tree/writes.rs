@@ -39,6 +39,7 @@ async fn check_one(world: &World, reserved: Reservation) {
     world.check_ledger().await;
 }
 
+// proves: I24 F3 F33 F34
 #[tokio::test]
 async fn rows_3_33_34_a_write_of_unknown_outcome_is_one_reservation() {
     check(&[Fault::Fine], Ok(()), 1).await;
@@ -48,16 +49,19 @@ async fn rows_3_33_34_a_write_of_unknown_outcome_is_one_reservation() {
     check(&[Fault::Twice], Ok(()), 1).await;
 }
 
+// proves: I12 F33 F36
 #[tokio::test]
 async fn rows_33_36_a_write_that_is_lost_again_and_again_is_refused() {
     check(&[Fault::Lost, Fault::Lost, Fault::Lost], Err(DeskError::Unavailable), 3).await;
 }
 
+// proves: I12 F35
 #[tokio::test]
 async fn row_35_a_ledger_that_takes_no_writes_is_told_at_once() {
     check(&[Fault::Unavailable], Err(DeskError::Unavailable), 1).await;
 }
 
+// proves: I12 I13 F35
 #[tokio::test]
 async fn row_35_nothing_is_answered_from_memory_while_the_ledger_is_away() {
     let world = World::start().await;
@@ -69,6 +73,7 @@ async fn row_35_nothing_is_answered_from_memory_while_the_ledger_is_away() {
     check_one(&world, Ok(key)).await;
 }
 
+// proves: I9 F3
 #[tokio::test]
 async fn row_3_when_even_the_outcome_cannot_be_read_a_repeat_finds_it() {
     let world = World::start().await;
@@ -80,6 +85,7 @@ async fn row_3_when_even_the_outcome_cannot_be_read_a_repeat_finds_it() {
     check_one(&world, again).await;
 }
 
+// proves: I23 F2 F44
 #[tokio::test]
 async fn row_2_a_write_that_lands_after_its_repeat_does_not_apply() {
     let world = World::start().await;
@@ -89,6 +95,7 @@ async fn row_2_a_write_that_lands_after_its_repeat_does_not_apply() {
     check_one(&world, reserved).await;
 }
 
+// proves: F2 F3
 #[tokio::test]
 async fn row_2_a_write_that_lands_before_its_repeat_is_found() {
     let world = World::start().await;
@@ -104,6 +111,7 @@ async fn row_2_a_write_that_lands_before_its_repeat_is_found() {
     assert_eq!(world.plan.calls(Op::Commit), 2);
 }
 
+// proves: I22 F33 F34
 #[tokio::test]
 async fn rows_33_34_a_settlement_of_unknown_outcome_counts_once() {
     for fault in [Fault::Unanswered, Fault::Lost, Fault::Late] {
@@ -120,6 +128,7 @@ async fn rows_33_34_a_settlement_of_unknown_outcome_counts_once() {
     }
 }
 
+// proves: F3 F34
 #[tokio::test]
 async fn rows_3_34_a_change_bound_to_a_revision_is_not_refused_for_its_own_lost_answer() {
     let world = World::start().await;
@@ -169,6 +178,7 @@ async fn row_33_a_write_that_others_wrote_upon_is_known_as_applied_and_not_done_
     other.stop(crate::inside::PATIENCE).await;
 }
 
+// proves: I9 F48
 #[tokio::test]
 async fn row_48_a_client_that_hangs_up_has_reserved_and_its_repeat_finds_it() {
     let world = World::start().await;
@@ -183,6 +193,7 @@ async fn row_48_a_client_that_hangs_up_has_reserved_and_its_repeat_finds_it() {
     check_one(&world, again).await;
 }
 
+// proves: I3 I23 F5 F41 F43
 #[tokio::test]
 async fn rows_5_41_two_owners_of_one_user_never_take_more_than_the_quota() {
     let world = World::with_quota(100).await;
@@ -201,6 +212,7 @@ async fn rows_5_41_two_owners_of_one_user_never_take_more_than_the_quota() {
     other.stop(crate::inside::PATIENCE).await;
 }
 
+// proves: I13 F6
 #[tokio::test]
 async fn row_6_a_full_account_is_looked_at_again_before_it_is_told() {
     let world = World::with_quota(10).await;

@@ -110,6 +110,7 @@ fn new_account() -> Account {
     Account::new(user())
 }
 
+// proves: I7
 #[test]
 fn a_request_is_answered_only_when_its_write_is_durable() {
     let mut bench = Bench::new();
@@ -138,6 +139,7 @@ fn what_arrives_during_a_write_leaves_together_in_the_next() {
     assert!(others.into_iter().chain([first]).all(|answer| matches!(outcome(answer), Some(Ok(_)))));
 }
 
+// proves: I25
 #[test]
 fn one_write_takes_at_most_thirty_two_transitions_and_never_half_a_batch() {
     let mut bench = Bench::with(new_account());
@@ -150,6 +152,7 @@ fn one_write_takes_at_most_thirty_two_transitions_and_never_half_a_batch() {
     assert!(matches!((outcome(small), outcome(large)), (Some(Ok(_)), Some(Ok(_)))));
 }
 
+// proves: I23 I24
 #[test]
 fn after_a_conflict_the_desk_reads_again_and_decides_again() {
     let mut bench = Bench::with(new_account());
@@ -166,6 +169,7 @@ fn after_a_conflict_the_desk_reads_again_and_decides_again() {
     assert!(matches!(refused, DeskError::Refused(ReserveRefusal::QuotaExceeded { used_bytes: 50, .. })));
 }
 
+// proves: I25
 #[test]
 fn a_request_that_loses_three_times_is_told_to_come_back() {
     let mut bench = Bench::with(new_account());
@@ -182,6 +186,7 @@ fn a_request_that_loses_three_times_is_told_to_come_back() {
     assert_eq!(outcome(answer), Some(Err(DeskError::Unavailable)));
 }
 
+// proves: I24 F3
 #[test]
 fn a_write_found_to_be_durable_is_answered_and_the_memory_dropped() {
     let mut bench = Bench::with(new_account());
@@ -208,6 +213,7 @@ async fn a_write_of_which_nothing_is_heard_is_overdue() {
     assert!(bench.desk.writing(op).is_none() && bench.desk.overdue(within).is_none());
 }
 
+// proves: I12 F35
 #[test]
 fn when_the_ledger_is_away_nothing_is_answered_from_memory() {
     let mut bench = Bench::with(new_account());
@@ -221,6 +227,7 @@ fn when_the_ledger_is_away_nothing_is_answered_from_memory() {
     assert_eq!(outcome(queued), Some(Err(DeskError::Unavailable)));
 }
 
+// proves: I13 F6
 #[test]
 fn a_refusal_for_quota_needs_an_account_confirmed_within_a_second() {
     let mut full = new_account();
@@ -252,6 +259,7 @@ fn a_file_nobody_knows_is_not_found_after_one_read() {
     );
 }
 
+// proves: I25 F49
 #[test]
 fn a_full_queue_says_so_at_once() {
     let mut bench = Bench::with(new_account());

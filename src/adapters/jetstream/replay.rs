@@ -277,6 +277,7 @@ mod tests {
         check(ReplayFrom::New, &[], (Start::Sequence(41), Start::Time(NOW)));
     }
 
+    // proves: F27
     #[test]
     fn a_replay_goes_on_after_the_last_record_and_by_its_time_in_a_new_stream() {
         let seen = [record(41, 5_000), record(44, 6_000)];

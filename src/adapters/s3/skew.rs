@@ -79,6 +79,7 @@ mod tests {
         assert_eq!(skew.alarming().map(|apart| apart.as_secs()), expected_secs, "{date}");
     }
 
+    // proves: F17
     #[test]
     fn clocks_that_are_far_apart_alarm_whoever_is_ahead() {
         check("2026-11-20T10:00:00Z", "Fri, 20 Nov 2026 10:00:30 GMT", None);

@@ -169,12 +169,14 @@ mod tests {
         DbError::Unavailable { consistency, required: 2, alive: 1 }
     }
 
+    // proves: F35
     #[test]
     fn too_few_replicas_to_agree_is_a_refusal() {
         check(unavailable(Consistency::LocalSerial), refused("unavailable"));
         check(unavailable(Consistency::Serial), refused("unavailable"));
     }
 
+    // proves: F34
     #[test]
     fn too_few_replicas_to_learn_may_be_a_success() {
         for level in [Consistency::LocalQuorum, Consistency::Quorum, Consistency::One] {
@@ -182,6 +184,7 @@ mod tests {
         }
     }
 
+    // proves: F33
     #[test]
     fn a_timeout_at_any_stage_is_unknown() {
         for write_type in [WriteType::Cas, WriteType::Simple] {
@@ -193,6 +196,7 @@ mod tests {
         assert_eq!(failure_of(&error), unknown("timeout"));
     }
 
+    // proves: F36
     #[test]
     fn an_overloaded_server_may_have_gone_on() {
         check(DbError::Overloaded, unknown("overloaded"));

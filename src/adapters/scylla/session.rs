@@ -126,6 +126,7 @@ mod tests {
         Profiles::new(&ScyllaSettings { serial, ..ScyllaSettings::default() })
     }
 
+    // proves: F33 F34
     #[test]
     fn a_conditional_write_is_tried_once() {
         let write = profiles(SerialLevel::Local).write.to_profile();

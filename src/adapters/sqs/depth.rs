@@ -94,6 +94,7 @@ fn lossy(count: u64) -> f64 {
 mod tests {
     use super::*;
 
+    // proves: F23
     #[test]
     fn the_alarm_comes_before_the_silence() {
         let check = |in_flight, expected| assert_eq!(Depth { waiting: 0, in_flight }.is_alarming(), expected);

@@ -60,6 +60,7 @@ fn log_state(forwarder: &Forwarder<World, World>, part: Part) -> Option<PartStat
     forwarder.parts.health.states().into_iter().find(|(of, _)| *of == part).map(|(_, state)| state)
 }
 
+// proves: I19
 #[tokio::test]
 async fn what_arrives_is_stored_once_and_then_deleted() {
     let world = world_with((0..35).map(notification)).await;
@@ -73,6 +74,7 @@ async fn what_arrives_is_stored_once_and_then_deleted() {
     assert_eq!(log_state(&forwarder, Part::Queue), Some(PartState::Up));
 }
 
+// proves: I19 F25
 #[tokio::test]
 async fn a_publish_that_fails_many_times_loses_nothing() {
     for fault in FAULTS {
@@ -87,6 +89,7 @@ async fn a_publish_that_fails_many_times_loses_nothing() {
     }
 }
 
+// proves: F24
 #[tokio::test]
 async fn an_unknown_publish_is_repeated_at_once_with_the_same_id() {
     let world = world_with([notification(1)]).await;
@@ -99,6 +102,7 @@ async fn an_unknown_publish_is_repeated_at_once_with_the_same_id() {
     assert_eq!(world.records(Stream::Ingest).len(), 1);
 }
 
+// proves: F24
 #[tokio::test]
 async fn a_publish_without_an_answer_ends_with_its_deadline_as_unknown() {
     for stored in [true, false] {
@@ -115,6 +119,7 @@ async fn a_publish_without_an_answer_ends_with_its_deadline_as_unknown() {
     }
 }
 
+// proves: I25 F21 F23 F25
 #[tokio::test]
 async fn while_the_log_is_away_nothing_more_is_received_and_what_is_held_stays_hidden() {
     let world = world_with((0..25).map(notification)).await;
@@ -146,6 +151,7 @@ async fn one_arrival_that_does_not_pass_holds_back_only_its_own_delivery() {
     assert_eq!(world.records(Stream::Ingest).len(), 10);
 }
 
+// proves: F20
 #[tokio::test]
 async fn a_delete_that_fails_in_part_is_repeated_for_that_part() {
     let world = world_with((0..10).map(notification)).await;
@@ -158,6 +164,7 @@ async fn a_delete_that_fails_in_part_is_repeated_for_that_part() {
     assert!(forwarder.leaving.is_empty());
 }
 
+// proves: F20
 #[tokio::test]
 async fn a_delete_that_never_works_is_given_up_and_the_delivery_comes_again() {
     let world = world_with([notification(1)]).await;
@@ -173,6 +180,7 @@ async fn a_delete_that_never_works_is_given_up_and_the_delivery_comes_again() {
     assert_eq!(world.records(Stream::Ingest).len(), 1, "known by its id");
 }
 
+// proves: I19 I22 F19
 #[tokio::test]
 async fn killed_between_publish_and_delete_it_is_delivered_again_and_counts_once() {
     let world = world_with([notification(1)]).await;
@@ -186,6 +194,7 @@ async fn killed_between_publish_and_delete_it_is_delivered_again_and_counts_once
     assert_eq!(world.seen().iter().filter(|seen| matches!(seen, Seen::Received(_))).count(), 2);
 }
 
+// proves: I19 F18
 #[tokio::test]
 async fn killed_before_the_ack_it_is_delivered_again_and_not_lost() {
     let world = world_with([notification(1)]).await;
@@ -199,6 +208,7 @@ async fn killed_before_the_ack_it_is_delivered_again_and_not_lost() {
     assert_eq!(world.records(Stream::Ingest).len(), 1);
 }
 
+// proves: I19 F22
 #[tokio::test]
 async fn poison_is_kept_with_its_reason_and_then_deleted() {
     let world = world_with(["not json".to_owned(), notification(1).replace("wharf", "other")]).await;
@@ -233,6 +243,7 @@ async fn a_full_dlq_does_not_stop_arrivals() {
     assert_eq!(world.records(Stream::Dlq).len(), 1);
 }
 
+// proves: F22
 #[tokio::test]
 async fn the_test_event_is_deleted_and_leaves_nothing() {
     let world = world_with([r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#.to_owned()]).await;
@@ -240,6 +251,7 @@ async fn the_test_event_is_deleted_and_leaves_nothing() {
     assert!(world.records(Stream::Ingest).is_empty() && world.records(Stream::Dlq).is_empty());
 }
 
+// proves: I19 F22
 #[tokio::test]
 async fn good_records_go_on_and_bad_ones_beside_them_are_kept() {
     let body = format!(r#"{{"Records":[{},{{"bad":1}},{}]}}"#, record(1), record(2));
@@ -274,6 +286,7 @@ async fn the_last_words_delete_what_is_done_and_give_the_rest_back_at_once() {
     assert_eq!((world.queued(), world.waiting()), (1, 1), "shown again without waiting for its time");
 }
 
+// proves: F21
 #[tokio::test]
 async fn a_delivery_that_is_held_for_too_long_is_left_to_come_again() {
     let world = world_with([notification(1)]).await;

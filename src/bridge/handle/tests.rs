@@ -33,6 +33,7 @@ async fn pollers_share_the_work_and_stop_when_asked() {
     assert_eq!(world.waiting(), 1, "nobody takes it any more");
 }
 
+// proves: I26 F51
 #[tokio::test]
 async fn a_stop_in_an_outage_gives_back_what_is_held() {
     let world = World::default();

@@ -152,6 +152,7 @@ fn keys_of_s3_are_form_decoded_and_only_ours_pass() {
     assert_eq!(form_decoded("a+b%2Bc%20d").as_deref(), Some("a b+c d"));
 }
 
+// proves: F22
 #[test]
 fn other_buckets_and_other_versions_are_kept_aside() {
     check(&one("/s3/bucket/name", json!("wharf2")), "!0:foreign_bucket");
@@ -342,6 +343,7 @@ proptest! {
         is_sound(&judged(&message.to_string()));
     }
 
+    // proves: F22
     #[test]
     fn no_damage_to_a_notification_brings_it_down(
         sample in prop::sample::select(samples()),

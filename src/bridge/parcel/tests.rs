@@ -62,6 +62,7 @@ fn what_is_rejected_is_kept_whole_with_its_reasons() {
     assert_eq!(parcel.into_receipt().unwrap(), Receipt("r-1".into()));
 }
 
+// proves: I19
 #[test]
 fn the_receipt_stays_in_until_everything_is_confirmed() {
     let body = format!(r#"{{"Records":[{},{}]}}"#, record(KEY, "0A"), record(KEY, "0B"));

@@ -29,6 +29,7 @@ fn apply(account: &mut Account, asked: &Reserve, now: Timestamp) {
     remember.into_iter().for_each(|request| account.remember(request));
 }
 
+// proves: I3
 #[test]
 fn a_batch_is_reserved_to_the_last_byte_and_not_beyond() {
     let account = Account::new(user());
@@ -48,6 +49,7 @@ fn a_batch_is_reserved_to_the_last_byte_and_not_beyond() {
     assert_eq!(outcome, Err(error), "with the numbers");
 }
 
+// proves: I3
 #[test]
 fn used_and_reserved_bytes_both_count_and_a_limit_of_ones_own_wins() {
     let (mut account, _) = processed(50);
@@ -61,6 +63,7 @@ fn used_and_reserved_bytes_both_count_and_a_limit_of_ones_own_wins() {
     assert_eq!(reserved(&account, &asked([upload(3, 0)]), NOW), "quota", "not even an empty file");
 }
 
+// proves: I25
 #[test]
 fn open_reservations_are_counted() {
     let mut account = Account::new(user());
@@ -85,6 +88,7 @@ fn a_suspended_account_takes_nothing_new() {
     assert_eq!(reserved(&account, &asked([upload(1, 1)]), NOW), "new");
 }
 
+// proves: I9
 #[test]
 fn an_idempotency_key_answers_for_a_day_and_for_one_body_only() {
     let key =
@@ -111,6 +115,7 @@ fn a_try_that_was_taken_for_lost_is_a_repeat() {
     assert_eq!(again, Ok(Reservable::Repeat(vec![file_id(1), file_id(2)])), "not counted twice");
 }
 
+// proves: I8 F10
 #[test]
 fn a_reservation_outlives_its_url_the_longest_upload_and_the_news() {
     let (account, row) = pending(10);
@@ -135,6 +140,7 @@ fn only_pending_files_expire() {
     assert_eq!(other.expire(&row, late), None, "no reservation, nothing to end");
 }
 
+// proves: I6 I22
 #[test]
 fn what_settling_comes_to_depends_on_where_the_file_stands() {
     let (account, _) = pending(10);
@@ -214,6 +220,7 @@ fn a_settled_file_knows_its_bytes_and_its_way() {
     assert_eq!(after.hops.iter().map(|(hop, _)| *hop).collect::<Vec<_>>(), Hop::ALL);
 }
 
+// proves: I3 F10
 #[test]
 fn bytes_that_come_after_their_reservation_are_kept_only_if_they_still_fit() {
     let (mut account, row) = pending(60);

@@ -34,6 +34,7 @@ fn broken_rows(damage: impl FnOnce(&mut Vec<File>)) -> String {
     check_rows(&write.account, &rows).map_or_else(|broken| broken.to_string(), |()| "holds".to_owned())
 }
 
+// proves: I2
 #[test]
 fn reserved_bytes_are_the_open_reservations() {
     let said = broken(|write| write.account.pending.clear());
@@ -42,6 +43,7 @@ fn reserved_bytes_are_the_open_reservations() {
     assert_eq!(said, "I2: 21 bytes reserved, but open reservations come to 20");
 }
 
+// proves: I3
 #[test]
 fn a_reservation_stays_inside_the_limit() {
     assert_eq!(broken(|write| write.entries[0].limit_bytes = 30), "holds");
@@ -54,6 +56,7 @@ fn a_reservation_stays_inside_the_limit() {
     assert_eq!(other, "holds", "an admin may lower the limit below what is taken");
 }
 
+// proves: I5 I28
 #[test]
 fn entries_count_the_versions() {
     let said = "I5: entries do not lead from version 2 to";
@@ -69,6 +72,7 @@ fn entries_count_the_versions() {
     assert_eq!(said, "I5: entries do not lead from version 0 to 3");
 }
 
+// proves: I28
 #[test]
 fn the_last_entry_says_what_the_account_says() {
     let said = broken(|write| write.account.totals.used_bytes += 1);
@@ -85,6 +89,7 @@ fn a_write_without_entries_may_only_move_marks() {
     assert_eq!(check_write(&draft.into_write().0), Ok(()));
 }
 
+// proves: I1 I4
 #[test]
 fn sums_are_the_sums_of_the_rows() {
     for damage in [
@@ -104,12 +109,14 @@ fn sums_are_the_sums_of_the_rows() {
     assert_eq!(renamed, "holds");
 }
 
+// proves: I2
 #[test]
 fn open_reservations_are_the_pending_rows_one_by_one() {
     let said = broken_rows(|rows| rows[1].file_id = crate::domain::samples::file_id(9));
     assert!(said.starts_with("I2: "), "the sum is right, the file is not: {said}");
 }
 
+// proves: I8
 #[test]
 fn a_cancelled_file_stays_reserved() {
     let (mut account, row) = pending(10);

@@ -115,6 +115,7 @@ fn purging() {
     }
 }
 
+// proves: I6
 #[test]
 fn every_move_is_an_edge_of_the_status_machine_and_counts_the_revision() {
     let patch = FilePatch { visibility: Some(Visibility::Team), ..FilePatch::default() };

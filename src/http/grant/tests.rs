@@ -35,6 +35,7 @@ fn check_ttl(file: &File, left: Option<Duration>, expected: Option<u64>) {
     assert_eq!(ttl, expected.map(Duration::from_secs), "{file:?} {left:?}");
 }
 
+// proves: I8
 #[test]
 fn a_url_dies_before_its_reservation() {
     let pending = file(Status::Pending, None);
@@ -46,6 +47,7 @@ fn a_url_dies_before_its_reservation() {
     check_ttl(&pending, None, None);
 }
 
+// proves: I7
 #[test]
 fn only_a_pending_file_gets_a_url() {
     check_ttl(&file(Status::Pending, Some(Reason::Cancelled)), Some(URL_TTL), None);

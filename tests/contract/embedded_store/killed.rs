@@ -15,6 +15,7 @@ const ROUNDS: usize = 3;
 /// Acknowledgements after which a round ends.
 const ACKNOWLEDGED_PER_ROUND: usize = 400;
 
+// proves: I7 F4
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
     if let Some(dir) = std::env::var_os(DIR_VAR) {

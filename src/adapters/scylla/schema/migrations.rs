@@ -130,6 +130,7 @@ mod tests {
         }
     }
 
+    // proves: I5
     #[test]
     fn no_table_gives_its_rows_a_time_to_live() {
         for migration in Migrations::shipped().0 {
