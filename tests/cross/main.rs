@@ -22,7 +22,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting of the product")]
 fn is_blessed() -> bool {
     std::env::var_os("WHARF_BLESS").is_some()
 }
