@@ -426,3 +426,48 @@ fn a_second_dev_on_the_same_data_says_who_holds_it() {
     dev.wait();
     call.dev(&["--port", "0"]);
 }
+
+/// What the API at `api_url` answers to a request for an upload of this token's user.
+fn ask_for_an_upload(ready: &Value) -> String {
+    let address = ready["api_url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("an address");
+    let token = ready["token"].as_str().expect("a token");
+    let body = r#"{"filename": "a.txt", "size_bytes": 5, "content_type": "text/plain"}"#;
+    let request = format!(
+        "POST /v1/files HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(WITHIN)).expect("a socket");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it takes requests");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    answer
+}
+
+#[test]
+fn events_are_published_again_out_of_data_at_rest_and_not_beside_a_service() {
+    let call = Call::new();
+    let (dev, ready) = call.dev(&["--port", "0"]);
+    let answer = ask_for_an_upload(&ready);
+    let user =
+        answer.split("/user/").nth(1).and_then(|rest| rest.split('/').next()).expect("a key in the URL");
+    let republish = |more: &[&str]| {
+        let data_dir = format!("data_dir={}", ready["data_dir"].as_str().expect("a folder"));
+        let args = ["events", "republish", "--set", &data_dir, "--user", user, "--from", "1"];
+        call.run(&[&args, more].concat())
+    };
+    check_refused(&republish(&[]), 1, "stop the service first");
+    dev.signal("TERM");
+    dev.wait();
+    let counted = republish(&["--to", "1", "--dry-run"]);
+    assert_eq!(counted.stdout, "would publish 1 event of 1 entry, versions 1 to 1\n", "{counted:?}");
+    let published = republish(&["--to", "1"]);
+    assert!(published.stdout.starts_with("published 1 event of 1 entry, versions 1 to 1"), "{published:?}");
+    check_refused(&republish(&["--to", "0"]), 2, "--to");
+    let nobody = ["events", "republish", "--user", "alice", "--from", "1"];
+    check_refused(&call.run(&nobody), 2, "--user alice: not a UUID");
+    let nowhere = ["events", "republish", "--set", "data_dir=none", "--user", user, "--from", "1"];
+    check_refused(&call.run(&nowhere), 1, "there is no ledger in none");
+}

@@ -279,8 +279,9 @@ impl Desk {
     }
 
     fn write(&mut self, draft: Draft, decided: Vec<Box<dyn Ticket>>) -> Step {
+        let broken_row = draft.broken().cloned();
         let (write, rows) = draft.into_write();
-        if let Err(broken) = invariant::check_write(&write) {
+        if let Err(broken) = broken_row.map_or_else(|| invariant::check_write(&write), Err) {
             metrics::counter!(names::DESK_INVARIANTS_BROKEN_TOTAL).increment(1);
             tracing::error!(user = %self.user, "refused a write that would break an invariant: {broken}");
             self.forget();

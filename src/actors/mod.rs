@@ -13,14 +13,17 @@ mod meters;
 mod ticket;
 mod requests;
 mod desk;
+mod held;
 mod shard;
 mod inspector;
 mod feed;
 mod publisher;
 mod run;
+mod republish;
 mod remover;
 mod sweeper;
 
 pub use handle::{Completed, DeskError, Handle, Reserved};
+pub use republish::{Republish, RepublishError, Republished, republish};
 pub use sweeper::{Census, Orphans, SweepOptions, TopUser};
 pub use tree::{Tree, TreeError, TreeOptions, World};

@@ -154,7 +154,7 @@ impl Tale {
 }
 
 /// The oldest page of entries above `published`, with their files' rows.
-async fn unpublished(
+pub(super) async fn unpublished(
     ledger: &Ledger,
     user: UserId,
     published: u64,
@@ -170,7 +170,8 @@ async fn unpublished(
     Ok(entries)
 }
 
-fn record_of(event: &Event) -> NewRecord {
+/// An event as the log takes it: the same every time.
+pub(super) fn record_of(event: &Event) -> NewRecord {
     let payload = serde_json::to_vec(&event.envelope).expect("an envelope is plain JSON");
     let headers = vec![
         ("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned()),

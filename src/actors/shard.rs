@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::desk::{Desk, Durable, Loaded, Step, Tools, WriteEnd};
 use super::errand::{self, Errand};
+use super::held::Held;
 use super::meters::Meters;
 use super::publisher::Publisher;
 use super::remover::Remover;
@@ -32,6 +33,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SAVE_PUBLISHED_AFTER: Duration = Duration::from_secs(5);
 /// How long a desk rests before it is dropped from memory.
 const DROP_AFTER: Duration = Duration::from_secs(60);
+/// Places for desks that a shard keeps, however few it has.
+const DESKS_KEPT_MIN: usize = 64;
 /// How long one read or write may take, its resolution included. Longer than backends give themselves.
 const LEDGER_WITHIN: Duration = Duration::from_secs(20);
 /// How long a write may be out, its resolution included, before it counts as lost.
@@ -80,6 +83,7 @@ pub(super) struct ShardState {
     shard: ShardId,
     parts: Arc<ShardParts>,
     desks: HashMap<UserId, Desk>,
+    held: Held,
 }
 
 impl Actor for ShardActor {
@@ -93,7 +97,8 @@ impl Actor for ShardActor {
         parts: ShardParts,
     ) -> Result<ShardState, ActorProcessingErr> {
         myself.send_interval(TICK, || ShardMsg::Tick);
-        Ok(ShardState { shard: self.shard, parts: Arc::new(parts), desks: HashMap::new() })
+        let (parts, desks, held) = (Arc::new(parts), HashMap::new(), Held::default());
+        Ok(ShardState { shard: self.shard, parts, desks, held })
     }
 
     async fn handle(
@@ -260,6 +265,10 @@ impl ShardState {
             }
             true
         });
+        self.held.tell(self.desks.len());
+        if self.desks.capacity() > 4 * self.desks.len().max(DESKS_KEPT_MIN) {
+            self.desks.shrink_to(2 * self.desks.len());
+        }
         for (user, op) in overdue {
             tracing::error!(%user, %op, "a write was not heard of again");
             self.written(myself, user, op, WriteEnd::Unavailable);

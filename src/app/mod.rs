@@ -11,14 +11,17 @@ mod upkeep;
 mod start_error;
 mod aws_setup;
 mod schema;
+mod republish;
 mod audit;
 
 pub use audit::{AuditError, AuditOptions, Auditor, Finding, Kind, Summary, Tell, World, audit};
 pub use aws_setup::aws_setup;
 pub use cursor_key::CursorKeyError;
 pub use listeners::Addresses;
+pub use republish::{RepublishFailure, events_republish};
 pub use run::App;
 pub use schema::{SchemaFailure, schema_apply, schema_status};
 pub use start_error::StartError;
 
+pub use crate::actors::{Republish, Republished};
 pub use crate::adapters::aws::{Outcome, Step};

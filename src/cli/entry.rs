@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{audit, aws, config, dev, health, output, schema, serve, token};
+use super::{audit, aws, config, dev, events, health, output, schema, serve, token};
 
 /// File storage and delivery: quota before a URL, bytes straight to S3, events on NATS.
 #[derive(Debug, Parser)]
@@ -33,6 +33,9 @@ enum Command {
     /// Make the tables of a ledger on ScyllaDB or Apache Cassandra
     #[command(subcommand)]
     Schema(schema::SchemaCommand),
+    /// Look after events
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Set AWS up
     #[command(subcommand)]
     Aws(aws::AwsCommand),
@@ -60,6 +63,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Schema(command) => schema::run(&command),
+        Command::Events(command) => events::run(&command),
         Command::Aws(command) => aws::run(&command),
         Command::Audit(args) => audit::run(&args),
     }

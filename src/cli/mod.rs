@@ -8,6 +8,7 @@ mod token;
 mod config;
 mod schema;
 mod aws;
+mod events;
 mod audit;
 mod dev_issuer;
 mod walkthrough;

@@ -203,6 +203,15 @@ impl Account {
 }
 
 impl Totals {
+    /// Whether a row of this weight can be one of those that these are the sums of.
+    #[must_use]
+    pub const fn hold(self, row: Weight) -> bool {
+        self.used_bytes >= row.used_bytes
+            && self.reserved_bytes >= row.reserved_bytes
+            && self.trashed_bytes >= row.trashed_bytes
+            && self.file_count >= row.file_count
+    }
+
     /// The sums after a row that counted for `before` counts for `after`.
     #[must_use]
     pub const fn moved(self, before: Weight, after: Weight) -> Self {

@@ -181,15 +181,16 @@ impl Account {
         rules: &Rules,
         now: Timestamp,
     ) -> Result<Reservable, ReserveRefusal> {
+        // Before all else: even what was reserved before is not signed again for a suspended account.
+        if self.state == AccountState::Suspended {
+            return Err(ReserveRefusal::Suspended);
+        }
         if let Some(repeat) = self.repeat_of(asked.idempotency, now)? {
             return Ok(Reservable::Repeat(repeat));
         }
         // A try that was taken for lost has landed after all: file ids are ours and never used twice.
         if asked.uploads.iter().any(|upload| self.pending.contains_key(&upload.file_id)) {
             return Ok(Reservable::Repeat(asked.uploads.iter().map(|upload| upload.file_id).collect()));
-        }
-        if self.state == AccountState::Suspended {
-            return Err(ReserveRefusal::Suspended);
         }
         let requested_bytes =
             asked.uploads.iter().fold(0_u64, |sum, upload| sum.saturating_add(upload.size_bytes));

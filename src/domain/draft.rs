@@ -6,6 +6,7 @@ use super::account::{Account, Change, Remembered, Transition};
 use super::entry::Entry;
 use super::file::{File, Visibility};
 use super::ids::{FileId, OpId};
+use super::invariant::Broken;
 use crate::limits::COMMIT_TRANSITIONS_MAX;
 
 /// Percentages of the limit whose crossing is told.
@@ -43,6 +44,7 @@ pub struct Draft {
     quota_bytes_default: u64,
     forgotten: Vec<FileId>,
     is_dirty: bool,
+    broken: Option<Broken>,
 }
 
 impl Draft {
@@ -59,6 +61,7 @@ impl Draft {
             quota_bytes_default,
             forgotten: Vec::new(),
             is_dirty: false,
+            broken: None,
         }
     }
 
@@ -82,9 +85,14 @@ impl Draft {
 
     /// Adds a transition that was decided on this draft.
     pub fn push(&mut self, transition: &Transition) {
-        let used_before = self.account.totals.used_bytes + self.account.totals.reserved_bytes;
+        let before = self.level();
+        if let Change::File { before: row, .. } = transition.change
+            && !self.account.totals.hold(row)
+        {
+            self.broken.get_or_insert(Broken::Row { row, totals: self.account.totals });
+        }
         self.account.apply(transition);
-        let entry = self.entry_of(transition, used_before);
+        let entry = self.entry_of(transition, before);
         self.entries.push(entry);
         if let Change::File { after, .. } = &transition.change {
             self.changed.insert(after.file_id);
@@ -127,6 +135,13 @@ impl Draft {
         self.entries.is_empty() && !self.is_dirty
     }
 
+    /// The first transition whose row cannot be one of this account's, if there was one: what is read is damaged, and
+    /// must not be written on.
+    #[must_use]
+    pub const fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
     /// The write, and all rows known after it.
     #[must_use]
     pub fn into_write(self) -> (Write, Rows) {
@@ -143,13 +158,20 @@ impl Draft {
         (write, self.rows)
     }
 
-    fn entry_of(&self, transition: &Transition, used_before: u64) -> Entry {
+    fn level(&self) -> Level {
+        let totals = self.account.totals;
+        Level {
+            taken_bytes: totals.used_bytes.saturating_add(totals.reserved_bytes),
+            limit_bytes: self.account.limit_bytes(self.quota_bytes_default),
+        }
+    }
+
+    fn entry_of(&self, transition: &Transition, before: Level) -> Entry {
         let row = match &transition.change {
             Change::File { after, .. } => Some(after),
             Change::Quota(_) | Change::State(_) => None,
         };
-        let limit_bytes = self.account.limit_bytes(self.quota_bytes_default);
-        let totals = self.account.totals;
+        let (level, totals) = (self.level(), self.account.totals);
         Entry {
             version: self.account.version,
             kind: transition.kind,
@@ -162,20 +184,31 @@ impl Draft {
             visibility: row.map_or(Visibility::Private, |row| row.visibility),
             revision: row.map_or(0, |row| row.revision),
             totals,
-            limit_bytes,
+            limit_bytes: level.limit_bytes,
             state: self.account.state,
-            threshold_percent: crossed(used_before, totals.used_bytes + totals.reserved_bytes, limit_bytes),
+            threshold_percent: crossed(before, level),
         }
     }
 }
 
-/// The highest threshold that the taken bytes crossed upwards.
-fn crossed(before: u64, after: u64, limit: u64) -> Option<u8> {
-    let reached =
-        |taken: u64, percent: u8| u128::from(taken) * 100 >= u128::from(limit) * u128::from(percent);
-    THRESHOLDS_PERCENT
-        .into_iter()
-        .find(|percent| limit > 0 && reached(after, *percent) && !reached(before, *percent))
+/// How much of what is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Level {
+    taken_bytes: u64,
+    limit_bytes: u64,
+}
+
+impl Level {
+    /// Whether so much is taken. A limit of nothing has no percentages.
+    fn reaches(self, percent: u8) -> bool {
+        let (taken, limit) = (u128::from(self.taken_bytes), u128::from(self.limit_bytes));
+        limit > 0 && taken * 100 >= limit * u128::from(percent)
+    }
+}
+
+/// The highest threshold that was crossed upwards: by taking more, or by a lower limit.
+fn crossed(before: Level, after: Level) -> Option<u8> {
+    THRESHOLDS_PERCENT.into_iter().find(|percent| after.reaches(*percent) && !before.reaches(*percent))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::draft::Write;
 use super::entry::{EntryKind, Totals};
 use super::file::{File, Status, Weight};
 use super::ids::FileId;
+use crate::limits::FILES_MAX;
 
 /// An invariant that does not hold. The number is the one in `ARCHITECTURE.md`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,32 @@ pub enum Broken {
         /// As the rows say.
         counted: u32,
     },
+    /// 1, 2 and 4: a row counts for more than its account has, so that no sum with it can be right.
+    #[error("I1: a row counts for {row:?}, which is more than {totals:?}")]
+    Row {
+        /// What the row counted for before it moved.
+        row: Weight,
+        /// What the account had, all rows together.
+        totals: Totals,
+    },
+    /// 1: more bytes are trashed than used.
+    #[error("I1: {trashed_bytes} bytes trashed of {used_bytes} used")]
+    Trashed {
+        /// Trashed.
+        trashed_bytes: u64,
+        /// Used.
+        used_bytes: u64,
+    },
+    /// 4: a new reservation went over the number of files, or there are fewer files than reservations.
+    #[error("I4: {file_count} files with {pending_count} open reservations; there may be {files_max}")]
+    Files {
+        /// As the account says.
+        file_count: u32,
+        /// Open reservations.
+        pending_count: usize,
+        /// The bound.
+        files_max: u32,
+    },
     /// 3: a new reservation went over the limit.
     #[error("I3: {taken_bytes} bytes taken of {limit_bytes} after a new reservation")]
     OverQuota {
@@ -62,13 +89,17 @@ pub enum Broken {
     },
 }
 
-/// What can be checked about a write without reading anything: invariants 2, 3, 5 and 28.
+/// What can be checked about a write without reading anything: invariants 2, 3, 4, 5 and 28, and what 1 implies. That
+/// each transition moved the sums by what its row counts for, a draft checks itself: [`Draft::broken`].
+///
+/// [`Draft::broken`]: super::draft::Draft::broken
 ///
 /// # Errors
 /// The first that does not hold.
 pub fn check_write(write: &Write) -> Result<(), Broken> {
     let account = &write.account;
     check_pending(account)?;
+    check_counts(write)?;
     let expected = write.expected.unwrap_or(0);
     let consecutive =
         write.entries.iter().zip(expected + 1..).all(|(entry, version)| entry.version == version);
@@ -88,6 +119,20 @@ pub fn check_write(write: &Write) -> Result<(), Broken> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+fn check_counts(write: &Write) -> Result<(), Broken> {
+    let Totals { used_bytes, trashed_bytes, file_count, .. } = write.account.totals;
+    if trashed_bytes > used_bytes {
+        return Err(Broken::Trashed { trashed_bytes, used_bytes });
+    }
+    let pending_count = write.account.pending.len();
+    let has_reserved = write.entries.iter().any(|entry| entry.kind == EntryKind::Reserved);
+    let is_too_many = has_reserved && file_count > FILES_MAX;
+    if is_too_many || u32::try_from(pending_count).is_ok_and(|pending| pending > file_count) {
+        return Err(Broken::Files { file_count, pending_count, files_max: FILES_MAX });
+    }
+    Ok(())
 }
 
 fn check_pending(account: &Account) -> Result<(), Broken> {
@@ -166,9 +211,13 @@ impl Broken {
                 .saturating_add(stored.reserved_bytes.abs_diff(counted.reserved_bytes))
                 .saturating_add(stored.trashed_bytes.abs_diff(counted.trashed_bytes)),
             Self::Pending { reserved_bytes, pending_bytes } => reserved_bytes.abs_diff(*pending_bytes),
-            Self::Deleting { .. } | Self::OverQuota { .. } | Self::Versions { .. } | Self::History { .. } => {
-                0
-            }
+            Self::Deleting { .. }
+            | Self::Row { .. }
+            | Self::Trashed { .. }
+            | Self::Files { .. }
+            | Self::OverQuota { .. }
+            | Self::Versions { .. }
+            | Self::History { .. } => 0,
         }
     }
 }

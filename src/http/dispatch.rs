@@ -7,16 +7,17 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
 
+use super::admin::{self, Admin, UserRef};
 use super::answer::{self, Outcome};
 use super::auth::{Presented, check_same_site, presented};
-use super::error::Problem;
+use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
 use super::trail::Trail;
 use super::{downloads, events, files, health, history, list, media, uploads, usage};
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
-use crate::domain::policy::{self, Caller};
+use crate::domain::policy::{self, Action, Caller};
 use crate::domain::time::Timestamp;
 
 /// A request on its way to its resource.
@@ -44,6 +45,14 @@ impl OwnCall<'_> {
     }
 }
 
+/// What a route asks of a request before it is carried out.
+struct Terms {
+    action: Action,
+    produces: &'static str,
+    /// Empty: it has no body.
+    consumes: &'static [&'static str],
+}
+
 /// Carries a request out.
 pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Outcome {
     match route {
@@ -53,12 +62,20 @@ pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Ou
         Route::Open(Open::Options(allow)) => {
             Ok(answer::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
         }
-        Route::Own(own) => run_own(admit(call, own)?, own, body).await,
+        Route::Own(own) => {
+            let terms = Terms { action: own.action(), produces: own.produces(), consumes: own.consumes() };
+            run_own(admit(call, terms)?, own, body).await
+        }
+        Route::Admin(asked) => {
+            let (action, consumes) = (asked.action(), asked.consumes());
+            let terms = Terms { action, produces: "application/json", consumes };
+            run_admin(admit(call, terms)?, asked, body).await
+        }
     }
 }
 
 /// Who calls, whether they may, and whether we speak the same types.
-fn admit<'a>(call: Call<'a>, own: Own) -> Result<OwnCall<'a>, Problem> {
+fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
     let Call { api, head, trail, .. } = call;
     let services = &api.services;
     let now = services.clock.now();
@@ -70,12 +87,12 @@ fn admit<'a>(call: Call<'a>, own: Own) -> Result<OwnCall<'a>, Problem> {
             check_same_site(head, &services.options.public_url, &services.options.allowed_origins)?;
         }
     }
-    // Everybody owns what these routes reach. Whether the account is suspended is asked where it is read anyway.
-    policy::decide(&caller, own.action(), caller.user, AccountState::Active)?;
-    media::check_accept(&head.headers, own.produces())?;
-    let consumed = own.consumes();
-    if !consumed.is_empty() {
-        media::check_content_type(&head.headers, consumed)?;
+    // Everybody owns what their routes reach, and on those of operators only the role counts. Whether the account is
+    // suspended is asked where it is read anyway.
+    policy::decide(&caller, terms.action, caller.user, AccountState::Active)?;
+    media::check_accept(&head.headers, terms.produces)?;
+    if !terms.consumes.is_empty() {
+        media::check_content_type(&head.headers, terms.consumes)?;
     }
     Ok(OwnCall { api, head, trail, caller, now })
 }
@@ -98,5 +115,15 @@ async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {
         Own::Ledger => history::ledger(&call).await,
         Own::Usage => usage::show(&call).await,
         Own::Events => events::follow(&call).await,
+    }
+}
+
+async fn run_admin(call: OwnCall<'_>, asked: Admin, body: &mut Incoming) -> Outcome {
+    let named = |user: UserRef| user.ok_or_else(|| Problem::new(ErrorCode::UserNotFound));
+    match asked {
+        Admin::Totals => admin::totals(&call),
+        Admin::Usage(user) => admin::usage(&call, named(user)?).await,
+        Admin::SetQuota(user) => admin::set_quota(&call, named(user)?, body).await,
+        Admin::SetState(user) => admin::set_state(&call, named(user)?, body).await,
     }
 }

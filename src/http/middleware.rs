@@ -45,7 +45,8 @@ pub(super) async fn answer(
     };
     let allow = match &route {
         Ok(Route::Open(Open::Options(allow))) => Some(*allow),
-        Ok(Route::Open(Open::Livez | Open::Readyz | Open::Metrics) | Route::Own(_)) | Err(_) => None,
+        Ok(Route::Open(Open::Livez | Open::Readyz | Open::Metrics) | Route::Own(_) | Route::Admin(_))
+        | Err(_) => None,
     };
     let outcome = match route {
         Ok(route) => {

@@ -31,6 +31,7 @@ mod files;
 mod list;
 mod downloads;
 mod usage;
+mod admin;
 mod history;
 mod events;
 mod health;

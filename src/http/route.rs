@@ -2,13 +2,21 @@
 
 use hyper::Method;
 
+use super::admin::{Admin, UserRef};
 use super::error::{ErrorCode, Problem};
 use super::services::Door;
-use crate::domain::ids::FileId;
+use crate::domain::ids::{FileId, UserId};
 use crate::domain::policy::Action;
 
 /// A file's id as it stands in a path; none if it is not a UUID, which is answered like a file that is not there.
 pub(super) type FileRef = Option<FileId>;
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ids {
+    file: FileRef,
+    user: UserRef,
+}
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +25,8 @@ pub(super) enum Route {
     Open(Open),
     /// Of the caller's own.
     Own(Own),
+    /// Of everybody's, by those who may.
+    Admin(Admin),
 }
 
 /// What anybody may ask.
@@ -156,6 +166,10 @@ templates! {
     Usage = "/v1/usage",
     Ledger = "/v1/usage/ledger",
     Events = "/v1/events",
+    AdminUsage = "/v1/admin/usage",
+    AdminUserUsage = "/v1/admin/users/{user_id}/usage",
+    AdminUserQuota = "/v1/admin/users/{user_id}/quota",
+    AdminUserState = "/v1/admin/users/{user_id}/state",
     Livez = "/livez",
     Readyz = "/readyz",
     Metrics = "/metrics",
@@ -179,53 +193,71 @@ impl Template {
             | Self::Usage
             | Self::Ledger
             | Self::Events
+            | Self::AdminUsage
+            | Self::AdminUserUsage
             | Self::Livez
             | Self::Readyz
             | Self::Metrics => "GET, HEAD, OPTIONS",
+            Self::AdminUserQuota | Self::AdminUserState => "PUT, OPTIONS",
             Self::Unmatched => "",
         }
     }
 }
 
-/// The template of a path, with the file it names.
-pub(super) fn place_of(door: Door, path: &str) -> (Template, FileRef) {
+/// Where a path leads.
+pub(super) type Place = (Template, Ids);
+
+/// The template of a path, with what it names.
+pub(super) fn place_of(door: Door, path: &str) -> Place {
     let mut segments = [""; 5];
     let mut count = 0;
     for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
         if count == segments.len() {
-            return (Template::Unmatched, None);
+            return (Template::Unmatched, Ids::default());
         }
         segments[count] = segment;
         count += 1;
     }
     match (door, &segments[..count]) {
-        (_, ["livez"]) => (Template::Livez, None),
-        (_, ["readyz"]) => (Template::Readyz, None),
-        (Door::Admin, ["metrics"]) => (Template::Metrics, None),
-        (Door::Api, ["v1", "usage"]) => (Template::Usage, None),
-        (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, None),
-        (Door::Api, ["v1", "events"]) => (Template::Events, None),
+        (_, ["livez"]) => (Template::Livez, Ids::default()),
+        (_, ["readyz"]) => (Template::Readyz, Ids::default()),
+        (Door::Admin, ["metrics"]) => (Template::Metrics, Ids::default()),
+        (Door::Api, ["v1", "usage"]) => (Template::Usage, Ids::default()),
+        (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, Ids::default()),
+        (Door::Api, ["v1", "events"]) => (Template::Events, Ids::default()),
+        (Door::Api, ["v1", "admin", rest @ ..]) => admin_place(rest),
         (Door::Api, ["v1", rest @ ..]) => files_place(rest, false),
         (Door::Api, rest) => files_place(rest, true),
-        (Door::Admin, _) => (Template::Unmatched, None),
+        (Door::Admin, _) => (Template::Unmatched, Ids::default()),
+    }
+}
+
+fn admin_place(segments: &[&str]) -> Place {
+    let named = |template, id: &str| (template, Ids { user: UserId::parse(id).ok(), ..Ids::default() });
+    match segments {
+        ["usage"] => (Template::AdminUsage, Ids::default()),
+        ["users", id, "usage"] => named(Template::AdminUserUsage, id),
+        ["users", id, "quota"] => named(Template::AdminUserQuota, id),
+        ["users", id, "state"] => named(Template::AdminUserState, id),
+        _ => (Template::Unmatched, Ids::default()),
     }
 }
 
 /// Three of the paths below `files` are known without the version too, for good.
-fn files_place(segments: &[&str], is_alias: bool) -> (Template, FileRef) {
-    let named = |template, id: &str| (template, FileId::parse(id).ok());
+fn files_place(segments: &[&str], is_alias: bool) -> Place {
+    let named = |template, id: &str| (template, Ids { file: FileId::parse(id).ok(), ..Ids::default() });
     match segments {
-        ["files"] => (Template::Files, None),
-        ["files", "presign-upload"] => (Template::Presign, None),
+        ["files"] => (Template::Files, Ids::default()),
+        ["files", "presign-upload"] => (Template::Presign, Ids::default()),
         ["files", id, "download-url"] => named(Template::DownloadUrl, id),
-        _ if is_alias => (Template::Unmatched, None),
-        ["files", "presign-batch"] => (Template::PresignBatch, None),
+        _ if is_alias => (Template::Unmatched, Ids::default()),
+        ["files", "presign-batch"] => (Template::PresignBatch, Ids::default()),
         ["files", id] if !id.is_empty() => named(Template::File, id),
         ["files", id, "restore"] => named(Template::Restore, id),
         ["files", id, "complete"] => named(Template::Complete, id),
         ["files", id, "content"] => named(Template::Content, id),
         ["files", id, "timeline"] => named(Template::Timeline, id),
-        _ => (Template::Unmatched, None),
+        _ => (Template::Unmatched, Ids::default()),
     }
 }
 
@@ -233,8 +265,8 @@ fn files_place(segments: &[&str], is_alias: bool) -> (Template, FileRef) {
 ///
 /// # Errors
 /// `route_not_found`, `method_not_allowed`.
-pub(super) fn find(method: &Method, place: (Template, FileRef)) -> Result<Route, Problem> {
-    let (template, file) = place;
+pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
+    let (template, Ids { file, user }) = place;
     if template == Template::Unmatched {
         return Err(Problem::new(ErrorCode::RouteNotFound));
     }
@@ -255,6 +287,10 @@ pub(super) fn find(method: &Method, place: (Template, FileRef)) -> Result<Route,
         ("GET", Template::Ledger) => Ok(Route::Own(Own::Ledger)),
         ("GET", Template::Usage) => Ok(Route::Own(Own::Usage)),
         ("GET", Template::Events) => Ok(Route::Own(Own::Events)),
+        ("GET", Template::AdminUsage) => Ok(Route::Admin(Admin::Totals)),
+        ("GET", Template::AdminUserUsage) => Ok(Route::Admin(Admin::Usage(user))),
+        ("PUT", Template::AdminUserQuota) => Ok(Route::Admin(Admin::SetQuota(user))),
+        ("PUT", Template::AdminUserState) => Ok(Route::Admin(Admin::SetState(user))),
         ("GET", Template::Livez) => Ok(Route::Open(Open::Livez)),
         ("GET", Template::Readyz) => Ok(Route::Open(Open::Readyz)),
         ("GET", Template::Metrics) => Ok(Route::Open(Open::Metrics)),
@@ -305,6 +341,23 @@ mod tests {
         check("GET /v1/usage", Own::Usage);
         check("GET /v1/usage/ledger", Own::Ledger);
         check("GET /v1/events", Own::Events);
+    }
+
+    #[test]
+    fn what_operators_ask_is_found_on_the_main_port_only() {
+        let user = Some(UserId::parse(ID).unwrap());
+        for (request, expected) in [
+            ("GET /v1/admin/usage", Admin::Totals),
+            ("GET /v1/admin/users/ID/usage", Admin::Usage(user)),
+            ("PUT /v1/admin/users/ID/quota", Admin::SetQuota(user)),
+            ("PUT /v1/admin/users/ID/state", Admin::SetState(user)),
+            ("PUT /v1/admin/users/alice/state", Admin::SetState(None)),
+        ] {
+            assert_eq!(find_at(Door::Api, request), Ok(Route::Admin(expected)), "{request}");
+            check_refused(Door::Admin, request, ErrorCode::RouteNotFound);
+        }
+        check_refused(Door::Api, "POST /v1/admin/users/ID/quota", ErrorCode::MethodNotAllowed);
+        check_refused(Door::Api, "GET /admin/usage", ErrorCode::RouteNotFound);
     }
 
     #[test]
@@ -361,7 +414,7 @@ mod tests {
     fn allow_lists_exactly_the_methods_that_are_found() {
         for template in Template::ALL.iter().copied().filter(|template| *template != Template::Unmatched) {
             for method in ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"] {
-                let is_found = find(&method.parse().unwrap(), (template, None)).is_ok();
+                let is_found = find(&method.parse().unwrap(), (template, Ids::default())).is_ok();
                 let is_listed = template.allow().split(", ").any(|allowed| allowed == method);
                 assert_eq!(is_found, is_listed, "{method} {}", template.as_str());
             }

@@ -42,6 +42,7 @@ metrics! {
     // telemetry
     BUILD_INFO = Gauge "wharf_build_info", "Always 1; the label tells the version.";
     // actors
+    DESKS = Gauge "wharf_desks", "Accounts in memory; those that rest for a minute are dropped.";
     DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total", "Conditional writes to the ledger, by outcome.";
     DESK_COMMIT_SECONDS = Histogram "wharf_desk_commit_seconds", "Time of one conditional write.";
     DESK_OPS_PER_COMMIT = Histogram "wharf_desk_ops_per_commit", "Requests that left together in one write.";

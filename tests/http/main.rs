@@ -12,6 +12,7 @@ mod lists;
 mod downloads;
 mod events;
 mod callers;
+mod admin;
 mod front;
 mod outages;
 mod logs;

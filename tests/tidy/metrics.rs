@@ -7,7 +7,8 @@ use wharfinger::telemetry::names::{self, Kind, Metric};
 use crate::expect_none;
 
 /// Gauges that count things; all others end in a unit.
-const COUNTS: [&str; 11] = [
+const COUNTS: [&str; 12] = [
+    "wharf_desks",
     "wharf_files",
     "wharf_http_connections",
     "wharf_http_event_streams",
@@ -60,7 +61,7 @@ fn a_bad_name_is_found() {
     check("wharf_commit_seconds", Kind::Histogram, 0);
     check("wharf_commit_ms", Kind::Histogram, 1);
     check("wharf_ops_per_commit", Kind::Histogram, 0);
-    check("wharf_desks", Kind::Gauge, 1);
+    check("wharf_things", Kind::Gauge, 1);
     check("wharf_http_connections", Kind::Gauge, 0);
     check("commits_total", Kind::Counter, 1);
     check("wharf_Commits_total", Kind::Counter, 1);

@@ -14,6 +14,11 @@ impl Counted {
         Self(recorder.handle().render())
     }
 
+    /// What an operator sees.
+    pub(crate) const fn text(text: String) -> Self {
+        Self(text)
+    }
+
     /// A counter, of this label's value; 0 if it never rose.
     pub(crate) fn of(&self, name: &str, label: &str) -> u64 {
         let start = format!("{name}{{");

@@ -11,6 +11,8 @@ mod arrivals;
 mod writes;
 mod events;
 mod removals;
+mod republish;
 mod sweeps;
 mod deaths;
+mod memory;
 mod load;

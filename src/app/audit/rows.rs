@@ -164,6 +164,9 @@ impl Rows {
             Broken::Pending { .. } => Kind::Reservations,
             Broken::Deleting { .. } => Kind::DeletingCount,
             Broken::Sums { .. }
+            | Broken::Row { .. }
+            | Broken::Trashed { .. }
+            | Broken::Files { .. }
             | Broken::OverQuota { .. }
             | Broken::Versions { .. }
             | Broken::History { .. } => Kind::Sums,

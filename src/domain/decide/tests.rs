@@ -103,7 +103,11 @@ fn an_idempotency_key_answers_for_a_day_and_for_one_body_only() {
     assert_eq!(reserved(&account, &key(7, 1, 2), NOW.after(day).before(MILLI)), "repeat");
     assert_eq!(reserved(&account, &key(7, 2, 2), NOW.after(day)), "new");
     account.state = AccountState::Suspended;
-    assert_eq!(reserved(&account, &key(7, 1, 2), NOW), "repeat", "it was carried out before");
+    assert_eq!(
+        reserved(&account, &key(7, 1, 2), NOW),
+        "suspended",
+        "a repeat is signed anew, so it is refused too"
+    );
 }
 
 #[test]

@@ -128,6 +128,10 @@ fn a_forgotten_row_is_deleted_and_not_written() {
 
 #[test]
 fn the_highest_threshold_crossed_upwards_is_told() {
+    let crossed = |before, after, limit_bytes| {
+        let level = |taken_bytes| Level { taken_bytes, limit_bytes };
+        crossed(level(before), level(after))
+    };
     assert_eq!(crossed(0, 79, 100), None);
     assert_eq!(crossed(0, 80, 100), Some(80));
     assert_eq!(crossed(79, 94, 100), Some(80));
@@ -152,4 +156,25 @@ fn the_transition_that_crosses_a_threshold_tells_it() {
     let told: Vec<Option<u8>> =
         draft.into_write().0.entries.iter().map(|entry| entry.threshold_percent).collect();
     assert_eq!(told, [None, Some(80), None, Some(95), Some(100)]);
+}
+
+#[test]
+fn a_lower_limit_crosses_thresholds_too() {
+    let check = |taken_bytes, limits: [u64; 2], expected: Option<u8>| {
+        let [before, after] = limits.map(|limit_bytes| Level { taken_bytes, limit_bytes });
+        assert_eq!(crossed(before, after), expected, "{taken_bytes} of {limits:?}");
+    };
+    check(50, [100, 60], Some(80));
+    check(50, [100, 50], Some(100));
+    check(50, [100, 1], Some(100));
+    check(50, [60, 55], None);
+    check(50, [60, 100], None);
+    check(50, [100, 63], None);
+    let mut draft = draft(&Account::new(user()), &[]);
+    reserve(&mut draft, 1, 50);
+    let lower = draft.account().set_quota(Some(52), NOW).expect("it is another");
+    draft.push(&lower);
+    let told: Vec<Option<u8>> =
+        draft.into_write().0.entries.iter().map(|entry| entry.threshold_percent).collect();
+    assert_eq!(told, [None, Some(95)]);
 }

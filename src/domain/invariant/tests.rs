@@ -155,3 +155,30 @@ fn drift_is_told_in_bytes() {
     account.pending.clear();
     assert_eq!(tally.check(&account).map_err(|broken| broken.bytes_apart()), Err(10));
 }
+
+#[test]
+fn what_is_in_the_trash_is_used_and_what_is_reserved_is_a_file() {
+    let said = broken(|write| write.account.totals.trashed_bytes = 11);
+    assert_eq!(said, "I1: 11 bytes trashed of 10 used");
+    let said = broken(|write| write.account.totals.file_count = 0);
+    assert_eq!(said, "I4: 0 files with 1 open reservations; there may be 50000");
+    let said = broken(|write| {
+        write.account.totals.file_count = 50_001;
+        write.entries[0].totals.file_count = 50_001;
+    });
+    assert_eq!(said, "I4: 50001 files with 1 open reservations; there may be 50000");
+}
+
+#[test]
+fn a_row_that_counts_for_more_than_the_account_has_breaks_the_draft() {
+    let check = |size_bytes: u64, expected: bool| {
+        let (account, mut row) = processed(10);
+        row.size_bytes = size_bytes;
+        let rows = BTreeMap::from([(row.file_id, Box::new(row.clone()))]);
+        let mut draft = Draft::new(account, rows, op(), 100);
+        draft.push(&row.remove(Removal::Permanent, NOW).expect("it moves"));
+        assert_eq!(draft.broken().is_some(), expected, "{size_bytes}");
+    };
+    check(10, false);
+    check(11, true);
+}

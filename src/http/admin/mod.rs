@@ -1,0 +1,11 @@
+//! What operators ask: totals, and single accounts.
+
+mod route;
+mod totals;
+mod accounts;
+mod view;
+
+pub(super) use route::{Admin, UserRef};
+
+pub(super) use accounts::{set_quota, set_state, usage};
+pub(super) use totals::totals;

@@ -1,0 +1,65 @@
+//! The totals of the deployment.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use crate::actors::{Census, TopUser};
+use crate::domain::ids::UserId;
+use crate::domain::time::Timestamp;
+use crate::http::answer::{self, Keep, Outcome};
+use crate::http::dispatch::OwnCall;
+use crate::http::error::{ErrorCode, Problem};
+
+#[derive(Serialize)]
+struct TotalsView {
+    as_of: Timestamp,
+    users: u64,
+    files: u64,
+    used_bytes: u64,
+    reserved_bytes: u64,
+    trashed_bytes: u64,
+    top_users: Vec<TopView>,
+}
+
+#[derive(Serialize)]
+struct TopView {
+    user_id: UserId,
+    used_bytes: u64,
+    reserved_bytes: u64,
+    trashed_bytes: u64,
+    file_count: u32,
+}
+
+impl From<&Census> for TotalsView {
+    fn from(census: &Census) -> Self {
+        Self {
+            as_of: census.as_of,
+            users: census.users,
+            files: census.files,
+            used_bytes: census.used_bytes,
+            reserved_bytes: census.reserved_bytes,
+            trashed_bytes: census.trashed_bytes,
+            top_users: census.top.iter().map(TopView::from).collect(),
+        }
+    }
+}
+
+impl From<&TopUser> for TopView {
+    fn from(TopUser { user, totals }: &TopUser) -> Self {
+        Self {
+            user_id: *user,
+            used_bytes: totals.used_bytes,
+            reserved_bytes: totals.reserved_bytes,
+            trashed_bytes: totals.trashed_bytes,
+            file_count: totals.file_count,
+        }
+    }
+}
+
+/// `GET /v1/admin/usage`: as the last sweep counted, at most a quarter of an hour ago if the ledger answers.
+pub(in crate::http) fn totals(call: &OwnCall<'_>) -> Outcome {
+    let census = call.api.services.handle.census().ok_or_else(|| {
+        Problem::new(ErrorCode::LedgerUnavailable).detail("The accounts have not been counted yet.")
+    })?;
+    Ok(answer::json(StatusCode::OK, &TotalsView::from(&*census), Keep::Never, 2048))
+}
