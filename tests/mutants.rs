@@ -146,6 +146,21 @@ fn mutants_name_tests_that_there_are() {
     }
 }
 
+#[test]
+fn the_table_has_every_mutant_and_no_survivor() {
+    let table = fs::read_to_string(root().join("docs/mutants.md")).unwrap();
+    let named: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    let mutants = mutants();
+    assert_eq!(named, mutants.iter().map(|mutant| mutant.name.as_str()).collect::<Vec<_>>());
+    for bad in ["SURVIVED", "DOES NOT BUILD", "NO LONGER APPLIES"] {
+        assert!(!table.contains(bad), "docs/mutants.md has {bad}: run scripts/mutants");
+    }
+}
+
 mod tests {
     use super::*;
 
