@@ -22,6 +22,16 @@ pub const PENDING_MAX: usize = 256;
 
 /// Transitions in one commit.
 pub const COMMIT_TRANSITIONS_MAX: usize = 32;
+/// Bytes of a chunk but the last, at least: S3 takes no smaller part (5 MiB).
+pub const CHUNK_BYTES_MIN: u64 = 5 << 20;
+/// Bytes of a chunk at most: S3 takes no larger part (5 GiB).
+pub const CHUNK_BYTES_MAX: u64 = 5 << 30;
+/// Chunks of one file.
+pub const CHUNKS_MAX: u16 = 1024;
+/// Parts that S3 takes of one upload.
+pub const PARTS_MAX: u16 = 10_000;
+/// Calls about uploads in chunks that the bucket gets at the same time.
+pub const CHUNK_CALLS_MAX: usize = 64;
 /// Uploads in one batch presign: all or none, so they share a commit.
 pub const BATCH_UPLOADS_MAX: usize = 32;
 /// Idempotency keys remembered for a user.
@@ -169,6 +179,12 @@ const _: () = assert!(FILE_BYTES_DEFAULT <= FILE_BYTES_MAX);
 const _: () = assert!(FILE_BYTES_DEFAULT <= QUOTA_BYTES_DEFAULT, "a user can store at least one file");
 const _: () = assert!(BATCH_UPLOADS_MAX <= COMMIT_TRANSITIONS_MAX, "a batch fits in one commit");
 const _: () = assert!(BATCH_UPLOADS_MAX <= PENDING_MAX);
+const _: () = assert!(CHUNKS_MAX <= PARTS_MAX);
+const _: () = assert!(
+    FILE_BYTES_MAX <= CHUNK_BYTES_MIN * 1024 && CHUNKS_MAX == 1024,
+    "any file can come in any chunks"
+);
+const _: () = assert!(BATCH_UPLOADS_MAX <= CHUNK_CALLS_MAX);
 const _: () = assert!(
     FILE_BYTES_MAX < i64::MAX.unsigned_abs() / 2 / (1 << 16) && FILES_MAX < (1 << 16),
     "the bytes of a user, and any change of them, fit in a signed number"

@@ -212,6 +212,30 @@ async fn a_repeat_with_the_same_key_gets_the_same_file_and_reserves_nothing() {
 }
 
 #[tokio::test]
+async fn a_large_file_comes_in_chunks_and_back_whole() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let text = "hello, wharf\n".repeat(500_000);
+    let file = api.upload_in_chunks("large.txt", &text, 5 << 20).await;
+    let link = api.get(&format!("/v1/files/{file}/download-url")).await.expect(200).json();
+    let bytes = api.get(link["download_url"].as_str().expect("a URL")).await.expect(200);
+    assert!(bytes.body == text, "the bytes as they were sent");
+    assert_eq!(api.events_until("0", "files.processed").await, ["files.reserved", "files.processed"]);
+
+    let whole =
+        json!({"filename": "a", "size_bytes": 9, "content_type": "text/plain", "chunk_bytes": 5 << 20});
+    let begun = api.post("/v1/files", &whole).await.expect(201).json();
+    let path = format!("/v1/files/{}", begun["file_id"].as_str().unwrap());
+    let grant = api.send("PATCH", &format!("{path}/chunks/1"), &[], "").await.expect(200).json();
+    api.put(&grant, "another length").await.expect(403);
+    api.delete(&path).await.expect(204);
+    let deadline = std::time::Instant::now() + support::SOON;
+    while api.put(&grant, "nine byte").await.status != 404 {
+        assert!(std::time::Instant::now() < deadline, "a cancelled upload is given up");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_says_it_is_done_need_not_wait_for_the_news() {
     let dev = Dev::start(&[]);
     let api = dev.api();

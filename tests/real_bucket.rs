@@ -157,6 +157,35 @@ async fn a_bucket_on_s3_takes_what_was_signed_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_file_comes_in_chunks_to_a_bucket_on_s3() {
+    let Some(s3) = server(servers::S3) else { return };
+    let (_secret, path) = Site::secret(&s3.secret_key);
+    let bucket = new_name();
+    s3.s3().create_bucket().bucket(&bucket).send().await.expect("a bucket");
+    let site = Site::new(&bucket_settings(&s3, &s3.url, &bucket, &path));
+    let serve = site.serve().await;
+    let api = serve.user("alice");
+    serve.wait_for_part("[+] objects up").await;
+    let text = "hello, wharf\n".repeat(500_000);
+    let file = api.upload_in_chunks("a.txt", &text, 5 << 20).await;
+    assert!(download(&api, &file).await == text, "the bytes as they were sent");
+    assert_eq!(api.usage().await["used_bytes"], text.len());
+
+    let begun =
+        json!({"filename": "b", "size_bytes": 9, "content_type": "text/plain", "chunk_bytes": 5 << 20});
+    let begun = api.post("/v1/files", &begun).await.expect(201).json();
+    let path = format!("/v1/files/{}", id(&begun));
+    let grant = api.send("PATCH", &format!("{path}/chunks/1"), &[], "").await.expect(200).json();
+    api.put(&grant, "another length").await.expect(403);
+    api.delete(&path).await.expect(204);
+    let deadline = Instant::now() + SOON;
+    while api.put(&grant, "nine byte").await.status != 404 {
+        assert!(Instant::now() < deadline, "a cancelled upload is given up");
+    }
+    assert_discreet(&serve, &s3);
+}
+
+#[tokio::test]
 async fn clients_may_reach_the_bucket_where_we_do_not() {
     let Some(s3) = server(servers::S3) else { return };
     let (_secret, path) = Site::secret(&s3.secret_key);

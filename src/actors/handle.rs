@@ -8,19 +8,25 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+mod chunked;
+
+use super::chunks::Chunks;
 use super::desks::Desks;
 use super::inspector::Inspector;
 use super::remover::Remover;
-use super::requests::{Look, Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
+use super::requests::{Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
 use super::sweeper::{Census, CensusBoard};
 use super::ticket::{Answer, Move};
 use crate::domain::account::{Account, AccountState};
-use crate::domain::decide::{Reserve, ReserveRefusal};
+use crate::domain::chunks::Chunk;
+use crate::domain::decide::{Observed, Reserve, ReserveRefusal};
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::moves::{FilePatch, FileRefusal, Removal};
 use crate::domain::time::Timestamp;
 use crate::ports::Clock;
+
+pub use chunked::{Arrived, OpenUpload};
 
 /// Why a request to the ledger was not carried out. `R` says what the domain has against it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,12 +79,17 @@ pub enum Completed {
     Settled(Box<File>),
     /// The bucket has no object yet.
     NotThere(Box<File>),
+    /// These chunks have not arrived yet.
+    Incomplete(Vec<Chunk>),
+    /// The chunks were given up: nothing can come of this file any more.
+    Gone(Box<File>),
 }
 
 /// What stands behind the door.
 pub(super) struct Door {
     pub(super) desks: Desks,
     pub(super) inspector: Inspector,
+    pub(super) chunks: Chunks,
     pub(super) remover: Remover,
     pub(super) clock: Clock,
     pub(super) census: CensusBoard,
@@ -89,6 +100,7 @@ pub(super) struct Door {
 pub struct Handle {
     desks: Desks,
     inspector: Inspector,
+    chunks: Chunks,
     remover: Remover,
     clock: Clock,
     census: CensusBoard,
@@ -100,9 +112,19 @@ pub struct Handle {
 impl Handle {
     /// A door through which at most `admission_max` requests are at the same time.
     pub(super) fn new(behind: Door, admission_max: u32) -> Self {
-        let Door { desks, inspector, remover, clock, census } = behind;
+        let Door { desks, inspector, chunks, remover, clock, census } = behind;
         let gate = Arc::new(Semaphore::new(usize::try_from(admission_max).unwrap_or(usize::MAX)));
-        Self { desks, inspector, remover, clock, census, gate, admission_max, is_draining: Arc::default() }
+        Self {
+            desks,
+            inspector,
+            chunks,
+            remover,
+            clock,
+            census,
+            gate,
+            admission_max,
+            is_draining: Arc::default(),
+        }
     }
 
     /// Takes a place in the tree, at once or not at all.
@@ -136,19 +158,31 @@ impl Handle {
         self.ask(user, asked).await
     }
 
-    /// Asks the bucket for the file's object and settles the file if it is there.
+    /// Asks the bucket for the file's object and settles the file if it is there. The chunks of a file that comes in
+    /// chunks become its object first, if all have arrived.
+    ///
+    /// Repeating it is fine. Dropping the future may still make the object; the news of it settles the file.
     ///
     /// # Errors
     /// [`FileRefusal::NotFound`], and see [`DeskError`].
     pub async fn complete(&self, user: UserId, file: FileId) -> Result<Completed, DeskError<FileRefusal>> {
-        let slot = self.enter()?;
+        let _slot = self.enter()?;
         let key = ObjectKey { user, file };
+        match self.look(key).await? {
+            Some(seen) => self.settle(key, seen).await,
+            None => self.complete_chunks(user, self.row(key).await?).await,
+        }
+    }
+
+    /// What the bucket says of a file's object now.
+    async fn look(&self, key: ObjectKey) -> Result<Option<Observed>, DeskError<FileRefusal>> {
         let seen = self.inspector.inspect(key, self.clock.now()).await;
-        let Some(seen) = seen.map_err(|_| DeskError::ObjectsUnavailable)? else {
-            let row = self.desks.ask(user, Look { file }, Some(slot)).await?;
-            return Ok(Completed::NotThere(Box::new(row)));
-        };
-        match self.desks.ask(user, Settle { file, seen }, Some(slot)).await.map_err(DeskError::infallible)? {
+        seen.map_err(|_| DeskError::ObjectsUnavailable)
+    }
+
+    async fn settle(&self, key: ObjectKey, seen: Observed) -> Result<Completed, DeskError<FileRefusal>> {
+        let settle = Settle { file: key.file, seen };
+        match self.desks.ask(key.user, settle, None).await.map_err(DeskError::infallible)? {
             Settled::File(file) => Ok(Completed::Settled(file)),
             Settled::Remove(file) => {
                 self.remover.remove(key);

@@ -34,16 +34,39 @@ pub(super) struct Remover(pub(super) Directory);
 impl Remover {
     /// Removes an object, some time soon.
     pub(super) fn remove(&self, key: ObjectKey) {
-        self.0.to_remover(RemoverMsg::Remove { key, tries: 0 });
+        self.0.to_remover(RemoverMsg::Remove { what: Removable::Object(key), tries: 0 });
+    }
+
+    /// Gives up an upload in chunks of which no object may come, some time soon. What is forgotten, the sweep finds.
+    pub(super) fn give_up(&self, key: ObjectKey, upload_id: String) {
+        let what = Removable::Chunks { key, upload_id };
+        self.0.to_remover(RemoverMsg::Remove { what, tries: 0 });
+    }
+}
+
+/// What can be removed.
+#[derive(Clone, Debug)]
+pub(super) enum Removable {
+    /// An object.
+    Object(ObjectKey),
+    /// The chunks of an upload.
+    Chunks { key: ObjectKey, upload_id: String },
+}
+
+impl Removable {
+    const fn key(&self) -> ObjectKey {
+        match self {
+            Self::Object(key) | Self::Chunks { key, .. } => *key,
+        }
     }
 }
 
 /// What the remover gets.
 pub(super) enum RemoverMsg {
-    /// Remove this object.
-    Remove { key: ObjectKey, tries: u32 },
+    /// Remove this.
+    Remove { what: Removable, tries: u32 },
     /// A removal ended.
-    Ended { key: ObjectKey, tries: u32, is_gone: bool },
+    Ended { what: Removable, tries: u32, is_gone: bool },
 }
 
 /// What the remover works with. Cheap to clone.
@@ -61,7 +84,7 @@ pub(super) struct RemoverActor;
 /// The remover's memory.
 pub(super) struct RemoverState {
     parts: RemoverParts,
-    waiting: VecDeque<(ObjectKey, u32)>,
+    waiting: VecDeque<(Removable, u32)>,
     running: usize,
 }
 
@@ -85,8 +108,8 @@ impl Actor for RemoverActor {
         state: &mut RemoverState,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
-            RemoverMsg::Remove { key, tries } => state.take(key, tries),
-            RemoverMsg::Ended { key, tries, is_gone } => state.ended(&myself, key, tries, is_gone),
+            RemoverMsg::Remove { what, tries } => state.take(what, tries),
+            RemoverMsg::Ended { what, tries, is_gone } => state.ended(&myself, what, tries, is_gone),
         }
         state.start_waiting(&myself);
         Ok(())
@@ -94,21 +117,23 @@ impl Actor for RemoverActor {
 }
 
 impl RemoverState {
-    fn take(&mut self, key: ObjectKey, tries: u32) {
+    fn take(&mut self, what: Removable, tries: u32) {
         if self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back((key, tries));
+            self.waiting.push_back((what, tries));
         }
     }
 
-    fn ended(&mut self, myself: &ActorRef<RemoverMsg>, key: ObjectKey, tries: u32, is_gone: bool) {
+    fn ended(&mut self, myself: &ActorRef<RemoverMsg>, what: Removable, tries: u32, is_gone: bool) {
         self.running -= 1;
+        let key = what.key();
         if is_gone {
+            let Removable::Object(_) = what else { return };
             let purged = Ask::unattended(Purged { file: key.file });
             self.parts.directory.to_shard_of(key.user, ShardMsg::Ask { user: key.user, ticket: purged });
             metrics::counter!(names::OBJECTS_REMOVED_TOTAL).increment(1);
         } else if tries < TRIES_MAX {
             let pause = Duration::from_millis(100 << tries);
-            myself.send_after(pause, move || RemoverMsg::Remove { key, tries: tries + 1 });
+            myself.send_after(pause, move || RemoverMsg::Remove { what, tries: tries + 1 });
         } else {
             tracing::warn!(file.id = %key.file, "cannot remove an object; the sweeper will try again");
         }
@@ -116,23 +141,30 @@ impl RemoverState {
 
     fn start_waiting(&mut self, myself: &ActorRef<RemoverMsg>) {
         while self.running < RUNNING_MAX
-            && let Some((key, tries)) = self.waiting.pop_front()
+            && let Some((what, tries)) = self.waiting.pop_front()
         {
             self.running += 1;
             let parts = self.parts.clone();
-            let lost = RemoverMsg::Ended { key, tries, is_gone: false };
+            let lost = RemoverMsg::Ended { what: what.clone(), tries, is_gone: false };
             errand::send(myself, REMOVE_WITHIN, lost, async move {
-                RemoverMsg::Ended { key, tries, is_gone: remove(&parts, key).await }
+                let is_gone = remove(&parts, &what).await;
+                RemoverMsg::Ended { what, tries, is_gone }
             });
         }
     }
 }
 
-async fn remove(parts: &RemoverParts, key: ObjectKey) -> bool {
-    match parts.objects.delete(key).await {
+async fn remove(parts: &RemoverParts, what: &Removable) -> bool {
+    let (removed, told) = match what {
+        Removable::Object(key) => (parts.objects.delete(*key).await, "object removed"),
+        Removable::Chunks { key, upload_id } => {
+            (parts.objects.abort_multipart(*key, upload_id).await, "chunks removed")
+        }
+    };
+    match removed {
         Ok(()) => {
             parts.health.up(Part::Objects);
-            tracing::info!(target: STORY, { file.id = %key.file }, "object removed");
+            tracing::info!(target: STORY, { file.id = %what.key().file }, "{told}");
             true
         }
         Err(error) => {

@@ -2,61 +2,14 @@
 
 use std::convert::Infallible;
 
-use super::handle::Reserved;
+use super::handle::OpenUpload;
 use super::ticket::{Context, Decision, Move};
 use crate::domain::account::{Account, AccountState, Transition};
-use crate::domain::decide::{Observed, Reservable, Reserve, ReserveRefusal, Settlement};
+use crate::domain::decide::{Observed, Settlement};
 use crate::domain::draft::Draft;
-use crate::domain::file::{File, Status};
+use crate::domain::file::{File, Shown, Status};
 use crate::domain::ids::FileId;
 use crate::domain::moves::{FilePatch, FileRefusal, Removal};
-
-impl Move for Reserve {
-    type Answer = Reserved;
-    type Refusal = ReserveRefusal;
-
-    fn weight(&self) -> usize {
-        self.uploads.len()
-    }
-
-    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Reserved, ReserveRefusal> {
-        match draft.account().reserve(self, &context.rules, context.now) {
-            Ok(Reservable::New { transitions, remember }) => {
-                transitions.iter().for_each(|transition| draft.push(transition));
-                if let Some(request) = remember {
-                    draft.remember(request);
-                }
-                draft.keep_subject(self.subject.as_ref());
-                let files: Vec<FileId> = self.uploads.iter().map(|upload| upload.file_id).collect();
-                Decision::Done(Ok(reserved(draft, &files, false)))
-            }
-            Ok(Reservable::Repeat(files)) => {
-                let is_unknown = |file: &FileId| draft.row(*file).is_none() && !context.absent.contains(file);
-                let unknown: Vec<FileId> = files.iter().copied().filter(is_unknown).collect();
-                if unknown.is_empty() {
-                    Decision::Done(Ok(reserved(draft, &files, true)))
-                } else {
-                    Decision::NeedsRows(unknown)
-                }
-            }
-            Err(
-                ReserveRefusal::QuotaExceeded { .. }
-                | ReserveRefusal::TooManyFiles { .. }
-                | ReserveRefusal::TooManyPending { .. }
-                | ReserveRefusal::Suspended,
-            ) if !context.is_fresh => Decision::NeedsFresh,
-            Err(refusal) => Decision::Done(Err(refusal)),
-        }
-    }
-}
-
-fn reserved(draft: &Draft, files: &[FileId], repeated: bool) -> Reserved {
-    let files: Vec<File> = files.iter().filter_map(|file| draft.row(*file)).cloned().collect();
-    let pending = &draft.account().pending;
-    let release_at =
-        files.iter().map(|file| pending.get(&file.file_id).map(|open| open.release_at)).collect();
-    Reserved { files, release_at, repeated }
-}
 
 /// What the news of an object came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +147,42 @@ impl Move for Look {
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
         of_file(draft, context, self.file, |_| Ok(None))
+    }
+}
+
+/// Look at a file that comes in chunks, before one of them is signed.
+pub(super) struct LookOpen {
+    /// Which.
+    pub(super) file: FileId,
+}
+
+impl Move for LookOpen {
+    type Answer = OpenUpload;
+    type Refusal = FileRefusal;
+
+    fn files(&self) -> Vec<FileId> {
+        vec![self.file]
+    }
+
+    fn weight(&self) -> usize {
+        0
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<OpenUpload, FileRefusal> {
+        // No write will tell whether the account is as it was: a suspended one must not go on signing.
+        if !context.is_fresh {
+            return Decision::NeedsFresh;
+        }
+        let row = draft.row(self.file).filter(|row| row.shown() != Shown::Hidden);
+        Decision::Done(match row {
+            None => Err(FileRefusal::NotFound),
+            Some(row) if row.multipart.is_none() => Err(FileRefusal::NotChunked),
+            Some(row) => Ok(OpenUpload {
+                file: row.clone(),
+                release_at: draft.account().pending.get(&self.file).map(|open| open.release_at),
+                state: draft.account().state,
+            }),
+        })
     }
 }
 

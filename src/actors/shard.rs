@@ -202,12 +202,18 @@ impl ShardState {
 
     /// Hands on what became durable: entries to the publisher, dead objects to the remover.
     fn tell(&self, user: UserId, durable: Durable) {
-        for (entry, _) in &durable.entries {
+        for (entry, row) in &durable.entries {
             let file = entry.file_id.map(tracing::field::display);
             let after_ms = millis(self.parts.clock.now().since(entry.at));
             tracing::info!(target: STORY, { file.id = file, entry.kind = ?entry.kind, entry.version = entry.version, shard = %self.shard, after_ms }, "entry durable");
             if let (EntryKind::Deleted | EntryKind::Failed, Some(file)) = (entry.kind, entry.file_id) {
                 self.parts.remover.remove(ObjectKey { user, file });
+            }
+            if let (EntryKind::Cancelled | EntryKind::Expired, Some(row)) = (entry.kind, row)
+                && let Some(multipart) = &row.multipart
+            {
+                let key = ObjectKey { user, file: row.file_id };
+                self.parts.remover.give_up(key, multipart.upload_id.clone());
             }
         }
         if !durable.entries.is_empty() {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::chunks::Chunks;
 use super::desks::Desks;
 use super::directory::Directory;
 use super::feed::FeedParts;
@@ -103,6 +104,7 @@ impl Tree {
         let door = Door {
             desks: desks.clone(),
             inspector: inspector.clone(),
+            chunks: Chunks::new(objects.clone(), clock.clone(), health.clone()),
             remover: remover.clone(),
             clock: clock.clone(),
             census: census.clone(),

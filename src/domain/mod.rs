@@ -6,6 +6,8 @@ pub mod time;
 pub mod ids;
 pub mod shard;
 pub mod file;
+pub mod chunks;
+pub mod metadata;
 pub mod entry;
 pub mod account;
 pub mod decide;

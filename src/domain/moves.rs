@@ -26,6 +26,9 @@ pub enum FileRefusal {
     /// It is not in the trash.
     #[error("the file is not in the trash")]
     NotInTrash,
+    /// It comes whole.
+    #[error("the file does not come in chunks")]
+    NotChunked,
     /// It has changed since the caller read it.
     #[error("the file has changed: its revision is {revision}")]
     Changed {

@@ -14,7 +14,7 @@ use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
 use super::trail::Trail;
-use super::{downloads, events, files, health, history, list, media, uploads, usage};
+use super::{chunks, downloads, events, files, health, history, list, media, uploads, usage};
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
 use crate::domain::policy::{self, Action, Caller};
@@ -111,6 +111,8 @@ async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {
         Own::Complete(file) => files::complete(&call, named(file)?).await,
         Own::SignDownload(file) => downloads::sign(&call, named(file)?).await,
         Own::GoDownload(file) => downloads::redirect(&call, named(file)?).await,
+        Own::SignChunk(file, chunk) => chunks::sign(&call, named(file)?, chunk).await,
+        Own::ListChunks(file) => chunks::list(&call, named(file)?).await,
         Own::Timeline(file) => history::timeline(&call, named(file)?).await,
         Own::Ledger => history::ledger(&call).await,
         Own::Usage => usage::show(&call).await,

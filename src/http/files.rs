@@ -102,6 +102,10 @@ pub(super) async fn complete(call: &OwnCall<'_>, file: FileId) -> Outcome {
     match call.api.services.handle.complete(call.user(), file).await? {
         Completed::Settled(file) => file_view::respond(StatusCode::OK, &file),
         Completed::NotThere(file) => file_view::respond(StatusCode::ACCEPTED, &file),
+        Completed::Incomplete(missing) => {
+            Err(Problem::chunks_incomplete(missing.iter().map(|chunk| chunk.number).collect()))
+        }
+        Completed::Gone(_) => Err(Problem::new(ErrorCode::UploadExpired)),
     }
 }
 

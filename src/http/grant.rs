@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use crate::domain::decide::Rules;
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::ObjectKey;
+use crate::domain::metadata::metadata_of;
 use crate::domain::time::Timestamp;
 use crate::ports::UploadGrant;
 
@@ -26,17 +25,12 @@ pub(super) fn ttl_of(
 
 /// What an upload of this file is signed for.
 pub(super) fn grant_of(key: ObjectKey, file: &File, ttl: Duration, now: Timestamp) -> UploadGrant {
-    let name = utf8_percent_encode(&file.filename, NON_ALPHANUMERIC).to_string();
     UploadGrant {
         key,
         size_bytes: file.size_bytes,
         content_type: file.content_type.clone(),
         checksum_sha256: file.checksum_sha256,
-        metadata: vec![
-            ("file-id".to_owned(), file.file_id.to_string()),
-            ("name".to_owned(), name),
-            ("size".to_owned(), file.size_bytes.to_string()),
-        ],
+        metadata: metadata_of(file.file_id, &file.filename, file.size_bytes),
         now,
         ttl,
     }

@@ -97,6 +97,16 @@ impl<'a> Object<'a> {
 
     /// A whole number from 1 that must be there.
     pub(super) fn needed_count(&mut self, name: &str) -> Option<u64> {
+        let faults = self.faults.len();
+        let count = self.count(name);
+        if count.is_none() && self.faults.len() == faults {
+            self.fault(name, "required", "This is needed.");
+        }
+        count
+    }
+
+    /// A whole number from 1 that may be left out; `null` counts as left out.
+    pub(super) fn count(&mut self, name: &str) -> Option<u64> {
         match self.take(name) {
             Some(Field::Count(0) | Field::OtherNumber) => {
                 self.fault(name, "out_of_range", "This must be a whole number from 1.");
@@ -107,10 +117,7 @@ impl<'a> Object<'a> {
                 self.fault(name, "wrong_type", "This must be a whole number.");
                 None
             }
-            Some(Field::Null) | None => {
-                self.fault(name, "required", "This is needed.");
-                None
-            }
+            Some(Field::Null) | None => None,
         }
     }
 

@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use super::admin::{Admin, UserRef};
+use super::chunks::ChunkRef;
 use super::error::{ErrorCode, Problem};
 use super::services::Door;
 use crate::domain::ids::{FileId, UserId};
@@ -15,6 +16,7 @@ pub(super) type FileRef = Option<FileId>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ids {
     file: FileRef,
+    chunk: ChunkRef,
     user: UserRef,
 }
 
@@ -67,6 +69,10 @@ pub(super) enum Own {
     SignDownload(FileRef),
     /// Sign a download and go there.
     GoDownload(FileRef),
+    /// Sign a chunk of a file.
+    SignChunk(FileRef, ChunkRef),
+    /// The chunks of a file.
+    ListChunks(FileRef),
     /// What happened to a file, and when.
     Timeline(FileRef),
     /// The account's sums.
@@ -84,11 +90,16 @@ impl Own {
             Self::Presign
             | Self::Create
             | Self::PresignBatch
+            | Self::SignChunk(..)
             | Self::SignDownload(_)
             | Self::GoDownload(_) => Action::MoveBytes,
-            Self::List | Self::Show(_) | Self::Timeline(_) | Self::Usage | Self::Ledger | Self::Events => {
-                Action::ReadOwn
-            }
+            Self::List
+            | Self::Show(_)
+            | Self::ListChunks(_)
+            | Self::Timeline(_)
+            | Self::Usage
+            | Self::Ledger
+            | Self::Events => Action::ReadOwn,
             Self::Update(_) | Self::Remove(_) | Self::Restore(_) | Self::Complete(_) => Action::ChangeOwn,
         }
     }
@@ -108,6 +119,8 @@ impl Own {
             | Self::Complete(_)
             | Self::SignDownload(_)
             | Self::GoDownload(_)
+            | Self::SignChunk(..)
+            | Self::ListChunks(_)
             | Self::Timeline(_)
             | Self::Usage
             | Self::Ledger => "application/json",
@@ -126,6 +139,8 @@ impl Own {
             | Self::Complete(_)
             | Self::SignDownload(_)
             | Self::GoDownload(_)
+            | Self::SignChunk(..)
+            | Self::ListChunks(_)
             | Self::Timeline(_)
             | Self::Usage
             | Self::Ledger
@@ -162,6 +177,8 @@ templates! {
     Complete = "/v1/files/{file_id}/complete",
     DownloadUrl = "/v1/files/{file_id}/download-url",
     Content = "/v1/files/{file_id}/content",
+    Chunk = "/v1/files/{file_id}/chunks/{chunk_id}",
+    Chunks = "/v1/files/{file_id}/chunks",
     Timeline = "/v1/files/{file_id}/timeline",
     Usage = "/v1/usage",
     Ledger = "/v1/usage/ledger",
@@ -187,8 +204,10 @@ impl Template {
             Self::Presign | Self::PresignBatch | Self::Restore | Self::Complete => "POST, OPTIONS",
             Self::Files => "GET, HEAD, POST, OPTIONS",
             Self::File => "GET, HEAD, PATCH, DELETE, OPTIONS",
+            Self::Chunk => "PATCH, OPTIONS",
             Self::DownloadUrl
             | Self::Content
+            | Self::Chunks
             | Self::Timeline
             | Self::Usage
             | Self::Ledger
@@ -257,8 +276,18 @@ fn files_place(segments: &[&str], is_alias: bool) -> Place {
         ["files", id, "complete"] => named(Template::Complete, id),
         ["files", id, "content"] => named(Template::Content, id),
         ["files", id, "timeline"] => named(Template::Timeline, id),
+        ["files", id, "chunks"] => named(Template::Chunks, id),
+        ["files", id, "chunks", chunk] => {
+            let ids = Ids { file: FileId::parse(id).ok(), chunk: chunk_of(chunk), ..Ids::default() };
+            (Template::Chunk, ids)
+        }
         _ => (Template::Unmatched, Ids::default()),
     }
+}
+
+/// A number as we write it: without sign, zeros in front, or anything else.
+fn chunk_of(text: &str) -> ChunkRef {
+    text.parse::<u16>().ok().filter(|number| number.to_string() == text)
 }
 
 /// What a method asks of a place.
@@ -266,7 +295,7 @@ fn files_place(segments: &[&str], is_alias: bool) -> Place {
 /// # Errors
 /// `route_not_found`, `method_not_allowed`.
 pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
-    let (template, Ids { file, user }) = place;
+    let (template, Ids { file, user, chunk }) = place;
     if template == Template::Unmatched {
         return Err(Problem::new(ErrorCode::RouteNotFound));
     }
@@ -283,6 +312,8 @@ pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
         ("POST", Template::Complete) => Ok(Route::Own(Own::Complete(file))),
         ("GET", Template::DownloadUrl) => Ok(Route::Own(Own::SignDownload(file))),
         ("GET", Template::Content) => Ok(Route::Own(Own::GoDownload(file))),
+        ("PATCH", Template::Chunk) => Ok(Route::Own(Own::SignChunk(file, chunk))),
+        ("GET", Template::Chunks) => Ok(Route::Own(Own::ListChunks(file))),
         ("GET", Template::Timeline) => Ok(Route::Own(Own::Timeline(file))),
         ("GET", Template::Ledger) => Ok(Route::Own(Own::Ledger)),
         ("GET", Template::Usage) => Ok(Route::Own(Own::Usage)),
@@ -337,6 +368,8 @@ mod tests {
         check("POST /v1/files/ID/complete", Own::Complete(file));
         check("GET /v1/files/ID/download-url", Own::SignDownload(file));
         check("GET /v1/files/ID/content", Own::GoDownload(file));
+        check("PATCH /v1/files/ID/chunks/7", Own::SignChunk(file, Some(7)));
+        check("GET /v1/files/ID/chunks", Own::ListChunks(file));
         check("GET /v1/files/ID/timeline", Own::Timeline(file));
         check("GET /v1/usage", Own::Usage);
         check("GET /v1/usage/ledger", Own::Ledger);
@@ -381,6 +414,10 @@ mod tests {
     fn an_id_that_is_none_is_a_file_that_is_not_there() {
         check("GET /v1/files/nonsense", Own::Show(None));
         check("GET /v1/files/0199a3c4000070008000000000000001", Own::Show(None));
+        let file = FileId::parse(ID).ok();
+        for chunk in ["x", "+1", "01", "-1", "1.0", "65536", ""] {
+            check(&format!("PATCH /v1/files/ID/chunks/{chunk}"), Own::SignChunk(file, None));
+        }
     }
 
     #[test]

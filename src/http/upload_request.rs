@@ -24,6 +24,8 @@ pub(super) struct UploadRequest {
     pub(super) checksum_sha256: Option<Sha256>,
     /// Private unless asked otherwise.
     pub(super) visibility: Visibility,
+    /// If it comes in chunks: bytes of every chunk but the last.
+    pub(super) chunk_bytes: Option<u64>,
 }
 
 impl UploadRequest {
@@ -63,18 +65,25 @@ struct Fields {
     content_type: Option<String>,
     checksum_sha256: Option<Sha256>,
     visibility: Option<Visibility>,
+    chunk_bytes: Option<u64>,
 }
 
 impl Fields {
     fn take(object: &mut Object<'_>) -> Self {
-        Self {
+        let fields = Self {
             place: object.place().to_owned(),
             filename: object.needed_text("filename").and_then(|text| filename_of(object, &text)),
             size_bytes: object.needed_count("size_bytes"),
             content_type: object.needed_text("content_type").and_then(|text| type_of(object, &text)),
             checksum_sha256: object.text("checksum_sha256").and_then(|text| checksum_of(object, &text)),
             visibility: object.text("visibility").and_then(|text| visibility_of(object, &text)),
+            chunk_bytes: object.count("chunk_bytes").and_then(|count| chunk_bytes_of(object, count)),
+        };
+        if fields.chunk_bytes.is_some() && fields.checksum_sha256.is_some() {
+            let detail = "The bucket cannot check the sum of a whole file that comes in chunks.";
+            object.fault("checksum_sha256", "not_with_chunks", detail);
         }
+        fields
     }
 
     /// What an operator allows, once the body is known to be as it should.
@@ -100,6 +109,7 @@ impl Fields {
             size_bytes,
             checksum_sha256: self.checksum_sha256,
             visibility: self.visibility.unwrap_or_default(),
+            chunk_bytes: self.chunk_bytes,
         })
     }
 }
@@ -140,6 +150,19 @@ fn type_of(object: &mut Object<'_>, text: &str) -> Option<String> {
         object.fault("content_type", "malformed", "This must be a media type such as image/png.");
     }
     declared
+}
+
+fn chunk_bytes_of(object: &mut Object<'_>, count: u64) -> Option<u64> {
+    let (min, max) = (limits::CHUNK_BYTES_MIN, limits::CHUNK_BYTES_MAX);
+    let is_taken = (min..=max).contains(&count);
+    if !is_taken {
+        object.fault(
+            "chunk_bytes",
+            "out_of_range",
+            format!("This must be a whole number from {min} to {max}."),
+        );
+    }
+    is_taken.then_some(count)
 }
 
 fn checksum_of(object: &mut Object<'_>, text: &str) -> Option<Sha256> {

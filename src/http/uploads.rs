@@ -1,10 +1,11 @@
 //! Reserve and sign uploads: one, or some together.
 
+use std::collections::BTreeMap;
+
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::answer::{self, Keep, Outcome};
 use super::body::{self, Body};
@@ -13,8 +14,10 @@ use super::error::{ErrorCode, Problem};
 use super::grant;
 use super::idempotency::idempotency_of;
 use super::services::within;
+use super::signed::Headers;
 use super::upload_request::UploadRequest;
 use crate::actors::Reserved;
+use crate::domain::chunks::{Chunk, ChunkPlan};
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve};
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::{FileId, ObjectKey};
@@ -83,26 +86,46 @@ async fn reserve(
     idempotency: Option<IdempotencyKey>,
 ) -> Result<Reserved, Problem> {
     let services = &call.api.services;
-    let uploads = asked.into_iter().map(|asked| NewUpload {
-        file_id: services.clock.file_id(),
-        filename: asked.filename,
-        content_type: asked.content_type,
-        size_bytes: asked.size_bytes,
-        checksum_sha256: asked.checksum_sha256,
-        visibility: asked.visibility,
-        multipart: None,
-        traceparent: call.trail.traceparent().map(str::to_owned),
-    });
+    let mut uploads = Vec::with_capacity(asked.len());
+    let mut chunk_bytes = BTreeMap::new();
+    for asked in asked {
+        let file_id = services.clock.file_id();
+        chunk_bytes.extend(asked.chunk_bytes.map(|bytes| (file_id, bytes)));
+        uploads.push(NewUpload {
+            file_id,
+            filename: asked.filename,
+            content_type: asked.content_type,
+            size_bytes: asked.size_bytes,
+            checksum_sha256: asked.checksum_sha256,
+            visibility: asked.visibility,
+            multipart: None,
+            traceparent: call.trail.traceparent().map(str::to_owned),
+        });
+    }
     let subject = Some(call.caller.subject.clone());
-    let reserve = Reserve { uploads: uploads.collect(), idempotency, subject };
-    Ok(services.handle.reserve(call.user(), reserve).await?)
+    let reserve = Reserve { uploads, idempotency, subject };
+    Ok(if chunk_bytes.is_empty() {
+        services.handle.reserve(call.user(), reserve).await?
+    } else {
+        services.handle.reserve_chunked(call.user(), reserve, &chunk_bytes).await?
+    })
 }
 
-/// A reserved file, with its signed upload while there is something to upload.
+/// A reserved file, with how to upload it.
 struct Upload {
     file: File,
-    signed: Option<SignedRequest>,
+    way: Way,
     now: Timestamp,
+}
+
+/// How a file is uploaded.
+enum Way {
+    /// By one request.
+    Whole(SignedRequest),
+    /// In chunks, each to be signed by itself until then.
+    Chunks(ChunkPlan, Timestamp),
+    /// Nothing is left to upload.
+    Past,
 }
 
 /// Signs what was reserved, in order.
@@ -114,14 +137,18 @@ async fn sign(call: &OwnCall<'_>, reserved: Reserved) -> Result<Vec<Upload>, Pro
     for (file, release_at) in reserved.files.into_iter().zip(reserved.release_at) {
         // A new URL lives from the reservation on, so that both end when they should.
         let now = if reserved.repeated { services.clock.now() } else { file.created_at };
-        let signed = match grant::ttl_of(&file, release_at, services.options.upload_url_ttl, now) {
-            Some(ttl) => {
+        let ttl = grant::ttl_of(&file, release_at, services.options.upload_url_ttl, now);
+        let way = match (ttl, ChunkPlan::of(&file), release_at) {
+            (Some(ttl), None, _) => {
                 let key = ObjectKey { user: call.user(), file: file.file_id };
-                Some(within(services.signer.upload(&grant::grant_of(key, &file, ttl, now))).await?)
+                Way::Whole(within(services.signer.upload(&grant::grant_of(key, &file, ttl, now))).await?)
             }
-            None => None,
+            (_, Some(plan), Some(ends_at)) if file.shown() == Shown::Pending && now < ends_at => {
+                Way::Chunks(plan, ends_at)
+            }
+            (_, Some(_), _) | (None, None, _) => Way::Past,
         };
-        uploads.push(Upload { file, signed, now });
+        uploads.push(Upload { file, way, now });
     }
     Ok(uploads)
 }
@@ -138,7 +165,14 @@ enum View<'a> {
         expires_at: Timestamp,
         max_bytes: u64,
     },
-    /// Nothing is left to upload.
+    Chunked {
+        file_id: FileId,
+        chunk_bytes: u64,
+        chunks: Vec<ChunkView>,
+        expires_in: u64,
+        expires_at: Timestamp,
+        max_bytes: u64,
+    },
     Past {
         file_id: FileId,
         status: &'static str,
@@ -147,11 +181,23 @@ enum View<'a> {
     },
 }
 
+#[derive(Serialize)]
+struct ChunkView {
+    chunk_id: u16,
+    size_bytes: u64,
+}
+
+impl From<Chunk> for ChunkView {
+    fn from(chunk: Chunk) -> Self {
+        Self { chunk_id: chunk.number, size_bytes: chunk.size_bytes }
+    }
+}
+
 impl Upload {
     fn view(&self) -> View<'_> {
         let file_id = self.file.file_id;
-        match &self.signed {
-            Some(signed) => View::Signed {
+        match &self.way {
+            Way::Whole(signed) => View::Signed {
                 file_id,
                 upload_url: signed.url.expose(),
                 expires_in: signed.expires_in_secs(self.now),
@@ -160,7 +206,15 @@ impl Upload {
                 expires_at: signed.expires_at,
                 max_bytes: self.file.size_bytes,
             },
-            None => {
+            Way::Chunks(plan, ends_at) => View::Chunked {
+                file_id,
+                chunk_bytes: plan.chunk_bytes(),
+                chunks: plan.chunks().map(ChunkView::from).collect(),
+                expires_in: ends_at.since(self.now).as_secs(),
+                expires_at: *ends_at,
+                max_bytes: self.file.size_bytes,
+            },
+            Way::Past => {
                 let shown = self.file.shown();
                 let reason = match shown {
                     Shown::Failed(reason) => Some(reason),
@@ -169,18 +223,5 @@ impl Upload {
                 View::Past { file_id, status: shown.as_str().unwrap_or("deleted"), reason }
             }
         }
-    }
-}
-
-/// Names and values, as one object.
-struct Headers<'a>(&'a [(String, String)]);
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
     }
 }

@@ -6,6 +6,7 @@ mod inside;
 mod world;
 mod uploads;
 mod batches;
+mod chunks;
 mod history;
 mod files;
 mod lists;

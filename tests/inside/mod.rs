@@ -22,6 +22,7 @@ use wharfinger::adapters::embedded::{EmbeddedStore, QueuePolicy};
 use wharfinger::adapters::faulty::{FaultyLedger, FaultyLog, FaultyObjects, FaultySigner, Plan};
 use wharfinger::adapters::{Ledger, Log, Objects, Queue, Signer};
 use wharfinger::domain::account::Account;
+use wharfinger::domain::chunks::ChunkPlan;
 use wharfinger::domain::decide::{NewUpload, Observed, Reservable, Reserve, Rules, Settlement};
 use wharfinger::domain::draft::Draft;
 use wharfinger::domain::event::EventSource;
@@ -30,7 +31,8 @@ use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::shard::ShardCount;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
-    Clock, FilePage, LedgerPort as _, ManualClock, ObjectsPort as _, SignerPort as _, UploadGrant,
+    Clock, FilePage, LedgerPort as _, ManualClock, ObjectsPort as _, PartGrant, SignedRequest,
+    SignerPort as _, UploadGrant,
 };
 use wharfinger::telemetry::health::Health;
 
@@ -172,16 +174,29 @@ impl Inside {
             ttl: Duration::from_secs(60),
         };
         let signed = self.well.signer.upload(&grant).await.unwrap();
-        let mut request = Request::builder().method(signed.method).uri(signed.url.expose());
-        for (name, value) in signed.headers.iter().filter(|(name, _)| name != "content-length") {
-            request = request.header(name, value);
-        }
-        let bytes = Bytes::from(vec![b'x'; usize::try_from(size_bytes).unwrap()]);
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let answer = client.request(request.body(Full::new(bytes)).unwrap()).await.unwrap();
-        let (head, body) = answer.into_parts();
-        let said = body.collect().await.unwrap().to_bytes();
-        assert_eq!(head.status, 200, "{}", String::from_utf8_lossy(&said));
+        assert_eq!(send(&signed, size_bytes).await, 200);
+    }
+
+    /// Puts a chunk of a file into the bucket, as its owner would. Returns what the bucket says.
+    pub(crate) async fn land_chunk(&self, key: ObjectKey, number: u16) -> u16 {
+        let row = self.row(key).await;
+        let chunk = ChunkPlan::of(&row).expect("it comes in chunks").chunk(number).expect("a chunk");
+        let grant = PartGrant {
+            key,
+            upload_id: row.multipart.expect("it comes in chunks").upload_id,
+            number,
+            size_bytes: chunk.size_bytes,
+            now: Clock::System.now(),
+            ttl: Duration::from_secs(60),
+        };
+        let signed = self.well.signer.part(&grant).await.unwrap();
+        send(&signed, chunk.size_bytes).await
+    }
+
+    /// Whether the bucket still knows the upload of a file in chunks.
+    pub(crate) async fn knows_upload(&self, key: ObjectKey) -> bool {
+        let upload_id = self.row(key).await.multipart.expect("it comes in chunks").upload_id;
+        self.well.objects.list_parts(key, &upload_id).await.is_ok()
     }
 
     /// Gives a user files of one byte that are processed already, straight through the ledger: that many uploads
@@ -250,6 +265,20 @@ impl Drop for Inside {
     fn drop(&mut self) {
         self.endpoint.cancel();
     }
+}
+
+/// Sends so many bytes as they were signed for; returns the status.
+async fn send(signed: &SignedRequest, size_bytes: u64) -> u16 {
+    let mut request = Request::builder().method(signed.method).uri(signed.url.expose());
+    for (name, value) in signed.headers.iter().filter(|(name, _)| name != "content-length") {
+        request = request.header(name, value);
+    }
+    let bytes = Bytes::from(vec![b'x'; usize::try_from(size_bytes).unwrap()]);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request.body(Full::new(bytes)).unwrap()).await.unwrap();
+    let (head, body) = answer.into_parts();
+    body.collect().await.unwrap();
+    head.status.as_u16()
 }
 
 async fn tree(backends: &Backends, time: &Clock, health: &Health, chosen: Chosen) -> Tree {

@@ -281,6 +281,30 @@ impl Api {
         file
     }
 
+    /// Uploads text in chunks, the last one first and each of them twice, and completes it; returns its id.
+    pub(crate) async fn upload_in_chunks(&self, filename: &str, text: &str, chunk_bytes: usize) -> String {
+        let body = json!({
+            "filename": filename, "size_bytes": text.len(), "content_type": "text/plain", "chunk_bytes": chunk_bytes,
+        });
+        let begun = self.post("/v1/files", &body).await.expect(201).json();
+        let path = format!("/v1/files/{}", begun["file_id"].as_str().expect("an id"));
+        let chunks: Vec<&[u8]> = text.as_bytes().chunks(chunk_bytes).collect();
+        assert_eq!(begun["chunks"].as_array().map(Vec::len), Some(chunks.len()));
+        for (at, chunk) in chunks.iter().enumerate().rev() {
+            let early = self.post(&format!("{path}/complete"), &json!({})).await;
+            assert_eq!(early.code(409), "chunks_incomplete");
+            for _ in 0..2 {
+                let grant = self.send("PATCH", &format!("{path}/chunks/{}", at + 1), &[], "").await;
+                self.put(&grant.expect(200).json(), chunk.to_vec()).await.expect(200);
+            }
+            let seen = self.get(&format!("{path}/chunks")).await.expect(200).json();
+            assert_eq!(seen["chunks"][at]["arrived"], true, "{seen}");
+        }
+        let file = self.post(&format!("{path}/complete"), &json!({})).await.expect(200).json();
+        assert_eq!((&file["status"], &file["size_bytes"]), (&json!("processed"), &json!(text.len())));
+        begun["file_id"].as_str().expect("an id").to_owned()
+    }
+
     /// Waits until a file has a status; returns the file.
     pub(crate) async fn wait_for_status(&self, file: &str, status: &str) -> Value {
         let deadline = Instant::now() + SOON;

@@ -9,6 +9,7 @@ mod counted;
 mod deadlines;
 mod arrivals;
 mod writes;
+mod chunks;
 mod events;
 mod removals;
 mod republish;

@@ -85,6 +85,7 @@ error_codes! {
     IdempotencyInProgress = "idempotency_in_progress", CONFLICT, After(1), Retryable, "The first request with this key is still running";
     RouteNotFound = "route_not_found", NOT_FOUND, Never, NotFound, "No such route";
     FileNotFound = "file_not_found", NOT_FOUND, Never, NotFound, "No such file";
+    ChunkNotFound = "chunk_not_found", NOT_FOUND, Never, NotFound, "No such chunk";
     UserNotFound = "user_not_found", NOT_FOUND, Never, NotFound, "No such user";
     LinkNotFound = "link_not_found", NOT_FOUND, Never, NotFound, "No such link";
     OperationNotFound = "operation_not_found", NOT_FOUND, Never, NotFound, "No such operation";
@@ -102,6 +103,7 @@ error_codes! {
     FileFailed = "file_failed", CONFLICT, Never, Conflict, "The file failed";
     NotInTrash = "not_in_trash", CONFLICT, Never, Conflict, "The file is not in the trash";
     ChunksIncomplete = "chunks_incomplete", CONFLICT, Never, Conflict, "Chunks are missing";
+    NotChunked = "not_chunked", CONFLICT, Never, Conflict, "The file does not come in chunks";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, Never, Conflict, "The file has changed";
     FileTooLarge = "file_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The file is too large";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The body is too large";
@@ -164,13 +166,16 @@ mod tests {
         (403, "admin_required csrf_rejected user_suspended feature_disabled"),
         (400, "invalid_json validation_failed cursor_invalid idempotency_key_invalid"),
         (422, "idempotency_key_reused"),
-        (404, "route_not_found file_not_found user_not_found link_not_found operation_not_found"),
+        (
+            404,
+            "route_not_found file_not_found chunk_not_found user_not_found link_not_found operation_not_found",
+        ),
         (405, "method_not_allowed"),
         (406, "not_acceptable"),
         (415, "unsupported_media_type content_type_not_allowed"),
         (410, "link_expired link_exhausted link_revoked upload_expired"),
         (409, "idempotency_in_progress quota_exceeded too_many_files too_many_pending_uploads"),
-        (409, "file_not_ready file_failed not_in_trash chunks_incomplete"),
+        (409, "file_not_ready file_failed not_in_trash chunks_incomplete not_chunked"),
         (412, "precondition_failed"),
         (413, "file_too_large body_too_large"),
         (429, "rate_limited"),

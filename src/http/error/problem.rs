@@ -44,6 +44,7 @@ enum More {
     MaxFiles(u64),
     MaxPending(u64),
     Reason(&'static str),
+    MissingChunks(Vec<u16>),
 }
 
 /// One field that is not as it should be.
@@ -215,6 +216,11 @@ impl Problem {
     /// The file failed; `reason` is its word.
     pub(in crate::http) fn failed(reason: &'static str) -> Self {
         Self { more: More::Reason(reason), ..Self::new(ErrorCode::FileFailed) }
+    }
+
+    /// These chunks have not arrived.
+    pub(in crate::http) fn chunks_incomplete(missing: Vec<u16>) -> Self {
+        Self { more: More::MissingChunks(missing), ..Self::new(ErrorCode::ChunksIncomplete) }
     }
 
     /// Its code.

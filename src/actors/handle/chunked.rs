@@ -1,0 +1,177 @@
+//! The part of the door for files that come in chunks.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use super::{Completed, DeskError, Handle, Reserved};
+use crate::actors::chunks::Finish;
+use crate::actors::requests::{Look, LookOpen};
+use crate::actors::reserving::Probe;
+use crate::domain::account::AccountState;
+use crate::domain::chunks::ChunkPlan;
+use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal};
+use crate::domain::file::{File, Shown};
+use crate::domain::ids::{FileId, ObjectKey, UserId};
+use crate::domain::moves::FileRefusal;
+use crate::domain::time::Timestamp;
+use crate::ports::ObjectsError;
+
+/// A file for which something may still be uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// The row.
+    pub file: File,
+    /// When its reservation may end; none if it is not pending.
+    pub release_at: Option<Timestamp>,
+    /// Whether anything may be signed for its owner.
+    pub state: AccountState,
+}
+
+/// What the bucket has of a file in chunks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// The file is one object by now: all of it.
+    Whole(File),
+    /// These chunks, number and bytes each.
+    Parts(File, BTreeMap<u16, u64>),
+    /// Nothing, and nothing can come any more.
+    Gone(File),
+}
+
+impl Handle {
+    /// As [`Handle::reserve`], where the files in `chunk_bytes` come in chunks of so many bytes.
+    ///
+    /// The bucket begins their uploads before the write that keeps their names; what the write does not keep is given
+    /// up again. A write of unknown outcome leaves that to the sweep.
+    ///
+    /// # Errors
+    /// As [`Handle::reserve`].
+    pub async fn reserve_chunked(
+        &self,
+        user: UserId,
+        mut asked: Reserve,
+        chunk_bytes: &BTreeMap<FileId, u64>,
+    ) -> Result<Reserved, DeskError<ReserveRefusal>> {
+        let slot = self.enter()?;
+        // A refusal or a repeat costs the bucket nothing.
+        if let Some(repeat) = self.desks.ask(user, Probe(asked.clone()), None).await? {
+            return Ok(repeat);
+        }
+        let begun = asked.uploads.iter_mut().map(|upload| self.begin(user, upload, chunk_bytes));
+        let begun: Result<(), ObjectsError> = join_all(begun).await.into_iter().collect();
+        let ours: Vec<(FileId, String)> = asked.uploads.iter().filter_map(upload_of).collect();
+        if begun.is_err() {
+            self.give_up(user, ours);
+            return Err(DeskError::ObjectsUnavailable);
+        }
+        let reserved = self.desks.ask(user, asked, Some(slot)).await;
+        match &reserved {
+            Ok(reserved) => {
+                let is_kept = |upload: &(FileId, String)| {
+                    let rows = reserved.files.iter();
+                    rows.filter_map(|row| Some((row.file_id, row.multipart.as_ref()?)))
+                        .any(|(file, kept)| (file, kept.upload_id.as_str()) == (upload.0, upload.1.as_str()))
+                };
+                self.give_up(user, ours.into_iter().filter(|upload| !is_kept(upload)));
+            }
+            Err(DeskError::Refused(_) | DeskError::Overloaded | DeskError::Draining) => {
+                self.give_up(user, ours);
+            }
+            Err(DeskError::Unavailable | DeskError::ObjectsUnavailable) => {}
+        }
+        reserved
+    }
+
+    async fn begin(
+        &self,
+        user: UserId,
+        upload: &mut NewUpload,
+        chunk_bytes: &BTreeMap<FileId, u64>,
+    ) -> Result<(), ObjectsError> {
+        if let Some(chunk_bytes) = chunk_bytes.get(&upload.file_id) {
+            let key = ObjectKey { user, file: upload.file_id };
+            upload.multipart = Some(self.chunks.begin(key, upload, *chunk_bytes).await?);
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, user: UserId, uploads: impl IntoIterator<Item = (FileId, String)>) {
+        for (file, upload_id) in uploads {
+            self.remover.give_up(ObjectKey { user, file }, upload_id);
+        }
+    }
+
+    /// What is to be known of a file before a chunk of it is signed.
+    ///
+    /// # Errors
+    /// [`FileRefusal::NotFound`], [`FileRefusal::NotChunked`], and see [`DeskError`].
+    pub async fn open_upload(
+        &self,
+        user: UserId,
+        file: FileId,
+    ) -> Result<OpenUpload, DeskError<FileRefusal>> {
+        self.ask(user, LookOpen { file }).await
+    }
+
+    /// Which chunks of a file have arrived, as the bucket says.
+    ///
+    /// # Errors
+    /// [`FileRefusal::NotFound`], [`FileRefusal::NotChunked`], and see [`DeskError`].
+    pub async fn arrived(&self, user: UserId, file: FileId) -> Result<Arrived, DeskError<FileRefusal>> {
+        let _slot = self.enter()?;
+        let OpenUpload { file: row, .. } = self.desks.ask(user, LookOpen { file }, None).await?;
+        let key = ObjectKey { user, file };
+        match row.shown() {
+            Shown::Processed | Shown::Trashed => return Ok(Arrived::Whole(row)),
+            Shown::Failed(_) | Shown::Hidden => return Ok(Arrived::Gone(row)),
+            Shown::Pending => {}
+        }
+        let upload_id = row.multipart.as_ref().map_or("", |multipart| &multipart.upload_id);
+        let away = |_| DeskError::ObjectsUnavailable;
+        match self.chunks.arrived(key, upload_id).await.map_err(away)? {
+            Some(parts) => {
+                let parts = parts.iter().map(|part| (part.number, part.size_bytes)).collect();
+                Ok(Arrived::Parts(row, parts))
+            }
+            None => match self.look(key).await? {
+                Some(_) => Ok(Arrived::Whole(row)),
+                None => Ok(Arrived::Gone(row)),
+            },
+        }
+    }
+
+    /// Completes a file of which the bucket has no object: joins its chunks, if it comes in chunks and they are there.
+    pub(super) async fn complete_chunks(
+        &self,
+        user: UserId,
+        row: File,
+    ) -> Result<Completed, DeskError<FileRefusal>> {
+        let key = ObjectKey { user, file: row.file_id };
+        if row.shown() != Shown::Pending {
+            return Ok(Completed::Settled(Box::new(row)));
+        }
+        let (Some(multipart), Some(plan)) = (&row.multipart, ChunkPlan::of(&row)) else {
+            return Ok(Completed::NotThere(Box::new(row)));
+        };
+        let finished = self.chunks.finish(key, &multipart.upload_id, plan).await;
+        match finished.map_err(|_| DeskError::ObjectsUnavailable)? {
+            Finish::Missing(chunks) => return Ok(Completed::Incomplete(chunks)),
+            Finish::Running => return Ok(Completed::NotThere(Box::new(row))),
+            Finish::Joined | Finish::Gone => {}
+        }
+        match self.look(key).await? {
+            Some(seen) => self.settle(key, seen).await,
+            None => Ok(Completed::Gone(Box::new(row))),
+        }
+    }
+
+    /// A file's row.
+    pub(super) async fn row(&self, key: ObjectKey) -> Result<File, DeskError<FileRefusal>> {
+        self.desks.ask(key.user, Look { file: key.file }, None).await
+    }
+}
+
+fn upload_of(upload: &NewUpload) -> Option<(FileId, String)> {
+    Some((upload.file_id, upload.multipart.as_ref()?.upload_id.clone()))
+}

@@ -1,0 +1,107 @@
+//! Reserving, as a [`Move`]; and asking first what it would come to.
+
+use super::handle::Reserved;
+use super::ticket::{Context, Decision, Move};
+use crate::domain::account::{Remembered, Transition};
+use crate::domain::decide::{Reservable, Reserve, ReserveRefusal};
+use crate::domain::draft::Draft;
+use crate::domain::file::File;
+use crate::domain::ids::FileId;
+
+impl Move for Reserve {
+    type Answer = Reserved;
+    type Refusal = ReserveRefusal;
+
+    fn weight(&self) -> usize {
+        self.uploads.len()
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Reserved, ReserveRefusal> {
+        match look(self, draft, context) {
+            Look::New(transitions, remember) => {
+                transitions.iter().for_each(|transition| draft.push(transition));
+                if let Some(request) = remember {
+                    draft.remember(request);
+                }
+                draft.keep_subject(self.subject.as_ref());
+                let files: Vec<FileId> = self.uploads.iter().map(|upload| upload.file_id).collect();
+                Decision::Done(Ok(reserved(draft, &files, false)))
+            }
+            Look::Repeat(reserved) => Decision::Done(Ok(reserved)),
+            Look::Not(decision) => decision.into(),
+        }
+    }
+}
+
+/// What a reservation would come to, without making it: what it repeats, nothing if it would be new, or why not.
+pub(super) struct Probe(pub(super) Reserve);
+
+impl Move for Probe {
+    type Answer = Option<Reserved>;
+    type Refusal = ReserveRefusal;
+
+    fn weight(&self) -> usize {
+        0
+    }
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Self::Answer, ReserveRefusal> {
+        match look(&self.0, draft, context) {
+            Look::New(..) => Decision::Done(Ok(None)),
+            Look::Repeat(reserved) => Decision::Done(Ok(Some(reserved))),
+            Look::Not(decision) => decision.into(),
+        }
+    }
+}
+
+enum Look {
+    New(Vec<Transition>, Option<Remembered>),
+    Repeat(Reserved),
+    Not(Not),
+}
+
+/// Why it cannot be answered, or not yet.
+enum Not {
+    Refused(ReserveRefusal),
+    NeedsFresh,
+    NeedsRows(Vec<FileId>),
+}
+
+impl<A> From<Not> for Decision<A, ReserveRefusal> {
+    fn from(not: Not) -> Self {
+        match not {
+            Not::Refused(refusal) => Self::Done(Err(refusal)),
+            Not::NeedsFresh => Self::NeedsFresh,
+            Not::NeedsRows(files) => Self::NeedsRows(files),
+        }
+    }
+}
+
+fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
+    match draft.account().reserve(asked, &context.rules, context.now) {
+        Ok(Reservable::New { transitions, remember }) => Look::New(transitions, remember),
+        Ok(Reservable::Repeat(files)) => {
+            let is_unknown = |file: &FileId| draft.row(*file).is_none() && !context.absent.contains(file);
+            let unknown: Vec<FileId> = files.iter().copied().filter(is_unknown).collect();
+            if unknown.is_empty() {
+                Look::Repeat(reserved(draft, &files, true))
+            } else {
+                Look::Not(Not::NeedsRows(unknown))
+            }
+        }
+        Err(
+            ReserveRefusal::QuotaExceeded { .. }
+            | ReserveRefusal::TooManyFiles { .. }
+            | ReserveRefusal::TooManyPending { .. }
+            | ReserveRefusal::Suspended,
+        ) if !context.is_fresh => Look::Not(Not::NeedsFresh),
+        Err(refusal) => Look::Not(Not::Refused(refusal)),
+    }
+}
+
+fn reserved(draft: &Draft, files: &[FileId], repeated: bool) -> Reserved {
+    let files: Vec<File> = files.iter().filter_map(|file| draft.row(*file)).cloned().collect();
+    let pending = &draft.account().pending;
+    let release_at =
+        files.iter().map(|file| pending.get(&file.file_id).map(|open| open.release_at)).collect();
+    Reserved { files, release_at, repeated }
+}
