@@ -36,6 +36,10 @@ pub const CHUNK_CALLS_MAX: usize = 64;
 pub const BATCH_UPLOADS_MAX: usize = 32;
 /// Idempotency keys remembered for a user.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 256;
+/// Files that the remembered idempotency keys of a user name together.
+pub const IDEMPOTENCY_FILES_MAX: usize = 1024;
+/// Bytes of an account in any ledger: every write writes it anew.
+pub const ACCOUNT_BYTES_MAX: usize = 64 << 10;
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Entries read from the ledger in one go by the publisher.
@@ -189,6 +193,11 @@ const _: () = assert!(
     FILE_BYTES_MAX < i64::MAX.unsigned_abs() / 2 / (1 << 16) && FILES_MAX < (1 << 16),
     "the bytes of a user, and any change of them, fit in a signed number"
 );
+const _: () = assert!(BATCH_UPLOADS_MAX <= IDEMPOTENCY_FILES_MAX, "the largest batch can be remembered");
+/// In CQL, the larger encoding: 48 and 20 a file for a remembered key, 48 for a reservation; the rest is small.
+const ACCOUNT_CELLS_BYTES: usize =
+    IDEMPOTENCY_KEYS_MAX * 48 + IDEMPOTENCY_FILES_MAX * 20 + PENDING_MAX * 48 + 2048;
+const _: () = assert!(ACCOUNT_CELLS_BYTES <= ACCOUNT_BYTES_MAX);
 const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= URL_TTL_MAX.as_secs());
 const _: () = assert!(
     ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),

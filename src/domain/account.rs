@@ -8,7 +8,7 @@ use super::entry::{EntryKind, Totals};
 use super::file::{File, Status, Weight};
 use super::ids::{FileId, UserId};
 use super::time::Timestamp;
-use crate::limits::IDEMPOTENCY_KEYS_MAX;
+use crate::limits::{IDEMPOTENCY_FILES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL};
 
 /// Whether an account may take new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -175,6 +175,7 @@ impl Account {
     /// The sums move by what the row counted for before and after, so they equal the rows by construction.
     pub fn apply(&mut self, transition: &Transition) {
         self.version += 1;
+        self.forget_requests(transition.at);
         match &transition.change {
             Change::File { before, after, release_at } => {
                 let weight = after.weight();
@@ -193,12 +194,24 @@ impl Account {
         }
     }
 
-    /// Remembers a request that must not be carried out twice; the oldest makes room.
+    /// Remembers a request that must not be carried out twice. The oldest make room: by their number, and by the
+    /// number of their files, so that an account stays small whatever its requests.
     pub fn remember(&mut self, request: Remembered) {
-        while self.idempotency.len() >= IDEMPOTENCY_KEYS_MAX {
-            self.idempotency.pop_front();
+        let mut files: usize = self.idempotency.iter().map(|known| known.files.len()).sum();
+        while self.idempotency.len() >= IDEMPOTENCY_KEYS_MAX
+            || files + request.files.len() > IDEMPOTENCY_FILES_MAX
+        {
+            let Some(oldest) = self.idempotency.pop_front() else { break };
+            files -= oldest.files.len();
         }
         self.idempotency.push_back(request);
+    }
+
+    /// Forgets requests that nobody may repeat any more.
+    fn forget_requests(&mut self, now: Timestamp) {
+        while self.idempotency.front().is_some_and(|oldest| now.since(oldest.at) >= IDEMPOTENCY_TTL) {
+            self.idempotency.pop_front();
+        }
     }
 }
 

@@ -55,3 +55,51 @@ fn the_oldest_request_makes_room() {
     assert_eq!(account.idempotency.len(), IDEMPOTENCY_KEYS_MAX);
     assert_eq!(account.idempotency.front().map(|known| known.key), Some(1));
 }
+
+fn remembered(key: u64, at: Timestamp, files: usize) -> Remembered {
+    Remembered { key, body: u64::MAX, at, files: vec![file_id(255); files] }
+}
+
+#[test]
+fn many_large_requests_take_no_more_room_than_many_small_ones() {
+    let mut account = Account::new(user());
+    for key in 0..1000 {
+        account.remember(remembered(key, NOW, 32));
+        let files: usize = account.idempotency.iter().map(|known| known.files.len()).sum();
+        assert!(files <= IDEMPOTENCY_FILES_MAX, "{files}");
+    }
+    assert_eq!(account.idempotency.len() * 32, IDEMPOTENCY_FILES_MAX);
+    assert_eq!(account.idempotency.back().map(|known| known.key), Some(999), "the newest stay");
+}
+
+// proves: I25
+#[test]
+fn the_largest_account_is_small() {
+    let mut account = Account::new(user());
+    account.subject = Some("s".repeat(255));
+    let last = Timestamp::from_millis(u64::MAX);
+    for n in 0..IDEMPOTENCY_KEYS_MAX {
+        account.remember(remembered(u64::MAX, last, IDEMPOTENCY_FILES_MAX / IDEMPOTENCY_KEYS_MAX));
+        let file = FileId::from_uuid(uuid::Uuid::from_u128(u128::MAX - u128::try_from(n).unwrap()));
+        account.pending.insert(file, Reservation { size_bytes: u64::MAX, release_at: last });
+    }
+    let bytes = postcard::to_allocvec(&account).unwrap().len();
+    assert!((16 << 10..=crate::limits::ACCOUNT_BYTES_MAX).contains(&bytes), "{bytes} bytes");
+}
+
+// proves: I9
+#[test]
+fn a_request_is_forgotten_with_the_first_change_after_its_day() {
+    let (mut account, row) = processed(10);
+    account.remember(remembered(1, NOW, 1));
+    account.remember(remembered(2, NOW.after(std::time::Duration::from_secs(60)), 1));
+    let mut change = |account: &mut Account, at: Timestamp| {
+        let transition = account.set_quota(Some(at.as_millis()), at).expect("another quota");
+        account.apply(&transition);
+        account.idempotency.iter().map(|known| known.key).collect::<Vec<_>>()
+    };
+    let day = IDEMPOTENCY_TTL;
+    assert_eq!(change(&mut account, NOW.after(day).before(std::time::Duration::from_millis(1))), [1, 2]);
+    assert_eq!(change(&mut account, NOW.after(day)), [2]);
+    assert_eq!(row.size_bytes, 10);
+}
