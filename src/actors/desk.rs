@@ -3,90 +3,30 @@
 //! While one read or write of the user is in flight, further tickets queue here and leave together as the
 //! next write (group commit). After a conflict or an unknown outcome the desk forgets what it knew.
 
+mod steps;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::meters::Meters;
 use super::ticket::{Context, Failure, Needs, Ticket};
 use crate::domain::account::Account;
-use crate::domain::decide::Rules;
-use crate::domain::draft::{Draft, Rows, Write};
+use crate::domain::draft::{Draft, Rows};
 use crate::domain::entry::Entry;
-use crate::domain::file::{File, Status};
+use crate::domain::file::Status;
 use crate::domain::ids::{FileId, OpId, UserId};
 use crate::domain::invariant;
 use crate::domain::time::Timestamp;
 use crate::limits::{COMMIT_ROUNDS_MAX, COMMIT_TRANSITIONS_MAX, DESK_QUEUE_MAX};
 use crate::telemetry::names;
 
+pub(super) use steps::{Durable, Loaded, Step, Tools, WriteEnd, Writing};
+
 /// How long an account counts as confirmed by the ledger (invariant 13).
 const FRESH_FOR: Duration = Duration::from_secs(1);
 /// Rows of pending files kept beside the account, so that settling them needs no read.
 const ROWS_KEPT_MAX: usize = 32;
-
-/// What a desk wants done next.
-pub(super) enum Step {
-    /// Nothing: it waits for a ticket, or for what is in flight.
-    Rest,
-    /// A read of the account (if `account`) and of some rows.
-    Load {
-        /// Whether to read the account.
-        account: bool,
-        /// Which rows to read.
-        files: Vec<FileId>,
-    },
-    /// A write.
-    Write(Box<Write>),
-}
-
-/// What a read brought.
-pub(super) struct Loaded {
-    /// The account, if it was read; a new one if there was none.
-    pub(super) account: Option<Account>,
-    /// The rows; none where there is none.
-    pub(super) rows: Vec<(FileId, Option<File>)>,
-}
-
-/// How a write ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteEnd {
-    /// It is durable.
-    Applied,
-    /// It is durable, but others may have written on top.
-    AppliedEarlier,
-    /// It is not there and never will be on this version.
-    NotApplied,
-    /// The ledger does not answer; whether it is there is not known.
-    Unavailable,
-}
-
-/// A write in flight.
-pub(super) struct Writing {
-    /// The first version it makes; none: it makes none.
-    pub(super) first: Option<u64>,
-}
-
-/// What became durable, for the publisher and whoever removes objects.
-pub(super) struct Durable {
-    /// Entries up to this version were published before.
-    pub(super) published: u64,
-    /// The new entries with their files' rows, in order.
-    pub(super) entries: Vec<(Entry, Option<File>)>,
-}
-
-/// What the desk works with, from its shard.
-pub(super) struct Tools<'a> {
-    /// The time.
-    pub(super) now: Timestamp,
-    /// What an operator chose.
-    pub(super) rules: Rules,
-    /// Names the next attempt.
-    pub(super) new_op: &'a dyn Fn() -> OpId,
-    /// What is counted.
-    pub(super) meters: &'a Meters,
-}
 
 /// What is in flight for this user.
 enum Phase {
@@ -213,7 +153,28 @@ impl Desk {
 
     fn load(&mut self, account: bool, files: Vec<FileId>) -> Step {
         self.phase = Phase::Loading;
-        Step::Load { account, files }
+        let entries = if account { self.in_doubt() } else { Vec::new() };
+        Step::Load { account, files, entries }
+    }
+
+    /// Versions whose makers decide whether a ticket that waits was carried out after all.
+    fn in_doubt(&self) -> Vec<u64> {
+        let mut versions: Vec<u64> = self.queue.iter().flat_map(|ticket| ticket.doubts()).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        versions
+    }
+
+    /// Answers tickets of which an earlier attempt has landed.
+    fn judge(&mut self, makers: &[(u64, OpId)]) {
+        let waiting = std::mem::take(&mut self.queue);
+        for mut ticket in waiting {
+            if ticket.judge(makers) {
+                ticket.answer();
+            } else {
+                self.queue.push_back(ticket);
+            }
+        }
     }
 
     /// Rows that the next tickets need and that were not asked for yet.
@@ -258,7 +219,7 @@ impl Desk {
         }
         draft.mark_published(self.published);
         tools.meters.ops_per_commit.record(f64::from(u32::try_from(decided.len()).unwrap_or(0)));
-        self.write(draft, decided)
+        self.write(draft, decided, tools)
     }
 
     /// Answers what needed no write, and fetches what the next ticket lacks.
@@ -278,7 +239,7 @@ impl Desk {
         }
     }
 
-    fn write(&mut self, draft: Draft, decided: Vec<Box<dyn Ticket>>) -> Step {
+    fn write(&mut self, draft: Draft, decided: Vec<Box<dyn Ticket>>, tools: &Tools) -> Step {
         let broken_row = draft.broken().cloned();
         let (write, rows) = draft.into_write();
         if let Err(broken) = broken_row.map_or_else(|| invariant::check_write(&write), Err) {
@@ -286,7 +247,8 @@ impl Desk {
             tracing::error!(user = %self.user, "refused a write that would break an invariant: {broken}");
             self.forget();
             decided.into_iter().for_each(|ticket| ticket.fail(Failure::Unavailable));
-            return Step::Rest;
+            // Those behind them go on, on what the ledger says now.
+            return self.next(tools);
         }
         let (account, entries) = (write.account.clone(), write.entries.clone());
         let (op, since) = (write.op, Instant::now());
@@ -302,6 +264,9 @@ impl Desk {
             self.fail_all();
             return;
         };
+        if !loaded.makers.is_empty() {
+            self.judge(&loaded.makers);
+        }
         if let Some(account) = loaded.account {
             self.published = account.published;
             self.account = Some(account);
@@ -324,7 +289,7 @@ impl Desk {
         let Phase::Writing(in_flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
             return None;
         };
-        let InFlight { account, entries, rows, decided, .. } = *in_flight;
+        let InFlight { op, account, entries, rows, decided, .. } = *in_flight;
         match end {
             WriteEnd::Applied | WriteEnd::AppliedEarlier => {
                 let durable = durable(account.published, entries, &rows);
@@ -337,7 +302,12 @@ impl Desk {
             }
             WriteEnd::NotApplied => {
                 self.forget();
-                self.decide_again(decided);
+                self.decide_again(decided, None);
+                None
+            }
+            WriteEnd::InDoubt => {
+                self.forget();
+                self.decide_again(decided, entries.first().map(|entry| (entry.version, op)));
                 None
             }
             WriteEnd::Unavailable => {
@@ -364,10 +334,10 @@ impl Desk {
         }
     }
 
-    /// Puts tickets back in front, in order; those that lost too often fail.
-    fn decide_again(&mut self, decided: Vec<Box<dyn Ticket>>) {
+    /// Puts tickets back in front, in order; those that lost too often fail. `doubt` is the attempt that may land yet.
+    fn decide_again(&mut self, decided: Vec<Box<dyn Ticket>>, doubt: Option<(u64, OpId)>) {
         for mut ticket in decided.into_iter().rev() {
-            if ticket.another_round() < COMMIT_ROUNDS_MAX {
+            if ticket.another_round(doubt) < COMMIT_ROUNDS_MAX {
                 self.queue.push_front(ticket);
             } else {
                 ticket.fail(Failure::Unavailable);

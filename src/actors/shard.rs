@@ -49,7 +49,7 @@ pub(super) enum ShardMsg {
     /// Somebody asks something of a user's account.
     Ask { user: UserId, ticket: Box<dyn Ticket> },
     /// A read ended; none: the ledger does not answer.
-    Loaded { user: UserId, loaded: Option<Loaded> },
+    Loaded { user: UserId, loaded: Option<Box<Loaded>> },
     /// The ledger said how the write of this attempt ended.
     Committed { user: UserId, op: OpId, started: Instant, outcome: Result<(), CommitError> },
     /// The write of this attempt ended.
@@ -128,7 +128,7 @@ impl ShardState {
         self.go_on(myself, user);
     }
 
-    fn loaded(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, loaded: Option<Loaded>) {
+    fn loaded(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, loaded: Option<Box<Loaded>>) {
         let now = self.parts.clock.now();
         // A write that was lost or another's may have left entries that nobody here knows of.
         let account = loaded.as_ref().and_then(|loaded| loaded.account.as_ref());
@@ -136,7 +136,7 @@ impl ShardState {
             self.parts.publisher.wake(user, account.published);
         }
         if let Some(desk) = self.desks.get_mut(&user) {
-            desk.loaded(loaded, now);
+            desk.loaded(loaded.map(|loaded| *loaded), now);
             self.go_on(myself, user);
         }
     }
@@ -227,11 +227,12 @@ impl ShardState {
         let Some(desk) = self.desks.get_mut(&user) else { return };
         match desk.next(&tools) {
             Step::Rest => {}
-            Step::Load { account, files } => {
+            Step::Load { account, files, entries } => {
                 let parts = Arc::clone(&self.parts);
                 let lost = ShardMsg::Loaded { user, loaded: None };
                 errand::send(myself, LEDGER_WITHIN, lost, async move {
-                    ShardMsg::Loaded { user, loaded: load(&parts, user, account, files).await }
+                    let wanted = Wanted { account, files, entries };
+                    ShardMsg::Loaded { user, loaded: load(&parts, user, wanted).await.map(Box::new) }
                 });
             }
             Step::Write(write) => self.write(myself, user, *write),
@@ -285,8 +286,15 @@ impl ShardState {
     }
 }
 
-async fn load(parts: &ShardParts, user: UserId, account: bool, files: Vec<FileId>) -> Option<Loaded> {
-    match read(&parts.ledger, user, account, files).await {
+/// What a desk wants read.
+struct Wanted {
+    account: bool,
+    files: Vec<FileId>,
+    entries: Vec<u64>,
+}
+
+async fn load(parts: &ShardParts, user: UserId, wanted: Wanted) -> Option<Loaded> {
+    match read(&parts.ledger, user, wanted).await {
         Ok(loaded) => {
             parts.health.up(Part::Ledger);
             Some(loaded)
@@ -298,19 +306,19 @@ async fn load(parts: &ShardParts, user: UserId, account: bool, files: Vec<FileId
     }
 }
 
-async fn read(
-    ledger: &Ledger,
-    user: UserId,
-    account: bool,
-    files: Vec<FileId>,
-) -> Result<Loaded, LedgerError> {
+async fn read(ledger: &Ledger, user: UserId, wanted: Wanted) -> Result<Loaded, LedgerError> {
+    let Wanted { account, files, entries } = wanted;
     let account =
         if account { Some(ledger.load(user).await?.unwrap_or_else(|| Account::new(user))) } else { None };
     let mut rows = Vec::with_capacity(files.len());
     for file in files {
         rows.push((file, ledger.file(user, file).await?));
     }
-    Ok(Loaded { account, rows })
+    let mut makers = Vec::with_capacity(entries.len());
+    for version in entries {
+        makers.extend(ledger.entry(user, version).await?.map(|entry| (version, entry.op)));
+    }
+    Ok(Loaded { account, rows, makers })
 }
 
 fn ledger_is_away(parts: &ShardParts, reason: &str) {
@@ -325,7 +333,8 @@ async fn resolve(parts: &ShardParts, user: UserId, op: OpId, first: Option<u64>)
     for _ in 0..RESOLVE_TRIES {
         match parts.ledger.entry(user, version).await {
             Ok(Some(entry)) if entry.op == op => return WriteEnd::AppliedEarlier,
-            Ok(_) => return WriteEnd::NotApplied,
+            Ok(Some(_)) => return WriteEnd::NotApplied,
+            Ok(None) => return WriteEnd::InDoubt,
             Err(error) => {
                 ledger_is_away(parts, &error.to_string());
                 tokio::time::sleep(RESOLVE_PAUSE).await;

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::actors::handle::DeskError;
 use crate::domain::decide::Rules;
 use crate::domain::draft::Draft;
-use crate::domain::ids::FileId;
+use crate::domain::ids::{FileId, OpId};
 use crate::domain::time::Timestamp;
 use crate::telemetry::names;
 
@@ -91,18 +91,28 @@ pub(super) trait Ticket: Send {
     fn answer(self: Box<Self>);
     /// Gives up.
     fn fail(self: Box<Self>, failure: Failure);
-    /// Counts the rounds of "load and decide again"; returns how many there were.
-    fn another_round(&mut self) -> u32;
+    /// Counts the rounds of "load and decide again"; returns how many there were. With `doubt` the attempt may land
+    /// yet, at this version under this name; its answer is kept for that.
+    fn another_round(&mut self, doubt: Option<(u64, OpId)>) -> u32;
+    /// Versions at which an earlier attempt may have landed.
+    fn doubts(&self) -> Vec<u64>;
+    /// Told who made which version, says whether an earlier attempt has landed; its answer is the one to give then.
+    fn judge(&mut self, makers: &[(u64, OpId)]) -> bool;
 }
 
 /// The reply's other end.
 pub(super) type Answer<M> = Result<<M as Move>::Answer, DeskError<<M as Move>::Refusal>>;
 
+/// What a decision came to, for when it is durable.
+type Kept<M> = Result<<M as Move>::Answer, <M as Move>::Refusal>;
+
 /// A request, its reply and its admission.
 pub(super) struct Ask<M: Move> {
     request: M,
     reply: Option<oneshot::Sender<Answer<M>>>,
-    kept: Option<Result<M::Answer, M::Refusal>>,
+    kept: Option<Kept<M>>,
+    /// Attempts that may have landed, with what each would answer.
+    doubts: Vec<(u64, OpId, Kept<M>)>,
     rounds: u32,
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -114,7 +124,9 @@ impl<M: Move> Ask<M> {
         slot: Option<OwnedSemaphorePermit>,
     ) -> (Box<Self>, oneshot::Receiver<Answer<M>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { request, reply: Some(reply), kept: None, rounds: 0, _slot: slot }), answer)
+        let ask =
+            Self { request, reply: Some(reply), kept: None, doubts: Vec::new(), rounds: 0, _slot: slot };
+        (Box::new(ask), answer)
     }
 
     fn reply(&mut self, answer: Answer<M>) {
@@ -129,7 +141,7 @@ impl<M: Move> Ask<M> {
 impl<M: Move<Refusal = Infallible>> Ask<M> {
     /// A request of our own that nobody waits for.
     pub(super) fn unattended(request: M) -> Box<Self> {
-        Box::new(Self { request, reply: None, kept: None, rounds: 0, _slot: None })
+        Box::new(Self { request, reply: None, kept: None, doubts: Vec::new(), rounds: 0, _slot: None })
     }
 }
 
@@ -171,9 +183,29 @@ impl<M: Move> Ticket for Ask<M> {
         }));
     }
 
-    fn another_round(&mut self) -> u32 {
-        self.kept = None;
+    fn another_round(&mut self, doubt: Option<(u64, OpId)>) -> u32 {
+        let kept = self.kept.take();
+        self.doubts.extend(doubt.zip(kept).map(|((version, op), kept)| (version, op, kept)));
         self.rounds += 1;
         self.rounds
+    }
+
+    fn doubts(&self) -> Vec<u64> {
+        self.doubts.iter().map(|(version, ..)| *version).collect()
+    }
+
+    fn judge(&mut self, makers: &[(u64, OpId)]) -> bool {
+        for (version, op, kept) in std::mem::take(&mut self.doubts) {
+            match makers.iter().find(|(made, _)| *made == version) {
+                Some((_, maker)) if *maker == op => {
+                    self.kept = Some(kept);
+                    return true;
+                }
+                // Another made that version: this attempt can never land.
+                Some(_) => {}
+                None => self.doubts.push((version, op, kept)),
+            }
+        }
+        false
     }
 }

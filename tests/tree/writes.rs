@@ -178,6 +178,28 @@ async fn row_33_a_write_that_others_wrote_upon_is_known_as_applied_and_not_done_
     other.stop(crate::inside::PATIENCE).await;
 }
 
+// proves: F2 F33
+#[tokio::test]
+async fn row_2_a_change_bound_to_a_revision_whose_write_lands_late_is_not_refused_for_it() {
+    let world = World::start().await;
+    let key = world.upload(5).await;
+    let first = world.plan.calls(Op::Commit);
+    world.plan.next(Op::Commit, Fault::Late);
+    world.plan.next(Op::Commit, Fault::Hang);
+    let patch = FilePatch { filename: Some("b.txt".to_owned()), visibility: None, if_revision: Some(2) };
+    let land = async {
+        world.calls(Op::Commit, first + 2).await;
+        assert_eq!(world.late.land_late().await, [Ok(())]);
+        world.plan.heal();
+    };
+    let (changed, ()) = tokio::join!(world.handle.update(key.user, key.file, patch), land);
+    let changed = changed.expect("its first write is the one that counts");
+    assert_eq!((changed.filename.as_str(), changed.revision), ("b.txt", 3));
+    assert_eq!(world.row(key).await.revision, 3, "once");
+    world.check_events(&["1 files.reserved", "2 files.processed", "3 files.updated"]).await;
+    world.check_ledger().await;
+}
+
 // proves: I9 F48
 #[tokio::test]
 async fn row_48_a_client_that_hangs_up_has_reserved_and_its_repeat_finds_it() {

@@ -6,11 +6,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::actors::handle::{DeskError, Reserved};
-use crate::actors::requests::Remove;
+use crate::actors::meters::Meters;
+use crate::actors::requests::{Remove, Update};
 use crate::actors::ticket::{Answer, Ask};
-use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal};
-use crate::domain::file::Visibility;
-use crate::domain::moves::Removal;
+use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal, Rules};
+use crate::domain::draft::Write;
+use crate::domain::file::{File, Visibility};
+use crate::domain::moves::{FilePatch, FileRefusal, Removal};
 
 const QUOTA: u64 = 100;
 
@@ -68,7 +70,8 @@ impl Bench {
 
     /// The ledger answers a read with this account and no rows.
     fn loaded(&mut self, account: Account) {
-        self.desk.loaded(Some(Loaded { account: Some(account), rows: Vec::new() }), self.now);
+        self.desk
+            .loaded(Some(Loaded { account: Some(account), rows: Vec::new(), makers: Vec::new() }), self.now);
     }
 
     fn expect_load(&mut self) {
@@ -249,14 +252,11 @@ fn a_refusal_for_quota_needs_an_account_confirmed_within_a_second() {
 fn a_file_nobody_knows_is_not_found_after_one_read() {
     let mut bench = Bench::new();
     let answer = bench.remove(5);
-    assert!(matches!(bench.next(), Step::Load { account: true, files } if files == [file(5)]));
+    assert!(matches!(bench.next(), Step::Load { account: true, files, .. } if files == [file(5)]));
     let rows = vec![(file(5), None)];
-    bench.desk.loaded(Some(Loaded { account: Some(new_account()), rows }), bench.now);
+    bench.desk.loaded(Some(Loaded { account: Some(new_account()), rows, makers: Vec::new() }), bench.now);
     bench.expect_rest();
-    assert_eq!(
-        outcome(answer).unwrap().unwrap_err(),
-        DeskError::Refused(crate::domain::moves::FileRefusal::NotFound)
-    );
+    assert_eq!(outcome(answer).unwrap().unwrap_err(), DeskError::Refused(FileRefusal::NotFound));
 }
 
 // proves: I25 F49
@@ -289,4 +289,117 @@ fn published_rides_on_the_next_write_and_rests_otherwise() {
     bench.expect_rest();
     let _second = bench.reserve(2..3, 10);
     assert_eq!(bench.expect_write().account.published, 1);
+}
+
+/// An account as a bug or a disk might leave it: bytes reserved for nobody.
+fn damaged() -> Account {
+    let mut account = new_account();
+    account.version = 1;
+    account.totals.reserved_bytes = 5;
+    account
+}
+
+// proves: I2 I24
+#[test]
+fn after_a_write_that_would_break_an_invariant_those_behind_it_go_on() {
+    let mut bench = Bench::new();
+    let all = bench.reserve(1..33, 1);
+    let behind = bench.reserve(33..34, 1);
+    bench.expect_load();
+    bench.loaded(damaged());
+    bench.expect_load();
+    assert_eq!(outcome(all), Some(Err(DeskError::Unavailable)), "refused, not written");
+    bench.loaded(new_account());
+    assert_eq!(bench.expect_write().files.len(), 1);
+    bench.desk.written(WriteEnd::Applied, bench.now);
+    assert!(matches!(outcome(behind), Some(Ok(_))));
+}
+
+#[test]
+fn on_a_damaged_account_every_ticket_is_answered_and_none_waits() {
+    let mut bench = Bench::new();
+    let waiting: Vec<Waiting> = (0_u128..3).map(|n| bench.reserve(n * 32..n * 32 + 32, 1)).collect();
+    for _ in 0..3 {
+        bench.expect_load();
+        bench.loaded(damaged());
+    }
+    bench.expect_rest();
+    for answer in waiting {
+        assert_eq!(outcome(answer), Some(Err(DeskError::Unavailable)));
+    }
+}
+
+/// A desk that has tried to rename a file at revision 1 and does not know what became of it; the row and the attempt.
+fn renaming() -> (Bench, Receiver<Answer<Update>>, File, Write) {
+    let mut bench = Bench::with(new_account());
+    let reserved = bench.reserve(1..2, 10);
+    let row = bench.expect_write().files[0].clone();
+    bench.desk.written(WriteEnd::AppliedEarlier, bench.now);
+    drop(reserved);
+    let patch = FilePatch { filename: Some("b".into()), visibility: None, if_revision: Some(1) };
+    let (ticket, answer) = Ask::new(Update { file: file(1), patch }, None);
+    bench.desk.enqueue(ticket);
+    bench.expect_load();
+    bench.answer_read(1, &row, &[]);
+    let write = bench.expect_write();
+    assert!(bench.desk.written(WriteEnd::InDoubt, bench.now).is_none());
+    assert!(matches!(bench.next(), Step::Load { entries, .. } if entries == [2]), "who made version 2?");
+    (bench, answer, row, write)
+}
+
+impl Bench {
+    /// The ledger has this version of the account, with one pending file, and these makers of versions.
+    fn answer_read(&mut self, version: u64, row: &File, makers: &[(u64, OpId)]) {
+        let mut account = new_account();
+        account.version = version;
+        account.totals.reserved_bytes = row.size_bytes;
+        account.totals.file_count = 1;
+        let open = crate::domain::account::Reservation { size_bytes: row.size_bytes, release_at: self.now };
+        account.pending.insert(row.file_id, open);
+        let rows = vec![(row.file_id, Some(row.clone()))];
+        self.desk.loaded(Some(Loaded { account: Some(account), rows, makers: makers.to_vec() }), self.now);
+    }
+}
+
+// proves: F2 F33
+#[test]
+fn a_change_bound_to_a_revision_that_landed_late_is_judged_by_its_entry() {
+    let (mut bench, answer, _, write) = renaming();
+    bench.answer_read(2, &write.files[0], &[(2, write.op)]);
+    bench.expect_rest();
+    let file = outcome(answer).unwrap().expect("it was carried out");
+    assert_eq!((file.filename.as_str(), file.revision), ("b", 2));
+}
+
+#[test]
+fn a_change_that_another_made_meanwhile_is_still_refused() {
+    let (mut bench, answer, mut row, _) = renaming();
+    row.revision = 2;
+    bench.answer_read(2, &row, &[(2, OpId::from_uuid(Uuid::from_u128(999)))]);
+    bench.expect_rest();
+    assert!(matches!(outcome(answer), Some(Err(DeskError::Refused(FileRefusal::Changed { revision: 2 })))));
+}
+
+#[test]
+fn a_change_that_lands_while_it_is_tried_again_is_found_by_the_conflict() {
+    let (mut bench, answer, row, first) = renaming();
+    bench.answer_read(1, &row, &[]);
+    assert_eq!(bench.expect_write().expected, Some(1), "not there yet: tried again");
+    bench.desk.written(WriteEnd::NotApplied, bench.now);
+    assert!(
+        matches!(bench.next(), Step::Load { entries, .. } if entries == [2]),
+        "the first is still in doubt"
+    );
+    bench.answer_read(2, &first.files[0], &[(2, first.op)]);
+    bench.expect_rest();
+    assert_eq!(outcome(answer).unwrap().expect("it was carried out").revision, 2);
+}
+
+#[test]
+fn an_attempt_that_lost_its_version_to_another_is_no_longer_asked_for() {
+    let (mut bench, _answer, row, _) = renaming();
+    bench.answer_read(3, &row, &[(2, OpId::from_uuid(Uuid::from_u128(999)))]);
+    bench.expect_write();
+    bench.desk.written(WriteEnd::NotApplied, bench.now);
+    assert!(matches!(bench.next(), Step::Load { entries, .. } if entries.is_empty()));
 }

@@ -93,7 +93,7 @@ fn a_request_is_forgotten_with_the_first_change_after_its_day() {
     let (mut account, row) = processed(10);
     account.remember(remembered(1, NOW, 1));
     account.remember(remembered(2, NOW.after(std::time::Duration::from_secs(60)), 1));
-    let mut change = |account: &mut Account, at: Timestamp| {
+    let change = |account: &mut Account, at: Timestamp| {
         let transition = account.set_quota(Some(at.as_millis()), at).expect("another quota");
         account.apply(&transition);
         account.idempotency.iter().map(|known| known.key).collect::<Vec<_>>()
