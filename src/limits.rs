@@ -77,6 +77,8 @@ pub const SWEEP_OBJECTS_PER_SEC: u32 = 1000;
 pub const SWEEP_PER_SEC_MAX: u32 = 1_000_000;
 /// How old an object must be before it can count as nobody's: older than any row could be late.
 pub const ORPHAN_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
+/// How old an upload in chunks must be before it can count as nobody's: older than any presign could be late.
+pub const UPLOAD_AGE_MIN: Duration = Duration::from_secs(3600);
 /// Orphans that one pass removes. There should be none: many are a mistake in the settings, not work.
 pub const ORPHANS_REMOVED_MAX: u64 = 1000;
 /// How long a file must be processed before its missing object counts as missing.
@@ -203,6 +205,7 @@ const _: () = assert!(
     ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),
     "what came back before its row was forgotten is seen while the row is there"
 );
+const _: () = assert!(DESK_REPLY_WITHIN.as_secs() * 60 < UPLOAD_AGE_MIN.as_secs());
 const _: () = assert!(PULL_BATCH_MAX <= ACK_PENDING_MAX);
 const _: () =
     assert!(DESK_REPLY_WITHIN.as_secs() < DRAIN_WITHIN.as_secs(), "a stop outlives the longest wait");

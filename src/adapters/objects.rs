@@ -4,7 +4,7 @@ use crate::adapters::embedded::bucket::EmbeddedBucket;
 use crate::adapters::faulty::FaultyObjects;
 use crate::adapters::s3::S3Bucket;
 use crate::domain::ids::ObjectKey;
-use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
 
 /// Every bucket we ship. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -81,6 +81,18 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.abort_multipart(key, upload_id).await,
             Self::S3(bucket) => bucket.abort_multipart(key, upload_id).await,
             Self::Faulty(bucket) => bucket.abort_multipart(key, upload_id).await,
+        }
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.list_uploads(prefix, after).await,
+            Self::S3(bucket) => bucket.list_uploads(prefix, after).await,
+            Self::Faulty(bucket) => bucket.list_uploads(prefix, after).await,
         }
     }
 }

@@ -15,6 +15,9 @@ pub use log::{
     AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
     Record, ReplayFrom, ReplayPort, Stored, Stream,
 };
-pub use objects::{ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+pub use objects::{
+    ListedObject, ListedUpload, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor,
+    UploadPage,
+};
 pub use queue::{QueueDelivery, QueueError, QueuePort, Receipt};
 pub use signer::{DownloadGrant, PartGrant, SignedRequest, SignedUrl, SignerError, SignerPort, UploadGrant};

@@ -53,6 +53,42 @@ pub trait ObjectsPort: Send + Sync {
         key: ObjectKey,
         upload_id: &str,
     ) -> impl Future<Output = Result<(), ObjectsError>> + Send;
+
+    /// Uploads in parts that were neither completed nor given up, whose keys start with `prefix`, at most 1000.
+    fn list_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> impl Future<Output = Result<UploadPage, ObjectsError>> + Send;
+}
+
+/// Where a list of uploads goes on: behind this one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UploadCursor {
+    /// The last key.
+    pub key: String,
+    /// The last of its uploads.
+    pub upload_id: String,
+}
+
+/// An upload in parts that was begun, and neither completed nor given up. Raw, as [`ListedObject`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedUpload {
+    /// The whole key.
+    pub key: String,
+    /// The bucket's name of it.
+    pub upload_id: String,
+    /// When it was begun.
+    pub started_at: Timestamp,
+}
+
+/// Some uploads of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadPage {
+    /// In order of their keys.
+    pub uploads: Vec<ListedUpload>,
+    /// Where to go on; none: that was all.
+    pub next: Option<UploadCursor>,
 }
 
 /// What the bucket knows of an object.

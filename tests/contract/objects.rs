@@ -36,6 +36,7 @@ async fn objects_in_parts(bucket: &impl ObjectsPort, signer: &impl SignerPort) {
     parts_become_an_object_once(bucket, signer, &http).await;
     an_upload_given_up_is_gone(bucket, signer, &http).await;
     parts_do_not_replace_an_object(bucket, signer, &http).await;
+    open_uploads_are_listed(bucket, signer, &http).await;
 }
 
 async fn put(signer: &impl SignerPort, http: &Http, key: ObjectKey, body: &[u8]) {
@@ -166,4 +167,41 @@ async fn parts_do_not_replace_an_object(bucket: &impl ObjectsPort, signer: &impl
     assert!(matches!(refused, Err(ObjectsError::Refused { .. })), "{refused:?}");
     let meta = bucket.head(key).await.expect("head").expect("it is there");
     assert_eq!(meta.size_bytes, 5);
+}
+
+async fn open_uploads_are_listed(bucket: &impl ObjectsPort, signer: &impl SignerPort, http: &Http) {
+    let user = new_user();
+    let prefix = format!("user/{user}/");
+    let listed = async || {
+        let (mut uploads, mut after) = (Vec::new(), None);
+        loop {
+            let page = bucket.list_uploads(prefix.clone(), after).await.expect("list");
+            uploads.extend(page.uploads.into_iter().map(|upload| (upload.key, upload.upload_id)));
+            after = page.next;
+            if after.is_none() {
+                return uploads;
+            }
+        }
+    };
+    assert_eq!(listed().await, []);
+    let mut begun = Vec::new();
+    for key in [file_of(user), file_of(user), file_of(user)] {
+        begun.push((key, bucket.create_multipart(key, "video/mp4", Vec::new()).await.expect("create")));
+    }
+    bucket.create_multipart(file_of(new_user()), "video/mp4", Vec::new()).await.expect("create");
+    begun.sort_by_key(|(key, _)| key.to_string());
+    let named = |begun: &[(ObjectKey, String)]| -> Vec<(String, String)> {
+        begun.iter().map(|(key, upload_id)| (key.to_string(), upload_id.clone())).collect()
+    };
+    assert_eq!(listed().await, named(&begun), "in order of their keys, and nobody else's");
+    let started_at = bucket.list_uploads(prefix.clone(), None).await.expect("list").uploads[0].started_at;
+    let now = Clock::System.now();
+    assert!(now.since(started_at).max(started_at.since(now)) < Duration::from_secs(120), "{started_at}");
+    let (key, upload_id) = begun.remove(0);
+    put_part(signer, http, (key, &upload_id, 1), b"part").await;
+    let parts = bucket.list_parts(key, &upload_id).await.expect("parts");
+    bucket.complete_multipart(key, &upload_id, parts).await.expect("complete");
+    let (key, upload_id) = begun.remove(0);
+    bucket.abort_multipart(key, &upload_id).await.expect("abort");
+    assert_eq!(listed().await, named(&begun), "neither what was completed nor what was given up");
 }

@@ -11,6 +11,7 @@ use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal, Rules}
 use wharfinger::domain::file::{Reason, Status};
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::moves::{FileRefusal, Removal};
+use wharfinger::ports::ObjectsPort as _;
 
 use crate::inside::eventually;
 use crate::world::World;
@@ -277,7 +278,7 @@ async fn an_upload_that_the_bucket_has_given_up_by_itself_is_told() {
     let world = World::start().await;
     let key = landed(&world).await;
     let upload_id = world.row(key).await.multipart.unwrap().upload_id;
-    wharfinger::ports::ObjectsPort::abort_multipart(&world.well.objects, key, &upload_id).await.unwrap();
+    world.well.objects.abort_multipart(key, &upload_id).await.unwrap();
     assert!(matches!(complete(&world, key).await, Ok(Completed::Gone(_))));
     assert!(matches!(world.handle.arrived(key.user, key.file).await, Ok(Arrived::Gone(_))));
     world.check_bytes(0, SIZE).await;
@@ -310,4 +311,74 @@ async fn what_is_to_be_known_of_an_upload_is_never_old() {
     let refused = world.handle.open_upload(key.user, key.file).await;
     assert_eq!(refused.unwrap_err(), DeskError::Unavailable);
     other.stop(crate::inside::PATIENCE).await;
+}
+
+/// Uploads that the bucket has open.
+async fn open_uploads(world: &World) -> usize {
+    world.well.objects.list_uploads("user/".to_owned(), None).await.unwrap().uploads.len()
+}
+
+async fn wait_for_open(world: &World, count: usize) {
+    let look = async || (open_uploads(world).await == count).then_some(());
+    eventually(&format!("{count} open uploads"), look).await;
+}
+
+const AN_HOUR: Duration = Duration::from_secs(3601);
+
+// proves: F2 F4
+#[tokio::test]
+async fn an_upload_of_a_presign_that_was_never_written_is_found_by_the_sweep() {
+    for (op, fault) in [
+        (Op::Commit, Fault::Unavailable),
+        (Op::CreateMultipart, Fault::Unanswered),
+        (Op::Commit, Fault::Hang),
+    ] {
+        let world = World::start().await;
+        world.plan.next(op, fault);
+        tokio::select! {
+            reserved = reserve_as(&world, &world.handle, None, &[SIZE]) => assert!(reserved.is_err(), "{op:?} {fault:?}"),
+            // The client goes away.
+            () = world.calls(Op::Commit, 1), if fault == Fault::Hang => {}
+        }
+        wait_for_open(&world, 1).await;
+        world.sweep().await;
+        assert_eq!(open_uploads(&world).await, 1, "too young to tell");
+        world.pass(AN_HOUR);
+        world.plan.heal();
+        world.sweep().await;
+        world.sweep().await;
+        wait_for_open(&world, 0).await;
+        world.check_ledger().await;
+    }
+}
+
+#[tokio::test]
+async fn the_sweep_leaves_an_upload_alone_that_a_pending_file_names() {
+    let rules = Rules { upload_url_ttl: Duration::from_secs(7200), ..Rules::default() };
+    let world = World::with(crate::inside::Chosen { rules, ..crate::inside::Chosen::default() }).await;
+    let key = begun(&world).await;
+    world.pass(AN_HOUR);
+    world.sweep().await;
+    assert!(world.knows_upload(key).await);
+    for number in [1, 2] {
+        assert_eq!(world.land_chunk(key, number).await, 200);
+    }
+    let completed = complete(&world, key).await;
+    check_processed(&world, key, completed).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_could_not_be_given_up_is_found_by_the_sweep() {
+    let world = World::start().await;
+    let key = begun(&world).await;
+    world.plan.set(Op::AbortMultipart, Fault::Unavailable);
+    world.handle.remove(key.user, key.file, Removal::Trash).await.unwrap();
+    world.calls(Op::AbortMultipart, 6).await;
+    assert!(world.knows_upload(key).await, "left to the sweep");
+    world.plan.heal();
+    world.plan.next(Op::ListUploads, Fault::Unavailable);
+    world.pass(AN_HOUR);
+    world.sweep().await;
+    world.sweep().await;
+    wait_until_given_up(&world, key).await;
 }

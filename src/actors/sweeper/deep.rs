@@ -2,7 +2,7 @@
 
 use super::requests::{EndRetention, FILES_PER_REQUEST, Forget};
 use super::tools::{SweepError, Tools, failed, found};
-use super::{shelf, strays};
+use super::{shelf, strays, uploads};
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::invariant::Broken;
 use crate::telemetry::names;
@@ -26,6 +26,9 @@ pub(super) async fn pass(mut tools: Tools) {
     accounts(&mut tools, &mut findings).await;
     if let Err(error) = strays::strangers(&mut tools, &mut findings).await {
         findings.failed("objects", &error);
+    }
+    if let Err(error) = uploads::give_up_strays(&mut tools).await {
+        failed("uploads", &error);
     }
     findings.show();
 }

@@ -13,6 +13,7 @@ mod due;
 mod deep;
 mod shelf;
 mod strays;
+mod uploads;
 mod requests;
 
 pub(super) use actor::{SweeperActor, SweeperMsg};

@@ -22,6 +22,7 @@ use crate::domain::{account::Account, time::Timestamp};
 use crate::limits::{ENTRIES_PAGE_MAX, UPSTREAM_WITHIN};
 use crate::ports::{
     Clock, FilePage, LedgerError, LedgerPort, ObjectPage, ObjectsError, ObjectsPort, ScanCursor, ScanPage,
+    UploadCursor, UploadPage,
 };
 use crate::telemetry::names;
 
@@ -121,6 +122,15 @@ impl Tools {
     /// A page of keys. Does not count: whoever looks at an object takes it first.
     pub(super) async fn list(&self, prefix: &str, after: Option<String>) -> Result<ObjectPage, SweepError> {
         Ok(in_time(self.parts.objects.list(prefix.to_owned(), after)).await?)
+    }
+
+    /// A page of uploads in chunks. Does not count: whoever looks at one takes it first.
+    pub(super) async fn uploads(
+        &self,
+        prefix: &str,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, SweepError> {
+        Ok(in_time(self.parts.objects.list_uploads(prefix.to_owned(), after)).await?)
     }
 
     /// What the bucket says of one object; none if it is not there.

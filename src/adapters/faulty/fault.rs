@@ -75,6 +75,7 @@ pub enum Op {
     ListParts,
     CompleteMultipart,
     AbortMultipart,
+    ListUploads,
     SignUpload,
     SignPart,
     SignDownload,
@@ -107,7 +108,8 @@ impl Op {
             | Self::CreateMultipart
             | Self::ListParts
             | Self::CompleteMultipart
-            | Self::AbortMultipart => Port::Objects,
+            | Self::AbortMultipart
+            | Self::ListUploads => Port::Objects,
             Self::SignUpload | Self::SignPart | Self::SignDownload => Port::Signer,
         }
     }
@@ -143,6 +145,7 @@ impl Op {
             Self::ListParts => 34,
             Self::CompleteMultipart => 35,
             Self::AbortMultipart => 36,
+            Self::ListUploads => 37,
             Self::SignUpload => 40,
             Self::SignPart => 41,
             Self::SignDownload => 42,

@@ -7,7 +7,7 @@ use super::fault::{Op, REASON};
 use super::plan::Plan;
 use crate::adapters::embedded::bucket::EmbeddedBucket;
 use crate::domain::ids::ObjectKey;
-use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
 
 /// An embedded bucket that fails as its plan says. Cheap to clone. Its endpoint, for clients, does not fail.
 #[derive(Clone, Debug)]
@@ -70,6 +70,15 @@ impl ObjectsPort for FaultyObjects {
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         self.call(Op::AbortMultipart, Some(()), || self.inner.abort_multipart(key, upload_id)).await
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, ObjectsError> {
+        let run = || self.inner.list_uploads(prefix.clone(), after.clone());
+        self.call(Op::ListUploads, None, run).await
     }
 }
 

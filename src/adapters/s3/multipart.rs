@@ -1,14 +1,17 @@
 //! Uploads in parts on S3.
 
 use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MultipartUpload};
 
 use super::client::PATIENCE_COMPLETE;
 use super::failure::failed;
 use super::port::{S3Bucket, unquoted};
+use super::skew::timestamp;
 use crate::adapters::aws;
 use crate::domain::ids::ObjectKey;
-use crate::ports::{ObjectMeta, ObjectsError, ObjectsPort as _, Part};
+use crate::ports::{
+    ListedUpload, ObjectMeta, ObjectsError, ObjectsPort as _, Part, UploadCursor, UploadPage,
+};
 
 /// Pages of parts that are read: S3 takes 10,000 parts, 1000 on a page.
 const PAGES_MAX: usize = 10;
@@ -101,6 +104,30 @@ impl S3Bucket {
         }
     }
 
+    pub(super) async fn open_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, ObjectsError> {
+        let (key, upload_id) = after.map(|after| (after.key, after.upload_id)).unzip();
+        let listed = self
+            .s3
+            .list_multipart_uploads()
+            .bucket(&*self.bucket)
+            .prefix(prefix)
+            .set_key_marker(key)
+            .set_upload_id_marker(upload_id)
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        self.seen();
+        let uploads = listed.uploads().iter().map(upload).collect::<Result<Vec<_>, _>>()?;
+        let is_truncated = listed.is_truncated == Some(true);
+        let last = uploads.last().filter(|_| is_truncated);
+        let next = last.map(|last| UploadCursor { key: last.key.clone(), upload_id: last.upload_id.clone() });
+        Ok(UploadPage { uploads, next })
+    }
+
     pub(super) async fn drop_parts(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         let abort = self.s3.abort_multipart_upload().bucket(&*self.bucket).key(key.to_string());
         match abort.upload_id(upload_id).send().await {
@@ -123,6 +150,15 @@ fn part(listed: &aws_sdk_s3::types::Part) -> Result<Part, ObjectsError> {
     match (number, size_bytes, listed.e_tag()) {
         (Some(number), Some(size_bytes), Some(etag)) => Ok(Part { number, size_bytes, etag: unquoted(etag) }),
         _ => Err(ObjectsError::Unavailable { reason: "a part without number, size or etag".to_owned() }),
+    }
+}
+
+fn upload(listed: &MultipartUpload) -> Result<ListedUpload, ObjectsError> {
+    match (listed.key(), listed.upload_id(), listed.initiated().copied().and_then(timestamp)) {
+        (Some(key), Some(upload_id), Some(started_at)) => {
+            Ok(ListedUpload { key: key.to_owned(), upload_id: upload_id.to_owned(), started_at })
+        }
+        _ => Err(ObjectsError::Unavailable { reason: "an upload without key, id or date".to_owned() }),
     }
 }
 

@@ -18,7 +18,9 @@ use super::skew::{Skew, timestamp};
 use crate::adapters::aws;
 use crate::domain::file::Sha256;
 use crate::domain::ids::ObjectKey;
-use crate::ports::{Clock, ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+use crate::ports::{
+    Clock, ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage,
+};
 
 /// Keys of one page.
 const PAGE_MAX: i32 = 1000;
@@ -143,6 +145,14 @@ impl ObjectsPort for S3Bucket {
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         self.drop_parts(key, upload_id).await
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, ObjectsError> {
+        self.open_uploads(prefix, after).await
     }
 }
 

@@ -18,7 +18,10 @@ use super::store::Store;
 use super::uploads::Upload;
 use crate::adapters::sigv4::{AddressError, Credentials};
 use crate::domain::ids::ObjectKey;
-use crate::ports::{Clock, ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, QueuePort};
+use crate::ports::{
+    Clock, ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, QueuePort, UploadCursor,
+    UploadPage,
+};
 
 /// Keys of one page of the port.
 const PAGE_MAX: usize = 1000;
@@ -157,5 +160,15 @@ impl ObjectsPort for EmbeddedBucket {
         let upload_id = upload_id.to_owned();
         let give_up = move || store.drop_upload(&key.to_string(), &upload_id);
         Ok(blocking("give an upload up", give_up).await.map(drop)?)
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let list = move || store.open_uploads(&prefix, after.as_ref(), PAGE_MAX);
+        Ok(blocking("list uploads", list).await?)
     }
 }

@@ -11,6 +11,7 @@ use super::layout;
 use super::record::{self, PartRecord};
 use super::store::{self, Store};
 use crate::domain::time::Timestamp;
+use crate::ports::{ListedUpload, UploadCursor, UploadPage};
 
 /// The highest number of a part, as S3 has it.
 pub(super) const PART_NUMBER_MAX: u16 = 10_000;
@@ -136,6 +137,43 @@ impl Store {
         layout::sync_folder(self.layout.uploads())?;
         layout::remove(&tmp)?;
         Ok(true)
+    }
+}
+
+impl Store {
+    /// Uploads that were begun and have not ended, in order of key and id.
+    pub(super) fn open_uploads(
+        &self,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+        uploads_max: usize,
+    ) -> io::Result<UploadPage> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.layout.uploads())? {
+            let entry = entry?;
+            let about = match fs::read(entry.path().join(ABOUT)) {
+                Ok(about) => about,
+                // It ended meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let upload: Upload = serde_json::from_slice(&about)?;
+            let upload_id = entry.file_name().to_string_lossy().into_owned();
+            let place = UploadCursor { key: upload.key, upload_id };
+            if place.key.starts_with(prefix) && after.is_none_or(|after| place > *after) {
+                found.push((place, upload.started_at));
+            }
+        }
+        found.sort_unstable();
+        let is_truncated = found.len() > uploads_max;
+        found.truncate(uploads_max);
+        let next = found.last().map(|(place, _)| place.clone()).filter(|_| is_truncated);
+        let listed = |(place, started_at): (UploadCursor, Timestamp)| ListedUpload {
+            key: place.key,
+            upload_id: place.upload_id,
+            started_at,
+        };
+        Ok(UploadPage { uploads: found.into_iter().map(listed).collect(), next })
     }
 }
 
