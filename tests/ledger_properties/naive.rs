@@ -71,10 +71,10 @@ impl Naive {
         let is_pending = |file: FileId| self.rows.get(&file).is_some_and(|row| row.status == Status::Pending);
         let count = u32::try_from(asked.uploads.len()).expect("a few");
         match known {
+            Some(_) | None if self.state == AccountState::Suspended => "suspended",
             Some((body, (first, at, _))) if is_young(*at) && body == *first => "repeated",
             Some((_, (_, at, _))) if is_young(*at) => "key reused",
             Some(_) | None if asked.uploads.iter().any(|upload| is_pending(upload.file_id)) => "repeated",
-            Some(_) | None if self.state == AccountState::Suspended => "suspended",
             Some(_) | None if !self.fits(asked.uploads.iter().map(|upload| upload.size_bytes)) => {
                 "over the quota"
             }
