@@ -1,15 +1,18 @@
 //! Writes whose outcome nobody told, that land late, or that others overtake: each comes to exactly one
 //! reservation.
 
+use std::time::Duration;
+
 use wharfinger::actors::DeskError;
 use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::arrival::ArrivalKind;
-use wharfinger::domain::decide::{Reserve, ReserveRefusal};
+use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::moves::{FilePatch, Removal};
 use wharfinger::ports::CommitError;
 
+use crate::inside::PATIENCE;
 use crate::world::{Reservation, World};
 
 /// The outcome of a reservation whose commits go so, one after the other, and how many commits it took.
@@ -249,4 +252,22 @@ async fn row_6_a_full_account_is_looked_at_again_before_it_is_told() {
     world.check_status(reserved, Status::Pending).await;
     world.check_bytes(0, 5).await;
     other.stop(crate::inside::PATIENCE).await;
+}
+
+// proves: I10
+#[tokio::test]
+async fn a_repeat_finds_what_another_node_made_of_its_file() {
+    let world = World::start().await;
+    let key = world.reserve_as(Some(1), 5).await.unwrap();
+    let other = world.another_tree().await;
+    world.land(key).await;
+    other.handle().complete(key.user, key.file).await.unwrap();
+    other.handle().remove(key.user, key.file, Removal::Permanent).await.unwrap();
+    world.pass(Duration::from_secs(2));
+    let idempotency = Some(IdempotencyKey { key: 1, body: 5 });
+    let asked = Reserve { uploads: vec![world.upload_of("a.txt", 5)], idempotency, subject: None };
+    let repeated = world.handle.reserve(world.user, asked).await.unwrap();
+    assert!(repeated.repeated);
+    assert_ne!(repeated.files[0].status, Status::Pending, "nothing may be signed for it");
+    other.stop(PATIENCE).await;
 }
