@@ -103,6 +103,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.list_uploads(prefix, after).await,
             Self::S3(bucket) => bucket.list_uploads(prefix, after).await,
             Self::Faulty(bucket) => bucket.list_uploads(prefix, after).await,
+            Self::Any(bucket) => bucket.list_uploads(prefix, after).await,
         }
     }
 }

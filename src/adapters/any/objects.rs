@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::domain::ids::ObjectKey;
-use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part};
+use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
 
 /// A bucket that a test brings. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +38,7 @@ trait Erased: Send + Sync {
     fn parts<'a>(&'a self, key: ObjectKey, upload_id: &'a str) -> Answer<'a, Vec<Part>>;
     fn complete<'a>(&'a self, key: ObjectKey, upload_id: &'a str, parts: Vec<Part>) -> Answer<'a, ()>;
     fn abort<'a>(&'a self, key: ObjectKey, upload_id: &'a str) -> Answer<'a, ()>;
+    fn uploads(&self, prefix: String, after: Option<UploadCursor>) -> Answer<'_, UploadPage>;
 }
 
 impl<O: ObjectsPort> Erased for O {
@@ -67,6 +68,10 @@ impl<O: ObjectsPort> Erased for O {
 
     fn abort<'a>(&'a self, key: ObjectKey, upload_id: &'a str) -> Answer<'a, ()> {
         Box::pin(self.abort_multipart(key, upload_id))
+    }
+
+    fn uploads(&self, prefix: String, after: Option<UploadCursor>) -> Answer<'_, UploadPage> {
+        Box::pin(self.list_uploads(prefix, after))
     }
 }
 
@@ -107,5 +112,13 @@ impl ObjectsPort for AnyObjects {
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         self.0.abort(key, upload_id).await
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: String,
+        after: Option<UploadCursor>,
+    ) -> Result<UploadPage, ObjectsError> {
+        self.0.uploads(prefix, after).await
     }
 }
