@@ -178,7 +178,15 @@ impl ShardState {
         let parts = Arc::clone(&self.parts);
         let lost = ShardMsg::Written { user, op, end: WriteEnd::Unavailable };
         errand::send(myself, LEDGER_WITHIN, lost, async move {
-            ShardMsg::Written { user, op, end: resolve(&parts, user, op, first).await }
+            let end = resolve(&parts, user, op, first).await;
+            let by = match end {
+                WriteEnd::Applied | WriteEnd::AppliedEarlier => "ours",
+                WriteEnd::NotApplied => "not_ours",
+                WriteEnd::InDoubt => "in_doubt",
+                WriteEnd::Unavailable => "unanswered",
+            };
+            metrics::counter!(names::DESK_UNKNOWN_RESOLVED_TOTAL, "by" => by).increment(1);
+            ShardMsg::Written { user, op, end }
         });
     }
 

@@ -138,3 +138,20 @@ async fn a_ledger_that_is_away_does_not_keep_what_is_held_from_being_told() {
     world.plan.heal();
     check_all_told_in_order(&world).await;
 }
+
+// proves: I21 F47
+#[tokio::test]
+async fn what_only_a_sweep_knew_of_is_noted_as_told_though_nobody_touches_the_user() {
+    let mut world = World::start().await;
+    to_and_fro(&world, 3).await;
+    check_all_told_in_order(&world).await;
+    world.restart().await;
+    let is_noted = async || {
+        // It is noted after a rest.
+        world.pass(Duration::from_secs(6));
+        let account = world.account().await;
+        (account.published == account.version).then_some(())
+    };
+    world.sweep().await;
+    eventually("the ledger to know what was published", is_noted).await;
+}

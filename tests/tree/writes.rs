@@ -271,3 +271,21 @@ async fn a_repeat_finds_what_another_node_made_of_its_file() {
     assert_ne!(repeated.files[0].status, Status::Pending, "nothing may be signed for it");
     other.stop(PATIENCE).await;
 }
+
+// proves: I23 F5
+#[tokio::test]
+async fn row_5_a_file_that_another_node_reserved_is_settled_by_a_node_that_remembers_an_older_account() {
+    let world = World::start().await;
+    world.reserve(1).await.unwrap();
+    let other = world.another_tree().await;
+    let upload = world.upload_of("b.txt", 5);
+    let asked = Reserve { uploads: vec![upload], idempotency: None, subject: None };
+    let reserved = other.handle().reserve(world.user, asked).await.unwrap();
+    let key = ObjectKey { user: world.user, file: reserved.files[0].file_id };
+    world.land(key).await;
+    world.handle.complete(key.user, key.file).await.unwrap();
+    world.check_status(key, Status::Processed).await;
+    world.check_bytes(5, 1).await;
+    world.check_ledger().await;
+    other.stop(PATIENCE).await;
+}
