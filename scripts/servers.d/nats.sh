@@ -23,6 +23,7 @@ CONF
     cat >>"$conf" <<CONF
 cluster {
   name: wharf
+  no_advertise: true # a client stays behind the proxies it was given
   listen: 127.0.0.1:$((port + 2000))
   routes: [nats://127.0.0.1:6221, nats://127.0.0.1:6222, nats://127.0.0.1:6223]
 }

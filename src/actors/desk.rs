@@ -23,7 +23,7 @@ use crate::telemetry::names;
 
 pub(super) use steps::{Durable, Loaded, Step, Tools, WriteEnd, Writing};
 
-/// How long an account counts as confirmed by the ledger (invariant 13).
+/// How long an account counts as confirmed by the ledger, from when it was asked (invariant 13).
 const FRESH_FOR: Duration = Duration::from_secs(1);
 /// Rows of pending files kept beside the account, so that settling them needs no read.
 const ROWS_KEPT_MAX: usize = 32;
@@ -54,7 +54,11 @@ pub(super) struct Desk {
     confirmed_at: Timestamp,
     rows: Rows,
     absent: BTreeSet<FileId>,
+    /// Entries up to here are in the event log.
     published: u64,
+    /// As the ledger was last seen to know it.
+    saved: u64,
+    /// When the last step was taken: what is in flight was sent then.
     rested_since: Timestamp,
 }
 
@@ -70,6 +74,7 @@ impl Desk {
             rows: Rows::new(),
             absent: BTreeSet::new(),
             published: 0,
+            saved: 0,
             rested_since: now,
         }
     }
@@ -123,10 +128,7 @@ impl Desk {
 
     /// The version that the ledger should know as published and does not.
     pub(super) fn unsaved_published(&self) -> Option<u64> {
-        self.account
-            .as_ref()
-            .is_some_and(|account| account.published < self.published)
-            .then_some(self.published)
+        (self.saved < self.published).then_some(self.published)
     }
 
     /// Goes on, if nothing is in flight.
@@ -153,6 +155,9 @@ impl Desk {
 
     fn load(&mut self, account: bool, files: Vec<FileId>) -> Step {
         self.phase = Phase::Loading;
+        if account {
+            self.queue.iter_mut().for_each(|ticket| ticket.account_is_asked_for());
+        }
         let entries = if account { self.in_doubt() } else { Vec::new() };
         Step::Load { account, files, entries }
     }
@@ -189,7 +194,8 @@ impl Desk {
 
     /// Decides as many tickets as fit in one write.
     fn decide(&mut self, account: Account, tools: &Tools<'_>) -> Step {
-        let is_fresh = tools.now.since(self.confirmed_at) < FRESH_FOR;
+        // A clock that went back makes nothing fresh.
+        let is_fresh = self.confirmed_at <= tools.now && tools.now.since(self.confirmed_at) < FRESH_FOR;
         let rows = std::mem::take(&mut self.rows);
         let mut draft = Draft::new(account, rows, (tools.new_op)(), tools.rules.quota_bytes_default);
         let mut decided = Vec::new();
@@ -243,11 +249,13 @@ impl Desk {
         let broken_row = draft.broken().cloned();
         let (write, rows) = draft.into_write();
         if let Err(broken) = broken_row.map_or_else(|| invariant::check_write(&write), Err) {
-            metrics::counter!(names::DESK_INVARIANTS_BROKEN_TOTAL).increment(1);
-            tracing::error!(user = %self.user, "refused a write that would break an invariant: {broken}");
             self.forget();
-            decided.into_iter().for_each(|ticket| ticket.fail(Failure::Unavailable));
-            // Those behind them go on, on what the ledger says now.
+            // Another node may have written between the account in memory and the rows read for it. What is wrong
+            // in the ledger, or here, is wrong every time.
+            if self.decide_again(decided, None) > 0 {
+                metrics::counter!(names::DESK_INVARIANTS_BROKEN_TOTAL).increment(1);
+                tracing::error!(user = %self.user, "refused a write that would break an invariant: {broken}");
+            }
             return self.next(tools);
         }
         let (account, entries) = (write.account.clone(), write.entries.clone());
@@ -257,7 +265,7 @@ impl Desk {
     }
 
     /// Takes what a read brought.
-    pub(super) fn loaded(&mut self, loaded: Option<Loaded>, now: Timestamp) {
+    pub(super) fn loaded(&mut self, loaded: Option<Loaded>) {
         self.phase = Phase::Idle;
         let Some(loaded) = loaded else {
             self.forget();
@@ -268,9 +276,10 @@ impl Desk {
             self.judge(&loaded.makers);
         }
         if let Some(account) = loaded.account {
-            self.published = account.published;
+            self.saved = account.published;
+            self.published = self.published.max(self.saved);
             self.account = Some(account);
-            self.confirmed_at = now;
+            self.confirmed_at = self.rested_since;
         }
         for (id, row) in loaded.rows {
             match row {
@@ -285,7 +294,7 @@ impl Desk {
     }
 
     /// Takes the end of a write. Returns what became durable.
-    pub(super) fn written(&mut self, end: WriteEnd, now: Timestamp) -> Option<Durable> {
+    pub(super) fn written(&mut self, end: WriteEnd) -> Option<Durable> {
         let Phase::Writing(in_flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
             return None;
         };
@@ -293,7 +302,7 @@ impl Desk {
         match end {
             WriteEnd::Applied | WriteEnd::AppliedEarlier => {
                 let durable = durable(account.published, entries, &rows);
-                self.keep(account, rows, now);
+                self.keep(account, rows);
                 if end == WriteEnd::AppliedEarlier {
                     self.forget();
                 }
@@ -318,11 +327,12 @@ impl Desk {
         }
     }
 
-    fn keep(&mut self, account: Account, rows: Rows, now: Timestamp) {
+    fn keep(&mut self, account: Account, rows: Rows) {
         self.rows = rows;
         self.keep_pending_rows();
+        self.saved = account.published;
         self.account = Some(account);
-        self.confirmed_at = now;
+        self.confirmed_at = self.rested_since;
     }
 
     /// Forgets rows that others may have changed without a trace here, and what was not found.
@@ -335,14 +345,18 @@ impl Desk {
     }
 
     /// Puts tickets back in front, in order; those that lost too often fail. `doubt` is the attempt that may land yet.
-    fn decide_again(&mut self, decided: Vec<Box<dyn Ticket>>, doubt: Option<(u64, OpId)>) {
+    /// Returns how many failed.
+    fn decide_again(&mut self, decided: Vec<Box<dyn Ticket>>, doubt: Option<(u64, OpId)>) -> usize {
+        let mut failed = 0;
         for mut ticket in decided.into_iter().rev() {
             if ticket.another_round(doubt) < COMMIT_ROUNDS_MAX {
                 self.queue.push_front(ticket);
             } else {
                 ticket.fail(Failure::Unavailable);
+                failed += 1;
             }
         }
+        failed
     }
 
     /// Drops everything that was read. What the user wrote since is in the ledger.

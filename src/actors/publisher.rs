@@ -188,9 +188,9 @@ impl LaneState {
         outbox.known = outbox.known.max(published);
         match end {
             RunEnd::Complete => outbox.failures = 0,
-            RunEnd::MorePages => outbox.is_behind = true,
+            RunEnd::MorePages => self.held -= outbox.fall_behind(),
             RunEnd::Failed => {
-                outbox.is_behind = true;
+                self.held -= outbox.fall_behind();
                 outbox.is_paused = true;
                 outbox.failures += 1;
                 let pause = Duration::from_millis(50 << outbox.failures.min(7)).min(PAUSE_MAX);
@@ -261,6 +261,13 @@ impl LaneState {
 }
 
 impl Outbox {
+    /// Something before what is held was not told: all of it is read from the ledger, in order. Returns how many
+    /// entries were held.
+    fn fall_behind(&mut self) -> usize {
+        self.is_behind = true;
+        std::mem::take(&mut self.entries).len()
+    }
+
     fn has_work(&self) -> bool {
         !self.is_running && !self.is_paused && (self.is_behind || !self.entries.is_empty())
     }

@@ -79,6 +79,8 @@ impl<A> From<Not> for Decision<A, ReserveRefusal> {
 fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
     match draft.account().reserve(asked, &context.rules, context.now) {
         Ok(Reservable::New { transitions, remember }) => Look::New(transitions, remember),
+        // Nothing is signed on old memory: the file may have been deleted since, by another node.
+        Ok(Reservable::Repeat(_)) if !context.is_fresh => Look::Not(Not::NeedsFresh),
         Ok(Reservable::Repeat(files)) => {
             let is_unknown = |file: &FileId| draft.row(*file).is_none() && !context.absent.contains(file);
             let unknown: Vec<FileId> = files.iter().copied().filter(is_unknown).collect();

@@ -129,14 +129,13 @@ impl ShardState {
     }
 
     fn loaded(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, loaded: Option<Box<Loaded>>) {
-        let now = self.parts.clock.now();
         // A write that was lost or another's may have left entries that nobody here knows of.
         let account = loaded.as_ref().and_then(|loaded| loaded.account.as_ref());
         if let Some(account) = account.filter(|account| account.published < account.version) {
             self.parts.publisher.wake(user, account.published);
         }
         if let Some(desk) = self.desks.get_mut(&user) {
-            desk.loaded(loaded.map(|loaded| *loaded), now);
+            desk.loaded(loaded.map(|loaded| *loaded));
             self.go_on(myself, user);
         }
     }
@@ -179,25 +178,33 @@ impl ShardState {
         let parts = Arc::clone(&self.parts);
         let lost = ShardMsg::Written { user, op, end: WriteEnd::Unavailable };
         errand::send(myself, LEDGER_WITHIN, lost, async move {
-            ShardMsg::Written { user, op, end: resolve(&parts, user, op, first).await }
+            let end = resolve(&parts, user, op, first).await;
+            let by = match end {
+                WriteEnd::Applied | WriteEnd::AppliedEarlier => "ours",
+                WriteEnd::NotApplied => "not_ours",
+                WriteEnd::InDoubt => "in_doubt",
+                WriteEnd::Unavailable => "unanswered",
+            };
+            metrics::counter!(names::DESK_UNKNOWN_RESOLVED_TOTAL, "by" => by).increment(1);
+            ShardMsg::Written { user, op, end }
         });
     }
 
     /// Takes the end of a write, unless it was given up before.
     fn written(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, op: OpId, end: WriteEnd) {
-        let now = self.parts.clock.now();
         if let Some(desk) = self.desks.get_mut(&user).filter(|desk| desk.writing(op).is_some()) {
-            if let Some(durable) = desk.written(end, now) {
+            if let Some(durable) = desk.written(end) {
                 self.tell(user, durable);
             }
             self.go_on(myself, user);
         }
     }
 
+    /// The next write tells the ledger, or one alone after a rest. Nobody else would: what a sweep has published
+    /// would be published again by every sweep.
     fn published(&mut self, user: UserId, version: u64) {
-        if let Some(desk) = self.desks.get_mut(&user) {
-            desk.note_published(version);
-        }
+        let now = self.parts.clock.now();
+        self.desks.entry(user).or_insert_with(|| Desk::new(user, now)).note_published(version);
     }
 
     /// Hands on what became durable: entries to the publisher, dead objects to the remover.
@@ -276,6 +283,9 @@ impl ShardState {
         if self.desks.capacity() > 4 * self.desks.len().max(DESKS_KEPT_MIN) {
             self.desks.shrink_to(2 * self.desks.len());
         }
+        // What happens does not depend on the order of a hash map.
+        overdue.sort_unstable();
+        unsaved.sort_unstable();
         for (user, op) in overdue {
             tracing::error!(%user, %op, "a write was not heard of again");
             self.written(myself, user, op, WriteEnd::Unavailable);

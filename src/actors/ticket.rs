@@ -21,7 +21,7 @@ pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     /// What an operator chose.
     pub(super) rules: Rules,
-    /// Whether the ledger confirmed the account within the last second (invariant 13).
+    /// Whether the ledger confirmed the account within the last second, or since this was asked (invariant 13).
     pub(super) is_fresh: bool,
     /// Rows that were asked for and are not there.
     pub(super) absent: &'a BTreeSet<FileId>,
@@ -85,6 +85,8 @@ pub(super) trait Ticket: Send {
     fn weight(&self) -> usize;
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
+    /// Notes that the ledger is asked for the account now: what it says is news to this ticket, however long it takes.
+    fn account_is_asked_for(&mut self);
     /// Decides and keeps the answer for later.
     fn decide(&mut self, draft: &mut Draft, context: &Context<'_>) -> Needs;
     /// Gives the answer that was kept: what it says is durable now.
@@ -114,6 +116,7 @@ pub(super) struct Ask<M: Move> {
     /// Attempts that may have landed, with what each would answer.
     doubts: Vec<(u64, OpId, Kept<M>)>,
     rounds: u32,
+    is_older_than_account: bool,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -124,8 +127,15 @@ impl<M: Move> Ask<M> {
         slot: Option<OwnedSemaphorePermit>,
     ) -> (Box<Self>, oneshot::Receiver<Answer<M>>) {
         let (reply, answer) = oneshot::channel();
-        let ask =
-            Self { request, reply: Some(reply), kept: None, doubts: Vec::new(), rounds: 0, _slot: slot };
+        let ask = Self {
+            request,
+            reply: Some(reply),
+            kept: None,
+            doubts: Vec::new(),
+            rounds: 0,
+            is_older_than_account: false,
+            _slot: slot,
+        };
         (Box::new(ask), answer)
     }
 
@@ -141,7 +151,15 @@ impl<M: Move> Ask<M> {
 impl<M: Move<Refusal = Infallible>> Ask<M> {
     /// A request of our own that nobody waits for.
     pub(super) fn unattended(request: M) -> Box<Self> {
-        Box::new(Self { request, reply: None, kept: None, doubts: Vec::new(), rounds: 0, _slot: None })
+        Box::new(Self {
+            request,
+            reply: None,
+            kept: None,
+            doubts: Vec::new(),
+            rounds: 0,
+            is_older_than_account: false,
+            _slot: None,
+        })
     }
 }
 
@@ -158,7 +176,13 @@ impl<M: Move> Ticket for Ask<M> {
         self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 
+    fn account_is_asked_for(&mut self) {
+        self.is_older_than_account = true;
+    }
+
     fn decide(&mut self, draft: &mut Draft, context: &Context<'_>) -> Needs {
+        let is_fresh = context.is_fresh || self.is_older_than_account;
+        let context = &Context { is_fresh, ..*context };
         match self.request.decide(draft, context) {
             Decision::Done(decided) => {
                 self.kept = Some(decided);

@@ -1,5 +1,6 @@
 //! Every ledger we ship.
 
+use super::any::AnyLedger;
 use super::embedded::{EmbeddedLedger, Heard};
 use super::faulty::FaultyLedger;
 use super::scylla::LazyScyllaLedger;
@@ -19,6 +20,8 @@ pub enum Ledger {
     Scylla(LazyScyllaLedger),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyLedger),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnyLedger),
 }
 
 impl Ledger {
@@ -30,7 +33,7 @@ impl Ledger {
     pub(crate) fn start_commit(&self, write: &Write, heard: Heard) -> Result<(), Heard> {
         match self {
             Self::Embedded(ledger) => ledger.start_commit(write, heard),
-            Self::Scylla(_) | Self::Faulty(_) => Err(heard),
+            Self::Scylla(_) | Self::Faulty(_) | Self::Any(_) => Err(heard),
         }
     }
 }
@@ -41,6 +44,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.load(user).await,
             Self::Scylla(ledger) => ledger.load(user).await,
             Self::Faulty(ledger) => ledger.load(user).await,
+            Self::Any(ledger) => ledger.load(user).await,
         }
     }
 
@@ -49,6 +53,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.file(user, file).await,
             Self::Scylla(ledger) => ledger.file(user, file).await,
             Self::Faulty(ledger) => ledger.file(user, file).await,
+            Self::Any(ledger) => ledger.file(user, file).await,
         }
     }
 
@@ -57,6 +62,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.files(user, page).await,
             Self::Scylla(ledger) => ledger.files(user, page).await,
             Self::Faulty(ledger) => ledger.files(user, page).await,
+            Self::Any(ledger) => ledger.files(user, page).await,
         }
     }
 
@@ -65,6 +71,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.entry(user, version).await,
             Self::Scylla(ledger) => ledger.entry(user, version).await,
             Self::Faulty(ledger) => ledger.entry(user, version).await,
+            Self::Any(ledger) => ledger.entry(user, version).await,
         }
     }
 
@@ -73,6 +80,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.entries_after(user, after, limit).await,
             Self::Scylla(ledger) => ledger.entries_after(user, after, limit).await,
             Self::Faulty(ledger) => ledger.entries_after(user, after, limit).await,
+            Self::Any(ledger) => ledger.entries_after(user, after, limit).await,
         }
     }
 
@@ -86,6 +94,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.entries_before(user, before, limit).await,
             Self::Scylla(ledger) => ledger.entries_before(user, before, limit).await,
             Self::Faulty(ledger) => ledger.entries_before(user, before, limit).await,
+            Self::Any(ledger) => ledger.entries_before(user, before, limit).await,
         }
     }
 
@@ -94,6 +103,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.commit(write).await,
             Self::Scylla(ledger) => ledger.commit(write).await,
             Self::Faulty(ledger) => ledger.commit(write).await,
+            Self::Any(ledger) => ledger.commit(write).await,
         }
     }
 
@@ -102,6 +112,7 @@ impl LedgerPort for Ledger {
             Self::Embedded(ledger) => ledger.scan(after, limit).await,
             Self::Scylla(ledger) => ledger.scan(after, limit).await,
             Self::Faulty(ledger) => ledger.scan(after, limit).await,
+            Self::Any(ledger) => ledger.scan(after, limit).await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::any::{AnyConsumer, AnyLog, AnyReplay};
 use super::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
 use super::faulty::{FaultyConsumer, FaultyLog, FaultyReplay};
 use super::jetstream::{JetStreamConsumer, JetStreamLog, JetStreamReplay};
@@ -19,6 +20,8 @@ pub enum Log {
     Nats(JetStreamLog),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyLog),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnyLog),
 }
 
 /// A durable consumer's reader of that log.
@@ -30,6 +33,8 @@ pub enum LogConsumer {
     Nats(Box<JetStreamConsumer>),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyConsumer),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnyConsumer),
 }
 
 /// A reader of that log from some point on.
@@ -41,6 +46,8 @@ pub enum LogReplay {
     Nats(Box<JetStreamReplay>),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyReplay),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnyReplay),
 }
 
 impl LogPort for Log {
@@ -52,6 +59,7 @@ impl LogPort for Log {
             Self::Embedded(log) => log.publish(stream, record).await,
             Self::Nats(log) => log.publish(stream, record).await,
             Self::Faulty(log) => log.publish(stream, record).await,
+            Self::Any(log) => log.publish(stream, record).await,
         }
     }
 
@@ -60,6 +68,7 @@ impl LogPort for Log {
             Self::Embedded(log) => log.publish_chains(stream, chains).await,
             Self::Nats(log) => log.publish_chains(stream, chains).await,
             Self::Faulty(log) => log.publish_chains(stream, chains).await,
+            Self::Any(log) => log.publish_chains(stream, chains).await,
         }
     }
 
@@ -68,6 +77,7 @@ impl LogPort for Log {
             Self::Embedded(log) => log.consumer(spec).await.map(LogConsumer::Embedded),
             Self::Nats(log) => log.consumer(spec).await.map(Box::new).map(LogConsumer::Nats),
             Self::Faulty(log) => log.consumer(spec).await.map(LogConsumer::Faulty),
+            Self::Any(log) => log.consumer(spec).await.map(LogConsumer::Any),
         }
     }
 
@@ -76,6 +86,7 @@ impl LogPort for Log {
             Self::Embedded(log) => log.replay(stream, filter, from).await.map(LogReplay::Embedded),
             Self::Nats(log) => log.replay(stream, filter, from).await.map(Box::new).map(LogReplay::Nats),
             Self::Faulty(log) => log.replay(stream, filter, from).await.map(LogReplay::Faulty),
+            Self::Any(log) => log.replay(stream, filter, from).await.map(LogReplay::Any),
         }
     }
 }
@@ -86,6 +97,7 @@ impl ConsumerPort for LogConsumer {
             Self::Embedded(consumer) => consumer.pull(max, wait).await,
             Self::Nats(consumer) => consumer.pull(max, wait).await,
             Self::Faulty(consumer) => consumer.pull(max, wait).await,
+            Self::Any(consumer) => consumer.pull(max, wait).await,
         }
     }
 
@@ -94,6 +106,7 @@ impl ConsumerPort for LogConsumer {
             Self::Embedded(consumer) => consumer.ack(token).await,
             Self::Nats(consumer) => consumer.ack(token).await,
             Self::Faulty(consumer) => consumer.ack(token).await,
+            Self::Any(consumer) => consumer.ack(token).await,
         }
     }
 
@@ -102,6 +115,7 @@ impl ConsumerPort for LogConsumer {
             Self::Embedded(consumer) => consumer.nak(token, delay).await,
             Self::Nats(consumer) => consumer.nak(token, delay).await,
             Self::Faulty(consumer) => consumer.nak(token, delay).await,
+            Self::Any(consumer) => consumer.nak(token, delay).await,
         }
     }
 }
@@ -112,6 +126,7 @@ impl ReplayPort for LogReplay {
             Self::Embedded(replay) => replay.next(wait).await,
             Self::Nats(replay) => replay.next(wait).await,
             Self::Faulty(replay) => replay.next(wait).await,
+            Self::Any(replay) => replay.next(wait).await,
         }
     }
 }

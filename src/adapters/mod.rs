@@ -10,6 +10,7 @@ pub mod sigv4;
 pub mod scylla;
 pub mod jetstream;
 pub mod faulty;
+pub mod any;
 mod ledger;
 mod log;
 mod objects;

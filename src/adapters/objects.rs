@@ -1,5 +1,6 @@
 //! Every bucket we ship, as one type.
 
+use crate::adapters::any::AnyObjects;
 use crate::adapters::embedded::bucket::EmbeddedBucket;
 use crate::adapters::faulty::FaultyObjects;
 use crate::adapters::s3::S3Bucket;
@@ -15,6 +16,8 @@ pub enum Objects {
     S3(S3Bucket),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyObjects),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnyObjects),
 }
 
 impl ObjectsPort for Objects {
@@ -23,6 +26,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.head(key).await,
             Self::S3(bucket) => bucket.head(key).await,
             Self::Faulty(bucket) => bucket.head(key).await,
+            Self::Any(bucket) => bucket.head(key).await,
         }
     }
 
@@ -31,6 +35,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.delete(key).await,
             Self::S3(bucket) => bucket.delete(key).await,
             Self::Faulty(bucket) => bucket.delete(key).await,
+            Self::Any(bucket) => bucket.delete(key).await,
         }
     }
 
@@ -39,6 +44,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.list(prefix, after).await,
             Self::S3(bucket) => bucket.list(prefix, after).await,
             Self::Faulty(bucket) => bucket.list(prefix, after).await,
+            Self::Any(bucket) => bucket.list(prefix, after).await,
         }
     }
 
@@ -52,6 +58,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.create_multipart(key, content_type, metadata).await,
             Self::S3(bucket) => bucket.create_multipart(key, content_type, metadata).await,
             Self::Faulty(bucket) => bucket.create_multipart(key, content_type, metadata).await,
+            Self::Any(bucket) => bucket.create_multipart(key, content_type, metadata).await,
         }
     }
 
@@ -60,6 +67,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.list_parts(key, upload_id).await,
             Self::S3(bucket) => bucket.list_parts(key, upload_id).await,
             Self::Faulty(bucket) => bucket.list_parts(key, upload_id).await,
+            Self::Any(bucket) => bucket.list_parts(key, upload_id).await,
         }
     }
 
@@ -73,6 +81,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
             Self::S3(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
             Self::Faulty(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
+            Self::Any(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
         }
     }
 
@@ -81,6 +90,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.abort_multipart(key, upload_id).await,
             Self::S3(bucket) => bucket.abort_multipart(key, upload_id).await,
             Self::Faulty(bucket) => bucket.abort_multipart(key, upload_id).await,
+            Self::Any(bucket) => bucket.abort_multipart(key, upload_id).await,
         }
     }
 
@@ -93,6 +103,7 @@ impl ObjectsPort for Objects {
             Self::Embedded(bucket) => bucket.list_uploads(prefix, after).await,
             Self::S3(bucket) => bucket.list_uploads(prefix, after).await,
             Self::Faulty(bucket) => bucket.list_uploads(prefix, after).await,
+            Self::Any(bucket) => bucket.list_uploads(prefix, after).await,
         }
     }
 }

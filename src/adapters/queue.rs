@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::any::AnyQueue;
 use super::embedded::EmbeddedQueue;
 use super::faulty::FaultyQueue;
 use super::sqs::SqsQueue;
@@ -16,6 +17,8 @@ pub enum Queue {
     Sqs(SqsQueue),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyQueue),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnyQueue),
 }
 
 impl QueuePort for Queue {
@@ -24,6 +27,7 @@ impl QueuePort for Queue {
             Self::Embedded(queue) => queue.send(body).await,
             Self::Sqs(queue) => queue.send(body).await,
             Self::Faulty(queue) => queue.send(body).await,
+            Self::Any(queue) => queue.send(body).await,
         }
     }
 
@@ -32,6 +36,7 @@ impl QueuePort for Queue {
             Self::Embedded(queue) => queue.receive(max, wait).await,
             Self::Sqs(queue) => queue.receive(max, wait).await,
             Self::Faulty(queue) => queue.receive(max, wait).await,
+            Self::Any(queue) => queue.receive(max, wait).await,
         }
     }
 
@@ -40,6 +45,7 @@ impl QueuePort for Queue {
             Self::Embedded(queue) => queue.delete(receipts).await,
             Self::Sqs(queue) => queue.delete(receipts).await,
             Self::Faulty(queue) => queue.delete(receipts).await,
+            Self::Any(queue) => queue.delete(receipts).await,
         }
     }
 
@@ -48,6 +54,7 @@ impl QueuePort for Queue {
             Self::Embedded(queue) => queue.extend(receipt, visibility).await,
             Self::Sqs(queue) => queue.extend(receipt, visibility).await,
             Self::Faulty(queue) => queue.extend(receipt, visibility).await,
+            Self::Any(queue) => queue.extend(receipt, visibility).await,
         }
     }
 }

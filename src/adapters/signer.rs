@@ -1,5 +1,6 @@
 //! Every signer we ship, as one type.
 
+use crate::adapters::any::AnySigner;
 use crate::adapters::embedded::bucket::EmbeddedSigner;
 use crate::adapters::faulty::FaultySigner;
 use crate::adapters::s3::S3Signer;
@@ -14,6 +15,8 @@ pub enum Signer {
     S3(S3Signer),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultySigner),
+    /// Whatever a test brings. No setting leads here.
+    Any(AnySigner),
 }
 
 impl SignerPort for Signer {
@@ -22,6 +25,7 @@ impl SignerPort for Signer {
             Self::Embedded(signer) => signer.upload(grant).await,
             Self::S3(signer) => signer.upload(grant).await,
             Self::Faulty(signer) => signer.upload(grant).await,
+            Self::Any(signer) => signer.upload(grant).await,
         }
     }
 
@@ -30,6 +34,7 @@ impl SignerPort for Signer {
             Self::Embedded(signer) => signer.part(grant).await,
             Self::S3(signer) => signer.part(grant).await,
             Self::Faulty(signer) => signer.part(grant).await,
+            Self::Any(signer) => signer.part(grant).await,
         }
     }
 
@@ -38,6 +43,7 @@ impl SignerPort for Signer {
             Self::Embedded(signer) => signer.download(grant).await,
             Self::S3(signer) => signer.download(grant).await,
             Self::Faulty(signer) => signer.download(grant).await,
+            Self::Any(signer) => signer.download(grant).await,
         }
     }
 }

@@ -69,12 +69,13 @@ impl File {
 
     /// Deletes a file as its owner asked; nothing if that is done already.
     ///
-    /// A pending file is cancelled: it stays reserved until its URL is dead (invariant 8).
+    /// A pending file is cancelled: it stays reserved until its URL is dead (invariant 8). So is, for good, one
+    /// whose reservation has ended: its bytes may still come, and must not bring it back (invariant 10).
     #[must_use]
     pub fn remove(&self, removal: Removal, now: Timestamp) -> Option<Transition> {
         match (self.status, removal) {
-            (Status::Pending, _) if self.is_cancelled() => None,
-            (Status::Pending, _) => {
+            (Status::Pending | Status::Expired, _) if self.is_cancelled() => None,
+            (Status::Pending, _) | (Status::Expired, Removal::Permanent) => {
                 Some(moved(EntryKind::Cancelled, self, now, |file| file.reason = Some(Reason::Cancelled)))
             }
             (Status::Processed, Removal::Trash) => Some(moved(EntryKind::Trashed, self, now, |file| {
@@ -88,7 +89,7 @@ impl File {
                     file.trashed_at = None;
                 }))
             }
-            (Status::Trashed, Removal::Trash) | (Status::Expired | Status::Deleting | Status::Gone, _) => {
+            (Status::Trashed | Status::Expired, Removal::Trash) | (Status::Deleting | Status::Gone, _) => {
                 None
             }
         }

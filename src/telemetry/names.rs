@@ -44,6 +44,7 @@ metrics! {
     // actors
     DESKS = Gauge "wharf_desks", "Accounts in memory; those that rest for a minute are dropped.";
     DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total", "Conditional writes to the ledger, by outcome.";
+    DESK_UNKNOWN_RESOLVED_TOTAL = Counter "wharf_desk_unknown_resolved_total", "Writes whose outcome was unknown, by what the ledger says: ours, not_ours, in_doubt (it may land later), unanswered.";
     DESK_COMMIT_SECONDS = Histogram "wharf_desk_commit_seconds", "Time of one conditional write.";
     DESK_OPS_PER_COMMIT = Histogram "wharf_desk_ops_per_commit", "Requests that left together in one write.";
     DESK_INVARIANTS_BROKEN_TOTAL = Counter "wharf_desk_invariants_broken_total", "Writes refused because an invariant would not hold. Any is a bug.";

@@ -25,6 +25,14 @@ macro_rules! cases {
 
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../sim/world/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "the simulation uses all of it, and fails aloud"
+)]
+mod simulated_world;
 mod canned;
 mod ledger;
 mod log;
@@ -36,3 +44,4 @@ mod signer;
 mod sqs;
 mod s3;
 mod faulty;
+mod simulated;

@@ -137,6 +137,20 @@ async fn row_10_a_late_object_that_does_not_fit_is_removed_for_that_reason() {
     world.check_ledger().await;
 }
 
+// proves: I10 F10
+#[tokio::test]
+async fn a_file_that_was_deleted_for_good_after_its_time_is_not_brought_back_by_its_bytes() {
+    let world = World::start().await;
+    let key = expired(&world).await;
+    world.handle.remove(key.user, key.file, Removal::Permanent).await.unwrap();
+    world.land(key).await;
+    world.tell(ArrivalKind::Created, key).await;
+    world.wait_for_status(key, Status::Gone).await;
+    assert_eq!(world.row(key).await.reason, Some(Reason::Cancelled));
+    assert!(!world.is_in_the_bucket(key).await);
+    world.check_ledger().await;
+}
+
 // proves: I18 F10 F12
 #[tokio::test]
 async fn row_10_and_12_a_late_object_nobody_told_of_is_found_by_the_sweep() {

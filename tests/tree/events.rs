@@ -54,6 +54,34 @@ async fn rows_24_27_a_log_that_answers_badly_is_told_again_and_keeps_each_event_
     check_all_told_in_order(&world).await;
 }
 
+// proves: I21 F24 F25
+#[tokio::test]
+async fn what_becomes_durable_behind_an_event_that_failed_is_told_after_it() {
+    let world = World::start().await;
+    world.plan.set(EVENTS, Fault::Hang);
+    world.reserve(1).await.unwrap();
+    world.calls(EVENTS, 1).await;
+    world.reserve(2).await.unwrap();
+    world.plan.set(EVENTS, Fault::Unavailable);
+    world.calls(EVENTS, 2).await;
+    world.plan.heal();
+    check_all_told_in_order(&world).await;
+}
+
+// proves: I21 F47
+#[tokio::test]
+async fn the_ledger_learns_what_only_a_sweep_has_told() {
+    let mut world = World::start().await;
+    world.plan.set(EVENTS, Fault::Unavailable);
+    to_and_fro(&world, 1).await;
+    world.restart().await;
+    world.plan.heal();
+    world.sweep().await;
+    check_all_told_in_order(&world).await;
+    world.pass(Duration::from_secs(5));
+    check_published(&world).await;
+}
+
 // proves: I21 F4 F47
 #[tokio::test]
 async fn row_47_what_was_durable_and_not_told_before_the_end_is_told_by_the_next_sweep() {
@@ -88,11 +116,16 @@ async fn the_ledger_learns_what_was_told_after_a_rest() {
     world.upload(1).await;
     world.wait_for_events().await;
     world.pass(Duration::from_secs(5));
+    assert_eq!(check_published(&world).await, 2, "without an entry of its own");
+}
+
+/// Waits until the ledger knows that all is told. Returns the version.
+async fn check_published(world: &World) -> u64 {
     let look = async || {
         let account = world.account().await;
         (account.published == account.version).then_some(account.version)
     };
-    assert_eq!(eventually("published to be saved", look).await, 2, "without an entry of its own");
+    eventually("published to be saved", look).await
 }
 
 #[tokio::test]
@@ -104,4 +137,21 @@ async fn a_ledger_that_is_away_does_not_keep_what_is_held_from_being_told() {
     world.calls(EVENTS, 1).await;
     world.plan.heal();
     check_all_told_in_order(&world).await;
+}
+
+// proves: I21 F47
+#[tokio::test]
+async fn what_only_a_sweep_knew_of_is_noted_as_told_though_nobody_touches_the_user() {
+    let mut world = World::start().await;
+    to_and_fro(&world, 3).await;
+    check_all_told_in_order(&world).await;
+    world.restart().await;
+    let is_noted = async || {
+        // It is noted after a rest.
+        world.pass(Duration::from_secs(6));
+        let account = world.account().await;
+        (account.published == account.version).then_some(())
+    };
+    world.sweep().await;
+    eventually("the ledger to know what was published", is_noted).await;
 }

@@ -1,15 +1,18 @@
 //! Writes whose outcome nobody told, that land late, or that others overtake: each comes to exactly one
 //! reservation.
 
+use std::time::Duration;
+
 use wharfinger::actors::DeskError;
 use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::arrival::ArrivalKind;
-use wharfinger::domain::decide::{Reserve, ReserveRefusal};
+use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::moves::{FilePatch, Removal};
 use wharfinger::ports::CommitError;
 
+use crate::inside::PATIENCE;
 use crate::world::{Reservation, World};
 
 /// The outcome of a reservation whose commits go so, one after the other, and how many commits it took.
@@ -249,4 +252,40 @@ async fn row_6_a_full_account_is_looked_at_again_before_it_is_told() {
     world.check_status(reserved, Status::Pending).await;
     world.check_bytes(0, 5).await;
     other.stop(crate::inside::PATIENCE).await;
+}
+
+// proves: I10
+#[tokio::test]
+async fn a_repeat_finds_what_another_node_made_of_its_file() {
+    let world = World::start().await;
+    let key = world.reserve_as(Some(1), 5).await.unwrap();
+    let other = world.another_tree().await;
+    world.land(key).await;
+    other.handle().complete(key.user, key.file).await.unwrap();
+    other.handle().remove(key.user, key.file, Removal::Permanent).await.unwrap();
+    world.pass(Duration::from_secs(2));
+    let idempotency = Some(IdempotencyKey { key: 1, body: 5 });
+    let asked = Reserve { uploads: vec![world.upload_of("a.txt", 5)], idempotency, subject: None };
+    let repeated = world.handle.reserve(world.user, asked).await.unwrap();
+    assert!(repeated.repeated);
+    assert_ne!(repeated.files[0].status, Status::Pending, "nothing may be signed for it");
+    other.stop(PATIENCE).await;
+}
+
+// proves: I23 F5
+#[tokio::test]
+async fn row_5_a_file_that_another_node_reserved_is_settled_by_a_node_that_remembers_an_older_account() {
+    let world = World::start().await;
+    world.reserve(1).await.unwrap();
+    let other = world.another_tree().await;
+    let upload = world.upload_of("b.txt", 5);
+    let asked = Reserve { uploads: vec![upload], idempotency: None, subject: None };
+    let reserved = other.handle().reserve(world.user, asked).await.unwrap();
+    let key = ObjectKey { user: world.user, file: reserved.files[0].file_id };
+    world.land(key).await;
+    world.handle.complete(key.user, key.file).await.unwrap();
+    world.check_status(key, Status::Processed).await;
+    world.check_bytes(5, 1).await;
+    world.check_ledger().await;
+    other.stop(PATIENCE).await;
 }

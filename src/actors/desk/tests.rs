@@ -70,8 +70,7 @@ impl Bench {
 
     /// The ledger answers a read with this account and no rows.
     fn loaded(&mut self, account: Account) {
-        self.desk
-            .loaded(Some(Loaded { account: Some(account), rows: Vec::new(), makers: Vec::new() }), self.now);
+        self.desk.loaded(Some(Loaded { account: Some(account), rows: Vec::new(), makers: Vec::new() }));
     }
 
     fn expect_load(&mut self) {
@@ -123,7 +122,7 @@ fn a_request_is_answered_only_when_its_write_is_durable() {
     let write = bench.expect_write();
     assert_eq!((write.expected, write.account.version), (None, 1));
     assert!(answer.try_recv().is_err(), "not yet");
-    let durable = bench.desk.written(WriteEnd::Applied, bench.now).expect("something became durable");
+    let durable = bench.desk.written(WriteEnd::Applied).expect("something became durable");
     assert_eq!(durable.entries.len(), 1);
     assert_eq!(outcome(answer).unwrap().unwrap().files[0].file_id, file(1));
 }
@@ -135,10 +134,10 @@ fn what_arrives_during_a_write_leaves_together_in_the_next() {
     bench.expect_write();
     let others: Vec<Waiting> = (2..6).map(|n| bench.reserve(n..n + 1, 10)).collect();
     bench.expect_rest();
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     let write = bench.expect_write();
     assert_eq!((write.expected, write.account.version, write.files.len()), (Some(1), 5, 4));
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     assert!(others.into_iter().chain([first]).all(|answer| matches!(outcome(answer), Some(Ok(_)))));
 }
 
@@ -149,9 +148,9 @@ fn one_write_takes_at_most_thirty_two_transitions_and_never_half_a_batch() {
     let small = bench.reserve(1..11, 1);
     let large = bench.reserve(11..43, 1);
     assert_eq!(bench.expect_write().entries.len(), 10);
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     assert_eq!(bench.expect_write().entries.len(), 32);
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     assert!(matches!((outcome(small), outcome(large)), (Some(Ok(_)), Some(Ok(_)))));
 }
 
@@ -161,7 +160,7 @@ fn after_a_conflict_the_desk_reads_again_and_decides_again() {
     let mut bench = Bench::with(new_account());
     let answer = bench.reserve(1..2, 60);
     bench.expect_write();
-    assert!(bench.desk.written(WriteEnd::NotApplied, bench.now).is_none());
+    assert!(bench.desk.written(WriteEnd::NotApplied).is_none());
     bench.expect_load();
     let mut rival = new_account();
     rival.version = 3;
@@ -179,7 +178,7 @@ fn a_request_that_loses_three_times_is_told_to_come_back() {
     let answer = bench.reserve(1..2, 10);
     for round in 1..=COMMIT_ROUNDS_MAX {
         assert!(bench.expect_write().expected.is_none(), "round {round}");
-        bench.desk.written(WriteEnd::NotApplied, bench.now);
+        bench.desk.written(WriteEnd::NotApplied);
         if round < COMMIT_ROUNDS_MAX {
             bench.expect_load();
             bench.loaded(new_account());
@@ -195,7 +194,7 @@ fn a_write_found_to_be_durable_is_answered_and_the_memory_dropped() {
     let mut bench = Bench::with(new_account());
     let answer = bench.reserve(1..2, 10);
     bench.expect_write();
-    assert!(bench.desk.written(WriteEnd::AppliedEarlier, bench.now).is_some());
+    assert!(bench.desk.written(WriteEnd::AppliedEarlier).is_some());
     assert!(matches!(outcome(answer), Some(Ok(_))));
     let _next = bench.reserve(2..3, 10);
     bench.expect_load();
@@ -212,7 +211,7 @@ async fn a_write_of_which_nothing_is_heard_is_overdue() {
     assert_eq!(bench.desk.writing(op).unwrap().first, Some(1));
     tokio::time::advance(within).await;
     assert_eq!(bench.desk.overdue(within), Some(op));
-    bench.desk.written(WriteEnd::Unavailable, bench.now);
+    bench.desk.written(WriteEnd::Unavailable);
     assert!(bench.desk.writing(op).is_none() && bench.desk.overdue(within).is_none());
 }
 
@@ -223,20 +222,17 @@ fn when_the_ledger_is_away_nothing_is_answered_from_memory() {
     let written = bench.reserve(1..2, 10);
     bench.expect_write();
     let queued = bench.reserve(2..3, 10);
-    bench.desk.written(WriteEnd::Unavailable, bench.now);
+    bench.desk.written(WriteEnd::Unavailable);
     assert_eq!(outcome(written), Some(Err(DeskError::Unavailable)));
     bench.expect_load();
-    bench.desk.loaded(None, bench.now);
+    bench.desk.loaded(None);
     assert_eq!(outcome(queued), Some(Err(DeskError::Unavailable)));
 }
 
 // proves: I13 F6
 #[test]
 fn a_refusal_for_quota_needs_an_account_confirmed_within_a_second() {
-    let mut full = new_account();
-    full.version = 1;
-    full.totals.used_bytes = QUOTA;
-    let mut bench = Bench::with(full);
+    let mut bench = Bench::with(full_account());
     bench.now = bench.now.after(Duration::from_secs(2));
     let answer = bench.reserve(1..2, 10);
     bench.expect_load();
@@ -244,8 +240,37 @@ fn a_refusal_for_quota_needs_an_account_confirmed_within_a_second() {
     freed.version = 2;
     bench.loaded(freed);
     assert_eq!(bench.expect_write().expected, Some(2));
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     assert!(matches!(outcome(answer), Some(Ok(_))), "memory said full, the ledger did not");
+}
+
+fn full_account() -> Account {
+    let mut full = new_account();
+    full.version = 1;
+    full.totals.used_bytes = QUOTA;
+    full
+}
+
+// proves: I13
+#[test]
+fn a_read_that_takes_long_is_news_to_those_who_waited_for_it_and_to_nobody_else() {
+    let mut bench = Bench::new();
+    let waited = bench.reserve(1..2, 10);
+    bench.expect_load();
+    bench.now = bench.now.after(Duration::from_secs(5));
+    let _came_meanwhile = bench.reserve(2..3, 10);
+    bench.loaded(full_account());
+    bench.expect_load();
+    assert!(matches!(outcome(waited), Some(Err(DeskError::Refused(_)))), "one read is enough");
+}
+
+// proves: I13 F45
+#[test]
+fn a_clock_that_goes_back_makes_no_account_fresh() {
+    let mut bench = Bench::with(full_account());
+    bench.now = bench.now.before(Duration::from_secs(100));
+    let _asked = bench.reserve(1..2, 10);
+    bench.expect_load();
 }
 
 #[test]
@@ -254,7 +279,7 @@ fn a_file_nobody_knows_is_not_found_after_one_read() {
     let answer = bench.remove(5);
     assert!(matches!(bench.next(), Step::Load { account: true, files, .. } if files == [file(5)]));
     let rows = vec![(file(5), None)];
-    bench.desk.loaded(Some(Loaded { account: Some(new_account()), rows, makers: Vec::new() }), bench.now);
+    bench.desk.loaded(Some(Loaded { account: Some(new_account()), rows, makers: Vec::new() }));
     bench.expect_rest();
     assert_eq!(outcome(answer).unwrap().unwrap_err(), DeskError::Refused(FileRefusal::NotFound));
 }
@@ -282,7 +307,7 @@ fn published_rides_on_the_next_write_and_rests_otherwise() {
     let mut bench = Bench::with(new_account());
     let _first = bench.reserve(1..2, 10);
     bench.expect_write();
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     assert_eq!(bench.desk.unsaved_published(), None);
     bench.desk.note_published(1);
     assert_eq!(bench.desk.unsaved_published(), Some(1));
@@ -311,7 +336,7 @@ fn after_a_write_that_would_break_an_invariant_those_behind_it_go_on() {
     assert_eq!(outcome(all), Some(Err(DeskError::Unavailable)), "refused, not written");
     bench.loaded(new_account());
     assert_eq!(bench.expect_write().files.len(), 1);
-    bench.desk.written(WriteEnd::Applied, bench.now);
+    bench.desk.written(WriteEnd::Applied);
     assert!(matches!(outcome(behind), Some(Ok(_))));
 }
 
@@ -334,7 +359,7 @@ fn renaming() -> (Bench, Receiver<Answer<Update>>, File, Write) {
     let mut bench = Bench::with(new_account());
     let reserved = bench.reserve(1..2, 10);
     let row = bench.expect_write().files[0].clone();
-    bench.desk.written(WriteEnd::AppliedEarlier, bench.now);
+    bench.desk.written(WriteEnd::AppliedEarlier);
     drop(reserved);
     let patch = FilePatch { filename: Some("b".into()), visibility: None, if_revision: Some(1) };
     let (ticket, answer) = Ask::new(Update { file: file(1), patch }, None);
@@ -342,7 +367,7 @@ fn renaming() -> (Bench, Receiver<Answer<Update>>, File, Write) {
     bench.expect_load();
     bench.answer_read(1, &row, &[]);
     let write = bench.expect_write();
-    assert!(bench.desk.written(WriteEnd::InDoubt, bench.now).is_none());
+    assert!(bench.desk.written(WriteEnd::InDoubt).is_none());
     assert!(matches!(bench.next(), Step::Load { entries, .. } if entries == [2]), "who made version 2?");
     (bench, answer, row, write)
 }
@@ -357,7 +382,7 @@ impl Bench {
         let open = crate::domain::account::Reservation { size_bytes: row.size_bytes, release_at: self.now };
         account.pending.insert(row.file_id, open);
         let rows = vec![(row.file_id, Some(row.clone()))];
-        self.desk.loaded(Some(Loaded { account: Some(account), rows, makers: makers.to_vec() }), self.now);
+        self.desk.loaded(Some(Loaded { account: Some(account), rows, makers: makers.to_vec() }));
     }
 }
 
@@ -385,7 +410,7 @@ fn a_change_that_lands_while_it_is_tried_again_is_found_by_the_conflict() {
     let (mut bench, answer, row, first) = renaming();
     bench.answer_read(1, &row, &[]);
     assert_eq!(bench.expect_write().expected, Some(1), "not there yet: tried again");
-    bench.desk.written(WriteEnd::NotApplied, bench.now);
+    bench.desk.written(WriteEnd::NotApplied);
     assert!(
         matches!(bench.next(), Step::Load { entries, .. } if entries == [2]),
         "the first is still in doubt"
@@ -400,6 +425,6 @@ fn an_attempt_that_lost_its_version_to_another_is_no_longer_asked_for() {
     let (mut bench, _answer, row, _) = renaming();
     bench.answer_read(3, &row, &[(2, OpId::from_uuid(Uuid::from_u128(999)))]);
     bench.expect_write();
-    bench.desk.written(WriteEnd::NotApplied, bench.now);
+    bench.desk.written(WriteEnd::NotApplied);
     assert!(matches!(bench.next(), Step::Load { entries, .. } if entries.is_empty()));
 }

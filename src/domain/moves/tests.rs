@@ -52,7 +52,7 @@ fn removing_for_good() {
         "deleting: nothing",
         "failed: nothing",
         "gone: nothing",
-        "expired: nothing",
+        "expired: Cancelled Expired(cancelled)",
         "expired_cancelled: nothing",
     ];
     assert_eq!(table(|row| moved_to(row.remove(Removal::Permanent, NOW).as_ref())), expected);

@@ -1,0 +1,247 @@
+//! Clients of one node: what the front door does with a request, and what its sender does with the answer.
+
+use std::fmt;
+
+use wharfinger::actors::{Completed, DeskError, Handle, Reserved};
+use wharfinger::domain::account::AccountState;
+use wharfinger::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
+use wharfinger::domain::file::{File, Shown, Visibility};
+use wharfinger::domain::ids::{ObjectKey, UserId};
+use wharfinger::domain::moves::{FilePatch, Removal};
+use wharfinger::domain::time::Timestamp;
+use wharfinger::ports::{Clock, FilePage, LedgerPort as _, SignerPort as _, UploadGrant};
+
+use crate::world::{Coming, Port, State, Stood};
+
+/// Through the door of one node. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) port: Port,
+    pub(crate) handle: Handle,
+    pub(crate) clock: Clock,
+    pub(crate) rules: Rules,
+}
+
+impl Client {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.port.shared.enter(self.port.node)
+    }
+
+    /// Notes what a request came to.
+    fn told<T, R>(
+        &self,
+        what: &'static str,
+        outcome: &Result<T, DeskError<R>>,
+    ) -> std::sync::MutexGuard<'_, State>
+    where
+        R: fmt::Debug,
+    {
+        let mut state = self.state();
+        let word = match outcome {
+            Ok(_) => "done",
+            Err(DeskError::Refused(_)) => "refused",
+            Err(DeskError::Overloaded) => "overloaded",
+            Err(DeskError::Unavailable | DeskError::ObjectsUnavailable) => "unavailable",
+            Err(DeskError::Draining) => "draining",
+        };
+        *state.history.answers.entry(word).or_default() += 1;
+        let node = self.port.node;
+        match outcome {
+            Err(DeskError::Refused(why)) => state.note(format_args!("n{node} {what}: refused {why:?}")),
+            Ok(_) | Err(_) => state.note(format_args!("n{node} {what}: {word}")),
+        }
+        state
+    }
+
+    /// Asks for the uploads of a request, and does something with the URLs.
+    pub(crate) async fn presign(self, id: u64) {
+        let Some((user, sizes, key, asked_at)) = self.read_request(id) else { return };
+        let upload = |(nth, size_bytes): (usize, &u64)| NewUpload {
+            file_id: self.clock.file_id(),
+            filename: format!("r{id}.{nth}"),
+            content_type: "text/plain".to_owned(),
+            size_bytes: *size_bytes,
+            checksum_sha256: None,
+            visibility: Visibility::Private,
+            multipart: None,
+            traceparent: None,
+        };
+        let uploads = sizes.iter().enumerate().map(upload).collect();
+        let asked = Reserve { uploads, idempotency: key, subject: None };
+        let outcome = self.handle.reserve(user, asked).await;
+        drop(self.told("presign", &outcome));
+        match outcome {
+            Ok(reserved) => self.reserved(id, asked_at, user, reserved).await,
+            Err(DeskError::Refused(ReserveRefusal::QuotaExceeded {
+                limit_bytes,
+                used_bytes,
+                reserved_bytes,
+                requested_bytes,
+            })) => {
+                let stood =
+                    Stood { from: asked_at, used: used_bytes, reserved: reserved_bytes, limit: limit_bytes };
+                self.state().check_denial(user, stood, requested_bytes, self.rules.quota_bytes_default);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn read_request(&self, id: u64) -> Option<(UserId, Vec<u64>, Option<IdempotencyKey>, u64)> {
+        let mut state = self.state();
+        let request = state.history.requests.get(&id)?.clone();
+        let user = state.trace.name('u', request.user.uuid());
+        let node = self.port.node;
+        state.note(format_args!("n{node} {user} asks r{id} {:?} key {}", request.sizes, request.has_key));
+        let key = request.has_key.then_some(IdempotencyKey { key: id, body: id });
+        Some((request.user, request.sizes, key, state.now))
+    }
+
+    /// Signs as the front door does, then takes the answer as the client does.
+    async fn reserved(&self, id: u64, asked_at: u64, user: UserId, reserved: Reserved) {
+        for (file, release_at) in reserved.files.iter().zip(&reserved.release_at) {
+            let now = if reserved.repeated { self.clock.now() } else { file.created_at };
+            let Some(grant) = self.grant(user, file, *release_at, now) else { continue };
+            if self.port.upload(&grant).await.is_err() {
+                return;
+            }
+            self.state().check_signed(grant.key, asked_at);
+        }
+        let mut state = self.state();
+        state.acknowledge(id, user, &reserved.files);
+        for file in &reserved.files {
+            state.upload_somehow(ObjectKey { user, file: file.file_id });
+        }
+    }
+
+    fn grant(
+        &self,
+        user: UserId,
+        file: &File,
+        release_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<UploadGrant> {
+        let release_at = release_at.filter(|_| file.shown() == Shown::Pending)?;
+        let left = release_at.before(Rules::GRACE).since(now).min(self.rules.upload_url_ttl);
+        let ttl = std::time::Duration::from_secs(left.as_secs());
+        (!ttl.is_zero()).then(|| UploadGrant {
+            key: ObjectKey { user, file: file.file_id },
+            size_bytes: file.size_bytes,
+            content_type: file.content_type.clone(),
+            checksum_sha256: file.checksum_sha256,
+            metadata: Vec::new(),
+            now,
+            ttl,
+        })
+    }
+
+    pub(crate) async fn complete(self, key: ObjectKey) {
+        let outcome = self.handle.complete(key.user, key.file).await;
+        let mut state = self.told("complete", &outcome);
+        if let Ok(Completed::Settled(file)) = &outcome
+            && state.file(key.user, key.file).is_none_or(|row| row.revision < file.revision)
+        {
+            state.broken(format_args!("I14: told of a settled file that is not durable"));
+        }
+    }
+
+    pub(crate) async fn remove(self, key: ObjectKey, how: Removal) {
+        let outcome = self.handle.remove(key.user, key.file, how).await;
+        let what = if how == Removal::Permanent { "delete for good" } else { "trash" };
+        let mut state = self.told(what, &outcome);
+        if outcome.is_ok() && how == Removal::Permanent {
+            let name = state.key_name(key);
+            state.note(format_args!("{name} is deleted for good"));
+            let now = state.now;
+            state.history.deleted.entry(key).or_insert(now);
+            state.check_deleted(key);
+        }
+    }
+
+    pub(crate) async fn restore(self, key: ObjectKey) {
+        let outcome = self.handle.restore(key.user, key.file).await;
+        drop(self.told("restore", &outcome));
+    }
+
+    pub(crate) async fn rename(self, key: ObjectKey) {
+        let patch = FilePatch { visibility: Some(Visibility::Team), ..FilePatch::default() };
+        let outcome = self.handle.update(key.user, key.file, patch).await;
+        drop(self.told("update", &outcome));
+    }
+
+    pub(crate) async fn set_quota(self, user: UserId, quota_bytes: Option<u64>) {
+        let outcome = self.handle.set_quota(user, quota_bytes).await;
+        let state = self.told("quota", &outcome);
+        drop(state);
+    }
+
+    pub(crate) async fn set_state(self, user: UserId, account: AccountState) {
+        let outcome = self.handle.set_state(user, account).await;
+        drop(self.told("state", &outcome));
+    }
+
+    /// Lists, as the front door does, and looks for what must not be there.
+    pub(crate) async fn list(self, user: UserId) {
+        let deleted = self.state().history.deleted.clone();
+        let Ok(rows) = self.port.files(user, FilePage { before: None, limit: 200 }).await else { return };
+        for row in rows {
+            let is_listed = matches!(row.shown(), Shown::Pending | Shown::Processed | Shown::Trashed);
+            if is_listed && deleted.contains_key(&ObjectKey { user, file: row.file_id }) {
+                self.state().broken(format_args!("I10: a list shows a file that was deleted for good"));
+            }
+        }
+    }
+}
+
+impl State {
+    /// What the owner of an upload does with its URL.
+    fn upload_somehow(&mut self, key: ObjectKey) {
+        let Some(url) = self.bucket.urls_of(key).last().cloned() else { return };
+        let left = url.expires_at.saturating_sub(self.now);
+        let (begins_in, lasts) = match self.rng.below(100) {
+            0..65 => (self.rng.between(1, 3000), self.rng.between(1, 2000)),
+            65..77 => return, // never
+            77..85 => (self.rng.between(1, left.max(1)), self.rng.between(1, 60_000)),
+            85..91 => (left.saturating_sub(1000), self.rng.between(1, 900_000)), // at the last moment
+            91..93 => (left.saturating_sub(1000), self.rng.between(900_000, 4_000_000)), // for too long
+            93..97 => (left + self.rng.between(1, 600_000), 1),                  // after its time
+            _ => (self.rng.between(1, 3000), 1),
+        };
+        let is_odd = self.rng.per_mille(40);
+        let size_bytes = if is_odd { url.size_bytes + 1 } else { url.size_bytes };
+        let started_at = self.now + begins_in;
+        let put = Coming::Put { url: Box::new(url), started_at, size_bytes };
+        self.later(begins_in + lasts, put.clone());
+        if self.rng.per_mille(120) {
+            let again_in = begins_in + lasts + self.rng.between(1, 600_000);
+            let again = match put {
+                Coming::Put { url, size_bytes, .. } => {
+                    Coming::Put { url, started_at: self.now + again_in, size_bytes }
+                }
+                other @ (Coming::Write(_) | Coming::Record(..) | Coming::Delete(_) | Coming::News(_)) => {
+                    other
+                }
+            };
+            self.later(again_in, again);
+        }
+    }
+
+    /// A presign was answered: invariants 7 and 9.
+    fn acknowledge(&mut self, id: u64, user: UserId, files: &[File]) {
+        let ids: Vec<_> = files.iter().map(|file| file.file_id).collect();
+        let Some(request) = self.history.requests.get_mut(&id) else { return };
+        let (first, count) =
+            (request.answered.get_or_insert_with(|| ids.clone()).clone(), request.sizes.len());
+        if first != ids || ids.len() != count {
+            self.broken(format_args!("I9: r{id} was answered with {first:?} and with {ids:?} of {count}"));
+        }
+        for file in ids {
+            let key = ObjectKey { user, file };
+            if self.file(user, file).is_none() {
+                self.broken(format_args!("I7: r{id} is acknowledged and not durable"));
+            }
+            if !self.history.known.contains(&key) {
+                self.history.known.push(key);
+            }
+        }
+    }
+}

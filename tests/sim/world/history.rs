@@ -1,0 +1,31 @@
+//! What clients asked, and what they were told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
+
+/// A client's wish to upload something, over all its tries.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) user: UserId,
+    pub(crate) sizes: Vec<u64>,
+    /// Whether it has an idempotency key, and so may be tried again.
+    pub(crate) has_key: bool,
+    pub(crate) made_at: u64,
+    /// What the first good answer said.
+    pub(crate) answered: Option<Vec<FileId>>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub(crate) requests: BTreeMap<u64, Request>,
+    /// Files that somebody was told of, in that order.
+    pub(crate) known: Vec<ObjectKey>,
+    /// Files whose permanent delete was acknowledged, and when.
+    pub(crate) deleted: BTreeMap<ObjectKey, u64>,
+    /// Uploads that the bucket has taken.
+    pub(crate) uploaded: BTreeSet<ObjectKey>,
+    /// How requests ended.
+    pub(crate) answers: BTreeMap<&'static str, u64>,
+}
