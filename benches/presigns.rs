@@ -1,27 +1,24 @@
 //! Presigns per second through the whole product: the real binary, a real client, fsync before each answer.
 //!
 //! `cargo bench --bench presigns` builds the release binary and starts `dev` on free ports and a new folder. Closed loop, so the
-//! rate is the answer and the latencies are those at saturation. Client and server share the machine. Numbers
-//! given after `--` are the connections to try instead of the usual ones.
+//! rate is the answer and the latencies are those at saturation. Client and server share the machine; the client is one
+//! thread that writes and reads bytes, since what a load generator burns is taken from the server. Numbers given after
+//! `--` are the connections to try instead of the usual ones.
 //!
 //! With `WHARF_BENCH_SETTINGS=examples/native.toml` and the servers that it names up, `serve` runs on them instead;
 //! `WHARF_SERVERS_DIR` (`target/servers`) tells whose CPU is theirs.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use wharfinger::http::sign_hs256;
@@ -155,12 +152,55 @@ impl Drop for Server {
     }
 }
 
-async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(address).await.expect("a connection");
-    stream.set_nodelay(true).expect("no delay");
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a handshake");
-    tokio::spawn(connection);
-    sender
+/// One connection that speaks as little HTTP as a load generator may: whole requests out, whole answers in.
+struct Connection {
+    stream: TcpStream,
+    sent: Vec<u8>,
+    got: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, sent: Vec::with_capacity(1024), got: Vec::with_capacity(4096) }
+    }
+
+    /// One presign; it must be made.
+    async fn presign(&mut self, address: &str, token: &str) {
+        self.sent.clear();
+        write!(
+            self.sent,
+            "POST /v1/files/presign-upload HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
+            BODY.len()
+        )
+        .expect("memory");
+        self.stream.write_all(&self.sent).await.expect("sent");
+        self.got.clear();
+        loop {
+            assert_ne!(
+                self.stream.read_buf(&mut self.got).await.expect("an answer"),
+                0,
+                "the server hung up"
+            );
+            if is_whole(&self.got) {
+                break;
+            }
+        }
+        assert!(self.got.starts_with(b"HTTP/1.1 201 "), "{}", String::from_utf8_lossy(&self.got));
+    }
+}
+
+/// Whether this is a head and the body that it announces.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let name = b"content-length: ";
+    let at = answer[..head].windows(name.len()).position(|word| word.eq_ignore_ascii_case(name));
+    let digits =
+        answer[at.expect("a length") + name.len()..head].iter().take_while(|byte| byte.is_ascii_digit());
+    let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+    answer.len() >= head + 4 + length
 }
 
 /// Presigns until `until`; returns the latencies.
@@ -170,24 +210,18 @@ async fn client(
     until: Instant,
     stop_at: usize,
 ) -> Vec<Duration> {
-    let mut sender = connect(&server.address).await;
+    let mut connection = Connection::open(&server.address).await;
     let mut taken = Vec::new();
-    while Instant::now() < until {
+    let mut begun = Instant::now();
+    while begun < until {
         let user = next_user.fetch_add(1, Ordering::Relaxed);
         if user >= stop_at {
             break;
         }
-        let request = Request::post("/v1/files/presign-upload")
-            .header("host", &server.address)
-            .header("authorization", format!("Bearer {}", server.tokens[user % server.tokens.len()]))
-            .header("content-type", "application/json")
-            .body(Full::from(BODY))
-            .expect("a request");
-        let begun = Instant::now();
-        let answer = sender.send_request(request).await.expect("an answer");
-        assert_eq!(answer.status(), 201);
-        answer.into_body().collect().await.expect("a body");
-        taken.push(begun.elapsed());
+        connection.presign(&server.address, &server.tokens[user % server.tokens.len()]).await;
+        let ended = Instant::now();
+        taken.push(ended - begun);
+        begun = ended;
     }
     taken
 }
@@ -241,7 +275,7 @@ fn settings() -> Option<String> {
     std::env::var("WHARF_BENCH_SETTINGS").ok()
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         println!("run me with cargo bench: a figure of anything but a release build is none");

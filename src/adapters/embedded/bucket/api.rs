@@ -10,9 +10,9 @@ use s3s::dto::{
     CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
     DeleteObjectsOutput, DeletedObject, ETagCondition, Error as DeleteError, GetBucketLocationInput,
     GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
-    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput,
-    UploadPartOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput,
+    ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
+    PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -26,6 +26,7 @@ use super::outgo;
 use super::record::{Cause, Record};
 use super::store::{About, Store};
 use super::uploads::Upload;
+use crate::ports::UploadCursor;
 
 /// Keys of one page, and of one `DeleteObjects`, as S3 has it.
 const PAGE_MAX: i32 = 1000;
@@ -282,6 +283,29 @@ impl S3 for Api {
         let parts = move || store.parts(&key, &upload_id);
         let parts = blocking("list parts", parts).await.map_err(answers::part_failed)?;
         Ok(S3Response::new(outgo::parts(parts, request.input)))
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        if input.delimiter.as_deref().is_some_and(|delimiter| !delimiter.is_empty()) {
+            return Err(s3_error!(NotImplemented, "uploads are listed without a delimiter"));
+        }
+        let prefix = input.prefix.clone().unwrap_or_default();
+        // Without an upload's id the marker is above every upload of its key, as S3 has it.
+        let after = input.key_marker.clone().filter(|key| !key.is_empty()).map(|key| UploadCursor {
+            key,
+            upload_id: input.upload_id_marker.clone().unwrap_or_else(|| char::MAX.to_string()),
+        });
+        let uploads_max = input.max_uploads.unwrap_or(PAGE_MAX).clamp(0, PAGE_MAX);
+        let store = Arc::clone(&self.store);
+        let count = usize::try_from(uploads_max).unwrap_or(0);
+        let list = move || store.open_uploads(&prefix, after.as_ref(), count);
+        let page = blocking("list uploads", list).await.map_err(answers::internal)?;
+        Ok(S3Response::new(outgo::uploads(page, input, uploads_max)))
     }
 
     async fn complete_multipart_upload(

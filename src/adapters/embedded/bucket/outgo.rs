@@ -12,8 +12,8 @@ use futures_util::stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
     ChecksumMode, ChecksumType, CommonPrefix, ETagCondition, EncodingType, GetObjectOutput, HeadObjectOutput,
-    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, Metadata, Object, Part, Range,
-    StreamingBlob,
+    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, Metadata, MultipartUpload, Object, Part, Range, StreamingBlob,
 };
 use s3s::{S3ErrorCode, S3Response, S3Result, s3_error};
 
@@ -21,6 +21,7 @@ use super::answers;
 use super::blocking::blocking;
 use super::list::{Item, Page};
 use super::record::{PartRecord, Record};
+use crate::ports::{ListedUpload, UploadPage};
 
 /// Bytes that are read at once.
 const READ_BYTES: u64 = 256 << 10;
@@ -151,6 +152,39 @@ pub(super) fn page(page: Page, input: ListObjectsV2Input, max_keys: i32) -> List
         encoding_type: input.encoding_type,
         start_after: input.start_after.map(text),
         request_charged: None,
+    }
+}
+
+/// A page of uploads in parts.
+pub(super) fn uploads(
+    page: UploadPage,
+    input: ListMultipartUploadsInput,
+    uploads_max: i32,
+) -> ListMultipartUploadsOutput {
+    let is_encoded = input.encoding_type.as_ref().is_some_and(|kind| kind.as_str() == EncodingType::URL);
+    let text = |text: String| {
+        if is_encoded { utf8_percent_encode(&text, KEPT).to_string() } else { text }
+    };
+    let (next_key_marker, next_upload_id_marker) =
+        page.next.map(|next| (text(next.key), next.upload_id)).unzip();
+    let upload = |upload: ListedUpload| MultipartUpload {
+        initiated: Some(answers::timestamp(upload.started_at)),
+        key: Some(text(upload.key)),
+        upload_id: Some(upload.upload_id),
+        ..MultipartUpload::default()
+    };
+    ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        prefix: input.prefix.map(text),
+        key_marker: input.key_marker.map(text),
+        upload_id_marker: input.upload_id_marker,
+        max_uploads: Some(uploads_max),
+        is_truncated: Some(next_key_marker.is_some()),
+        next_key_marker,
+        next_upload_id_marker,
+        uploads: Some(page.uploads.into_iter().map(upload).collect()),
+        encoding_type: input.encoding_type,
+        ..ListMultipartUploadsOutput::default()
     }
 }
 
