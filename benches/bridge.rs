@@ -1,6 +1,6 @@
 //! Notifications a second from the queue into the log: received, published, confirmed, deleted.
 //!
-//! `WHARF_TEST_NATS=any [WHARF_TEST_SQS=http://127.0.0.1:9324] cargo bench --bench bridge`; starts NATS servers of its
+//! `WHARFDEV_TEST_NATS=any [WHARFDEV_TEST_SQS=http://127.0.0.1:9324] cargo bench --bench bridge`; starts NATS servers of its
 //! own, so that name only says that it may. The queue is full before the bridge starts; the clock stops when the last
 //! record can be read from the log.
 

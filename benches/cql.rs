@@ -1,6 +1,6 @@
 //! A conditional commit against a plain batch of the same rows, on a real CQL server.
 //!
-//! `WHARF_TEST_CQL=host:port[,host:port,host:port] cargo bench --bench cql`; three servers: three copies. Each user
+//! `WHARFDEV_TEST_CQL=host:port[,host:port,host:port] cargo bench --bench cql`; three servers: three copies. Each user
 //! has one write in flight, as a desk has. A commit carries one file and one entry.
 
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ fn say(line: &str) {
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark's only setting")]
 fn nodes() -> Option<Vec<String>> {
-    let nodes = std::env::var("WHARF_TEST_CQL").ok()?;
+    let nodes = std::env::var("WHARFDEV_TEST_CQL").ok()?;
     Some(nodes.split(',').map(str::to_owned).collect())
 }
 
@@ -143,7 +143,7 @@ async fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return; // the tests build it; only cargo bench measures
     }
-    let Some(nodes) = nodes() else { return say("skipped: cql (WHARF_TEST_CQL is not set)") };
+    let Some(nodes) = nodes() else { return say("skipped: cql (WHARFDEV_TEST_CQL is not set)") };
     let copies = if nodes.len() >= 3 { 3 } else { 1 };
     let settings = ScyllaSettings {
         keyspace: format!("wharf_bench_{}", Uuid::new_v4().simple()),

@@ -1,6 +1,6 @@
 //! What publishing to JetStream costs: one record at a time, many at once, and stored together.
 //!
-//! `WHARF_TEST_NATS=any cargo bench --bench nats`; starts its own servers, so the name only says that it may.
+//! `WHARFDEV_TEST_NATS=any cargo bench --bench nats`; starts its own servers, so the name only says that it may.
 //! Loopback, one copy: the figures bound what a network and three copies can reach, they do not predict it.
 
 #[path = "../tests/nats/server.rs"]

@@ -5,8 +5,8 @@
 //! thread that writes and reads bytes, since what a load generator burns is taken from the server. Numbers given after
 //! `--` are the connections to try instead of the usual ones.
 //!
-//! With `WHARF_BENCH_SETTINGS=examples/native.toml` and the servers that it names up, `serve` runs on them instead;
-//! `WHARF_SERVERS_DIR` (`target/servers`) tells whose CPU is theirs.
+//! With `WHARFDEV_BENCH_SETTINGS=examples/native.toml` and the servers that it names up, `serve` runs on them instead;
+//! `WHARFDEV_SERVERS_DIR` (`target/servers`) tells whose CPU is theirs.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -130,7 +130,7 @@ fn cpu_of(pid: u32) -> Duration {
 /// The processes that `scripts/servers` started.
 #[expect(clippy::disallowed_methods, reason = "where servers are is no setting of the product")]
 fn engines() -> Vec<u32> {
-    let folder = std::env::var("WHARF_SERVERS_DIR").unwrap_or_else(|_| "target/servers".to_owned());
+    let folder = std::env::var("WHARFDEV_SERVERS_DIR").unwrap_or_else(|_| "target/servers".to_owned());
     let files = std::fs::read_dir(format!("{folder}/run")).into_iter().flatten().flatten();
     let pids = files.filter(|file| file.path().extension().is_some_and(|ending| ending == "pid"));
     pids.filter_map(|file| std::fs::read_to_string(file.path()).ok()?.trim().parse().ok()).collect()
@@ -272,7 +272,7 @@ async fn memory(accounts: usize) {
 /// Settings to run on instead of `dev`.
 #[expect(clippy::disallowed_methods, reason = "a benchmark's only setting")]
 fn settings() -> Option<String> {
-    std::env::var("WHARF_BENCH_SETTINGS").ok()
+    std::env::var("WHARFDEV_BENCH_SETTINGS").ok()
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -17,7 +17,7 @@ const UPLOADS: usize = 12;
 
 /// Settings for all three engines, with a keyspace and a queue of this test's own.
 fn settings(name: &str) -> Option<(tempfile::TempDir, String)> {
-    let (sqs, cql, nats) = (server(SQS)?, named("WHARF_TEST_CQL")?, named("WHARF_TEST_NATS")?);
+    let (sqs, cql, nats) = (server(SQS)?, named("WHARFDEV_TEST_CQL")?, named("WHARFDEV_TEST_NATS")?);
     let (folder, secret) = Site::secret(&sqs.secret_key);
     let nodes: Vec<String> = cql.split(',').map(|node| format!("{node:?}")).collect();
     let text = format!(

@@ -1,7 +1,7 @@
 //! The log on real NATS servers.
 //!
-//! Runs when `WHARF_TEST_NATS` names a server (`nats://127.0.0.1:4222`) that holds nothing of worth. Faults are
-//! tried on servers that the tests start themselves from `WHARF_TEST_NATS_BIN` or `target/servers/bin`.
+//! Runs when `WHARFDEV_TEST_NATS` names a server (`nats://127.0.0.1:4222`) that holds nothing of worth. Faults are
+//! tried on servers that the tests start themselves from `WHARFDEV_TEST_NATS_BIN` or `target/servers/bin`.
 
 /// Makes one test of each case of a suite, if there is a server.
 macro_rules! cases {

@@ -78,5 +78,5 @@ ready_cql() { # node
 env_cql() { # node...
   local node addresses=()
   for node; do addresses+=("$(address_cql "$node")"); done
-  echo "WHARF_TEST_CQL=$(joined '' "${addresses[@]}")"
+  echo "WHARFDEV_TEST_CQL=$(joined '' "${addresses[@]}")"
 }

@@ -19,4 +19,4 @@ start_moto() { # node
 
 ready_moto() { http_answers "$MOTO_ADDRESS" /moto-api/ 200; }
 
-env_moto() { echo "WHARF_TEST_MOTO=http://$MOTO_ADDRESS"; }
+env_moto() { echo "WHARFDEV_TEST_MOTO=http://$MOTO_ADDRESS"; }

@@ -38,5 +38,5 @@ ready_nats() { http_answers "127.0.0.1:$(($(port_nats "$1") + 4000))" /healthz 2
 env_nats() { # node...
   local node addresses=()
   for node; do addresses+=("$(address_nats "$node")"); done
-  echo "WHARF_TEST_NATS=$(joined nats:// "${addresses[@]}")"
+  echo "WHARFDEV_TEST_NATS=$(joined nats:// "${addresses[@]}")"
 }

@@ -14,7 +14,7 @@ random_hex() { od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'; } # bytes
 # The credentials of this folder, made on first use, for this user's eyes only.
 s3_credentials() {
   if [[ ! -f $RUN/s3.env ]]; then
-    (umask 077 && printf 'WHARF_TEST_S3_KEY=%s\nWHARF_TEST_S3_SECRET=%s\n' "$(random_hex 10)" "$(random_hex 20)" >"$TMP/s3.env")
+    (umask 077 && printf 'WHARFDEV_TEST_S3_KEY=%s\nWHARF_TEST_S3_SECRET=%s\n' "$(random_hex 10)" "$(random_hex 20)" >"$TMP/s3.env")
     mv "$TMP/s3.env" "$RUN/s3.env"
   fi
   cat "$RUN/s3.env"
@@ -32,6 +32,6 @@ start_s3() { # node
 ready_s3() { http_answers "$S3_ADDRESS" / 403; }
 
 env_s3() {
-  echo "WHARF_TEST_S3=http://$S3_ADDRESS"
+  echo "WHARFDEV_TEST_S3=http://$S3_ADDRESS"
   s3_credentials
 }

@@ -32,4 +32,4 @@ CONF
 
 ready_sqs() { http_answers "$SQS_ADDRESS" '/?Action=ListQueues' 200; }
 
-env_sqs() { echo "WHARF_TEST_SQS=http://$SQS_ADDRESS"; }
+env_sqs() { echo "WHARFDEV_TEST_SQS=http://$SQS_ADDRESS"; }

@@ -17,4 +17,4 @@ start_toxiproxy() { # node
 
 ready_toxiproxy() { http_answers "$TOXIPROXY_ADDRESS" /version 200; }
 
-env_toxiproxy() { echo "WHARF_TEST_TOXIPROXY=http://$TOXIPROXY_ADDRESS"; }
+env_toxiproxy() { echo "WHARFDEV_TEST_TOXIPROXY=http://$TOXIPROXY_ADDRESS"; }

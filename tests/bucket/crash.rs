@@ -154,7 +154,7 @@ impl QueuePort for FileQueue {
 }
 
 /// Names the folder to the process that is to be killed.
-const DIR_VARIABLE: &str = "WHARF_TEST_CRASH_DIR";
+const DIR_VARIABLE: &str = "WHARFDEV_TEST_CRASH_DIR";
 
 /// The process that is to be killed: it serves the folder it is given. Without one there is nothing to serve.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! Chaos on real servers: three of our processes on one ledger, a load, faults by seed, and then the audit.
 //!
-//! Does nothing unless `scripts/chaos` asks for it: `run --minutes N --seed S`, with `WHARF_SERVERS_DIR` set.
+//! Does nothing unless `scripts/chaos` asks for it: `run --minutes N --seed S`, with `WHARFDEV_SERVERS_DIR` set.
 
 #![allow(
     clippy::unwrap_used,

@@ -9,7 +9,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(240);
 
 #[expect(clippy::disallowed_methods, reason = "where servers are is no setting of the product")]
 fn folder() -> PathBuf {
-    PathBuf::from(std::env::var("WHARF_SERVERS_DIR").expect("scripts/chaos says where the servers are"))
+    PathBuf::from(std::env::var("WHARFDEV_SERVERS_DIR").expect("scripts/chaos says where the servers are"))
 }
 
 /// The process of a server, as `scripts/servers` noted it.

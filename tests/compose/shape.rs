@@ -112,7 +112,7 @@ fn a_key_that_nobody_knows_is_found() {
 #[expect(clippy::disallowed_methods, reason = "where tools are is no setting of the product")]
 fn loader() -> Option<PathBuf> {
     let folder =
-        std::env::var_os("WHARF_SERVERS_DIR").map_or_else(|| root().join("target/servers"), PathBuf::from);
+        std::env::var_os("WHARFDEV_SERVERS_DIR").map_or_else(|| root().join("target/servers"), PathBuf::from);
     let program = folder.join("bin/compose-spec");
     if program.exists() {
         return Some(program);

@@ -1,5 +1,5 @@
-//! The bucket and the signer on S3 are held to their contracts, on the servers that `WHARF_TEST_S3` (which checks
-//! everything) and `WHARF_TEST_MOTO` (which checks little) name.
+//! The bucket and the signer on S3 are held to their contracts, on the servers that `WHARFDEV_TEST_S3` (which checks
+//! everything) and `WHARFDEV_TEST_MOTO` (which checks little) name.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 

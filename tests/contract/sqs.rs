@@ -1,4 +1,4 @@
-//! The queue on SQS is held to the contract, on the server that `WHARF_TEST_SQS` names.
+//! The queue on SQS is held to the contract, on the server that `WHARFDEV_TEST_SQS` names.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The ledger on a real CQL server: the suite of the port, and what only this backend promises.
 //!
-//! `WHARF_TEST_CQL=host:port[,host:port,host:port]` names the servers; three of them: three copies of everything.
+//! `WHARFDEV_TEST_CQL=host:port[,host:port,host:port]` names the servers; three of them: three copies of everything.
 
 /// Makes one test of each case of a suite, in a world of its own.
 macro_rules! cases {

@@ -26,11 +26,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_169_642_161);
 /// The servers to test against; none, loudly, where there are none.
 #[expect(clippy::disallowed_methods, reason = "a test's only setting")]
 pub(crate) fn nodes() -> Option<Vec<String>> {
-    if let Ok(nodes) = std::env::var("WHARF_TEST_CQL") {
+    if let Ok(nodes) = std::env::var("WHARFDEV_TEST_CQL") {
         return Some(nodes.split(',').map(str::to_owned).collect());
     }
     report(&format!(
-        "skipped: {} (WHARF_TEST_CQL is not set)",
+        "skipped: {} (WHARFDEV_TEST_CQL is not set)",
         std::thread::current().name().unwrap_or("a test")
     ));
     None

@@ -2,7 +2,7 @@
 //!
 //! A test says what it holds in a line directly above its attributes: `// proves:` and then `I3 I13 F6`. `rows` has
 //! what there is to be held, `found` reads the markers, `page` writes the table. After a change:
-//! `WHARF_BLESS=1 cargo test --test cross`.
+//! `WHARFDEV_BLESS=1 cargo test --test cross`.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests stop at the first surprise, and say so")]
 
@@ -23,7 +23,7 @@ fn root() -> &'static Path {
 }
 
 fn is_blessed() -> bool {
-    std::env::var_os("WHARF_BLESS").is_some()
+    std::env::var_os("WHARFDEV_BLESS").is_some()
 }
 
 fn is_held(row: &Row, proofs: &[Proof]) -> bool {
@@ -44,7 +44,7 @@ fn the_table_is_as_the_tests_say() {
         std::fs::write(&path, &text).unwrap();
     }
     let is_the_same = std::fs::read_to_string(&path).is_ok_and(|there| there == text);
-    assert!(is_the_same, "{PAGE} is stale; run: WHARF_BLESS=1 cargo test --test cross");
+    assert!(is_the_same, "{PAGE} is stale; run: WHARFDEV_BLESS=1 cargo test --test cross");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::rows::{AWAITED, FAULTS, INVARIANTS, Row, Where};
 const HEAD: &str = "\
 # What is held, and by which test
 
-Written by `WHARF_BLESS=1 cargo test --test cross` out of the markers above the tests; do not edit it. A name stands for a test in the
+Written by `WHARFDEV_BLESS=1 cargo test --test cross` out of the markers above the tests; do not edit it. A name stands for a test in the
 file before it. A test of a suite (`tests/contract`) runs on every backend: embedded, and the real servers where they are up.
 
 ";

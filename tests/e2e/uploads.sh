@@ -6,8 +6,8 @@
 #   complete   versitygw as S3; the client says when it is done
 #   moto       moto's bucket tells moto's queue, by `wharfinger aws setup`
 #
-# WHARF_E2E_UPLOADS  how many each way, 1000
-# WHARF_E2E_BIN      a binary to use instead of the one that is built here
+# WHARFDEV_E2E_UPLOADS  how many each way, 1000
+# WHARFDEV_E2E_BIN      a binary to use instead of the one that is built here
 set -euo pipefail
 # shellcheck source=tests/e2e/lib/servers.bash
 source "$(dirname "${BASH_SOURCE[0]}")/lib/servers.bash"

@@ -42,8 +42,11 @@ pub(crate) fn free_port() -> u16 {
 
 /// Where nats-server is.
 pub(crate) fn program() -> PathBuf {
-    setting("WHARF_TEST_NATS_BIN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers/bin/nats-server"),
+    setting("WHARFDEV_TEST_NATS_BIN").map_or_else(
+        || {
+            let home = setting("WHARFDEV_SERVERS_DIR").unwrap_or_else(|| "target/servers".to_owned());
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(home).join("bin/nats-server")
+        },
         PathBuf::from,
     )
 }
@@ -82,7 +85,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; see WHARF_TEST_NATS_BIN", program().display()));
+            .unwrap_or_else(|error| panic!("{}: {error}; see WHARFDEV_TEST_NATS_BIN", program().display()));
         self.child = Some(child);
         let port = self.port;
         eventually(

@@ -30,10 +30,10 @@ pub(crate) fn setting(name: &str) -> Option<String> {
 
 /// The server that tests may use; says so when there is none.
 pub(crate) fn test_url() -> Option<String> {
-    let url = setting("WHARF_TEST_NATS");
+    let url = setting("WHARFDEV_TEST_NATS");
     if url.is_none() {
         // Written past the capture of passing tests, so that it is seen.
-        drop(writeln!(std::io::stderr(), "skipped: WHARF_TEST_NATS names no server, nothing ran on NATS"));
+        drop(writeln!(std::io::stderr(), "skipped: WHARFDEV_TEST_NATS names no server, nothing ran on NATS"));
     }
     url
 }

@@ -1,7 +1,7 @@
 //! Whole nodes in a seeded, simulated world: one to three actor trees with their bridges over ledger, bucket, log
 //! and queue in memory, on paused runtimes that are ticked in turn.
 //!
-//! `WHARF_SIM_SEEDS=20000` runs that many seeds, `WHARF_SIM_SEED=7` replays one and prints its trace.
+//! `WHARFDEV_SIM_SEEDS=20000` runs that many seeds, `WHARFDEV_SIM_SEED=7` replays one and prints its trace.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails, and says why")]
 
@@ -63,8 +63,8 @@ fn run_all(seeds: std::ops::Range<u64>, how: How, stops: bool) -> Vec<Outcome> {
 fn no_seed_breaks_a_promise() {
     let began = Instant::now();
     let mut report = Report::default();
-    let seeds = number("WHARF_SIM_SEEDS").unwrap_or(SEEDS);
-    let first = number("WHARF_SIM_FIRST").unwrap_or(0);
+    let seeds = number("WHARFDEV_SIM_SEEDS").unwrap_or(SEEDS);
+    let first = number("WHARFDEV_SIM_FIRST").unwrap_or(0);
     for outcome in run_all(first..first + seeds, How::default(), false) {
         report.add(&outcome);
     }
@@ -77,7 +77,7 @@ fn no_seed_breaks_a_promise() {
 
 #[test]
 fn one_seed_replayed_if_asked_for() {
-    let Some(seed) = number("WHARF_SIM_SEED") else { return };
+    let Some(seed) = number("WHARFDEV_SIM_SEED") else { return };
     let outcome = run(seed, How { keeps_all: true, ..How::default() });
     eprintln!("{}", outcome.trace);
     assert!(outcome.violations.is_empty(), "{}", outcome.failure());

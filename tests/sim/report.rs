@@ -28,7 +28,7 @@ impl Outcome {
         let Self { seed, lines, tail, .. } = self;
         let broken = self.violations.join("\n  ");
         format!(
-            "seed {seed}, line {lines}:\n  {broken}\nthe last events:\n{tail}replay: WHARF_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture\n"
+            "seed {seed}, line {lines}:\n  {broken}\nthe last events:\n{tail}replay: WHARFDEV_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture\n"
         )
     }
 }

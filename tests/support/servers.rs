@@ -8,11 +8,11 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use wharfinger::adapters::aws::{AwsAccess, AwsKeys, Secret};
 
 /// Where SQS is spoken.
-pub(crate) const SQS: &str = "WHARF_TEST_SQS";
+pub(crate) const SQS: &str = "WHARFDEV_TEST_SQS";
 /// Where S3 is spoken, with every check.
-pub(crate) const S3: &str = "WHARF_TEST_S3";
+pub(crate) const S3: &str = "WHARFDEV_TEST_S3";
 /// Where both are spoken, and a bucket can tell a queue.
-pub(crate) const MOTO: &str = "WHARF_TEST_MOTO";
+pub(crate) const MOTO: &str = "WHARFDEV_TEST_MOTO";
 
 /// The region that all of them take.
 pub(crate) const REGION: &str = "us-east-1";

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::*;
 
 /// Names the folder to the process that will be killed.
-const DIR_VAR: &str = "WHARF_TEST_KILLED_DIR";
+const DIR_VAR: &str = "WHARFDEV_TEST_KILLED_DIR";
 const WRITERS: u128 = 8;
 const ROUNDS: usize = 3;
 /// Acknowledgements after which a round ends.

@@ -40,7 +40,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 def server(name: str) -> str:
     """Where a server is, as `scripts/servers env` says."""
-    return os.environ[f"WHARF_TEST_{name}"]
+    return os.environ[f"WHARFDEV_TEST_{name}"]
 
 
 def eventually(what: str, is_so: Callable[[], object], within: float = SOON, pause: float = 0.05):
@@ -159,7 +159,7 @@ data_dir = "{self.folder}/data"
 http.listen = "127.0.0.1:{self.ports[0]}"
 admin.listen = "127.0.0.1:{self.ports[1]}"
 s3.listen = "127.0.0.1:{self.ports[2]}"
-telemetry.filter = "{os.environ.get("WHARF_E2E_FILTER", "warn")}"
+telemetry.filter = "{os.environ.get("WHARFDEV_E2E_FILTER", "warn")}"
 [[auth.issuers]]
 issuer = "e2e"
 audience = "wharfinger"
@@ -189,7 +189,7 @@ replicas = {replicas}
 
     def run(self, *args: str) -> str:
         """Runs another command with these settings; it must do well."""
-        command = [os.environ["WHARF_E2E_BIN"], *args, "--config", str(self.path("wharfinger.toml"))]
+        command = [os.environ["WHARFDEV_E2E_BIN"], *args, "--config", str(self.path("wharfinger.toml"))]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=clean(), check=False)
         check(done.returncode == 0, f"{args}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -198,7 +198,7 @@ replicas = {replicas}
         """Starts, and waits until operators see it ready with every part up; returns how long that took."""
         began = time.monotonic()
         log = self.path("log").open("ab")
-        command = [os.environ["WHARF_E2E_BIN"], "serve", "--config", str(self.path("wharfinger.toml"))]
+        command = [os.environ["WHARFDEV_E2E_BIN"], "serve", "--config", str(self.path("wharfinger.toml"))]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean())
         log.close()
         eventually("every part is up", self.is_ready)
@@ -376,7 +376,7 @@ def events_of(users: list[User], since: float) -> dict[str, list[dict]]:
     The command (0.3.0) says that it takes a filter together with a start, and then shows every subject, so the
     choice is made here.
     """
-    command = [os.environ["WHARF_E2E_NATS_CLI"], "--no-context", "--server", server("NATS"), "subscribe", "--raw"]
+    command = [os.environ["WHARFDEV_E2E_NATS_CLI"], "--no-context", "--server", server("NATS"), "subscribe", "--raw"]
     command += ["--stream", "WHARF_EVENTS", "--since", f"{time.monotonic() - since + 60:.0f}s", "--wait", "3s"]
     done = subprocess.run([*command, "wharf.>"], capture_output=True, timeout=180, check=False)
     check(done.returncode == 0, done.stderr)

@@ -21,7 +21,7 @@ WARM = 40
 
 def kill_server(node: str) -> None:
     """`kill -9` for a server of `scripts/servers`."""
-    pid = int((pathlib.Path(os.environ["WHARF_E2E_SERVERS_RUN"]) / f"{node}.pid").read_text())
+    pid = int((pathlib.Path(os.environ["WHARFDEV_E2E_SERVERS_RUN"]) / f"{node}.pid").read_text())
     os.kill(pid, signal.SIGKILL)
 
 
@@ -104,7 +104,7 @@ def main() -> None:
     new_name = lambda: f"wharf-e2e-{uuid.uuid4().hex}"  # noqa: E731
     # What a killed process had in its hands stays hidden for this long; the least that we take.
     run("notified", [Queue(server("SQS"), new_name(), visibility_secs=30)], ["nats", "cql", "sqs", "wharfinger"])
-    keys = (os.environ["WHARF_TEST_S3_KEY"], os.environ["WHARF_TEST_S3_SECRET"])
+    keys = (os.environ["WHARFDEV_TEST_S3_KEY"], os.environ["WHARFDEV_TEST_S3_SECRET"])
     parts = [Queue(server("SQS"), new_name()), Bucket(server("S3"), new_name(), *keys)]
     run("complete", parts, ["s3"], completes=True)
 

@@ -50,7 +50,7 @@ def longest_gap(load: Load, until: float) -> float:
 
 
 def nats(*words: str) -> dict:
-    command = [os.environ["WHARF_E2E_NATS_CLI"], "--no-context", "--server", server("NATS"), *words]
+    command = [os.environ["WHARFDEV_E2E_NATS_CLI"], "--no-context", "--server", server("NATS"), *words]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else {}
 

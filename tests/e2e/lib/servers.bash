@@ -5,7 +5,7 @@
 # Exit 0: passed. Exit 3: skipped, the last line says why. Else: failed.
 
 ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-SERVERS_HOME=$(realpath -m "${WHARF_SERVERS_DIR:-$ROOT/target/servers}")
+SERVERS_HOME=$(realpath -m "${WHARFDEV_SERVERS_DIR:-$ROOT/target/servers}")
 STARTED=() STOPPED=() CLIENT=''
 cd "$ROOT" || exit 1
 # shellcheck source=/dev/null
@@ -48,16 +48,16 @@ need() { # one|cluster name...
   if ((status == 3)); then skipped "${answer//$'\n'/; }"; fi
   if ((status != 0)); then exit 1; fi
   while read -r name; do export "${name?}"; done < <(scripts/servers env "$mode" "$@")
-  export WHARF_E2E_NATS_CLI=$SERVERS_HOME/bin/nats-$NATSCLI_VERSION WHARF_E2E_SERVERS_RUN=$SERVERS_HOME/run
+  export WHARFDEV_E2E_NATS_CLI=$SERVERS_HOME/bin/nats-$NATSCLI_VERSION WHARFDEV_E2E_SERVERS_RUN=$SERVERS_HOME/run
 }
 
 # A program in Python that uses boto3, with the pins of moto.lock; the binary under test is built first, unless
-# WHARF_E2E_BIN names one.
+# WHARFDEV_E2E_BIN names one.
 client() { # file arguments...
   local status=0
-  if [[ -z ${WHARF_E2E_BIN:-} ]]; then
+  if [[ -z ${WHARFDEV_E2E_BIN:-} ]]; then
     cargo build --locked --quiet --bin wharfinger
-    export WHARF_E2E_BIN=${CARGO_TARGET_DIR:-$ROOT/target}/debug/wharfinger
+    export WHARFDEV_E2E_BIN=${CARGO_TARGET_DIR:-$ROOT/target}/debug/wharfinger
   fi
   PYTHONDONTWRITEBYTECODE=1 "$SERVERS_HOME/lib/moto-$MOTO_VERSION/bin/python" "tests/e2e/lib/$1" "${@:2}" &
   CLIENT=$!

@@ -52,7 +52,7 @@ def contents(count: int) -> list[bytes]:
 
 
 def run(name: str, parts: list, completes: bool = False) -> None:
-    count = int(os.environ.get("WHARF_E2E_UPLOADS", "1000"))
+    count = int(os.environ.get("WHARFDEV_E2E_UPLOADS", "1000"))
     site = Site(parts, deployment.shared_tables())
     try:
         began = time.monotonic()
@@ -135,7 +135,7 @@ def new_name() -> str:
 
 def main() -> None:
     run("notified", [Queue(server("SQS"), new_name())])
-    keys = (os.environ["WHARF_TEST_S3_KEY"], os.environ["WHARF_TEST_S3_SECRET"])
+    keys = (os.environ["WHARFDEV_TEST_S3_KEY"], os.environ["WHARFDEV_TEST_S3_SECRET"])
     parts = [Queue(server("SQS"), new_name()), Bucket(server("S3"), new_name(), *keys)]
     run("complete", parts, completes=True)
     run("moto", [Queue(server("MOTO"), new_name()), Bucket(server("MOTO"), new_name())])
