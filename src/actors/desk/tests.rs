@@ -330,8 +330,10 @@ fn after_a_write_that_would_break_an_invariant_those_behind_it_go_on() {
     let mut bench = Bench::new();
     let all = bench.reserve(1..33, 1);
     let behind = bench.reserve(33..34, 1);
-    bench.expect_load();
-    bench.loaded(damaged());
+    for _ in 0..COMMIT_ROUNDS_MAX {
+        bench.expect_load();
+        bench.loaded(damaged());
+    }
     bench.expect_load();
     assert_eq!(outcome(all), Some(Err(DeskError::Unavailable)), "refused, not written");
     bench.loaded(new_account());
@@ -344,7 +346,7 @@ fn after_a_write_that_would_break_an_invariant_those_behind_it_go_on() {
 fn on_a_damaged_account_every_ticket_is_answered_and_none_waits() {
     let mut bench = Bench::new();
     let waiting: Vec<Waiting> = (0_u128..3).map(|n| bench.reserve(n * 32..n * 32 + 32, 1)).collect();
-    for _ in 0..3 {
+    for _ in 0..3 * COMMIT_ROUNDS_MAX {
         bench.expect_load();
         bench.loaded(damaged());
     }
