@@ -13,11 +13,11 @@ random_hex() { od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'; } # bytes
 
 # The credentials of this folder, made on first use, for this user's eyes only.
 s3_credentials() {
-  if [[ ! -f $RUN/s3.env ]]; then
-    (umask 077 && printf 'WHARFDEV_TEST_S3_KEY=%s\nWHARF_TEST_S3_SECRET=%s\n' "$(random_hex 10)" "$(random_hex 20)" >"$TMP/s3.env")
-    mv "$TMP/s3.env" "$RUN/s3.env"
+  if [[ ! -f $RUN/s3-keys.env ]]; then
+    (umask 077 && printf 'WHARFDEV_TEST_S3_KEY=%s\nWHARFDEV_TEST_S3_SECRET=%s\n' "$(random_hex 10)" "$(random_hex 20)" >"$TMP/s3-keys.env")
+    mv "$TMP/s3-keys.env" "$RUN/s3-keys.env"
   fi
-  cat "$RUN/s3.env"
+  cat "$RUN/s3-keys.env"
 }
 
 start_s3() { # node
