@@ -107,9 +107,12 @@ class Load:
 
 
 def is_settled(load: Load) -> bool:
-    """Whether all that landed is processed or deleted."""
+    """Whether all that landed is processed or deleted: nothing is held for it any more."""
     for user, told in load.told.items():
-        if any(file["file_id"] in told.landed for file in user.files("pending")):
+        pending = list(user.files("pending"))
+        # Deleted before its news came, a file is listed as cancelled and held until they come.
+        held = user.usage()["pending_count"] - len(pending)
+        if held or any(file["file_id"] in told.landed for file in pending):
             return False
     return True
 
