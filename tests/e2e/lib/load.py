@@ -109,9 +109,12 @@ class Load:
 def is_settled(load: Load) -> bool:
     """Whether all that landed is processed or deleted: nothing is held for it any more."""
     for user, told in load.told.items():
-        pending = list(user.files("pending"))
-        # Deleted before its news came, a file is listed as cancelled and held until they come.
-        held = user.usage()["pending_count"] - len(pending)
+        try:
+            pending = list(user.files("pending"))
+            # Deleted before its news came, a file is listed as cancelled and held until they come.
+            held = user.usage()["pending_count"] - len(pending)
+        except deployment.Refused:
+            return False  # a node is only just back; asked again
         if held or any(file["file_id"] in told.landed for file in pending):
             return False
     return True
