@@ -1,17 +1,20 @@
 //! Clients of one node: what the front door does with a request, and what its sender does with the answer.
 
 use std::fmt;
+use std::time::Duration;
 
+use tokio::time::sleep;
 use wharfinger::actors::{Completed, DeskError, Handle, Reserved};
 use wharfinger::domain::account::AccountState;
+use wharfinger::domain::chunks::ChunkPlan;
 use wharfinger::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::{File, Shown, Visibility};
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::{FilePatch, Removal};
 use wharfinger::domain::time::Timestamp;
-use wharfinger::ports::{Clock, FilePage, LedgerPort as _, SignerPort as _, UploadGrant};
+use wharfinger::ports::{Clock, FilePage, LedgerPort as _, PartGrant, SignerPort as _, UploadGrant};
 
-use crate::world::{Coming, Port, State, Stood};
+use crate::world::{Coming, PartUrl, Port, Request, State, Stood};
 
 /// Through the door of one node. Cheap to clone.
 #[derive(Clone)]
@@ -55,7 +58,8 @@ impl Client {
 
     /// Asks for the uploads of a request, and does something with the URLs.
     pub(crate) async fn presign(self, id: u64) {
-        let Some((user, sizes, key, asked_at)) = self.read_request(id) else { return };
+        let Some((request, asked_at)) = self.read_request(id) else { return };
+        let (user, sizes) = (request.user, &request.sizes);
         let upload = |(nth, size_bytes): (usize, &u64)| NewUpload {
             file_id: self.clock.file_id(),
             filename: format!("r{id}.{nth}"),
@@ -66,9 +70,16 @@ impl Client {
             multipart: None,
             traceparent: None,
         };
-        let uploads = sizes.iter().enumerate().map(upload).collect();
-        let asked = Reserve { uploads, idempotency: key, subject: None };
-        let outcome = self.handle.reserve(user, asked).await;
+        let uploads: Vec<NewUpload> = sizes.iter().enumerate().map(upload).collect();
+        let chunks =
+            request.chunk_bytes.map(|bytes| uploads.iter().map(move |upload| (upload.file_id, bytes)));
+        let chunks = chunks.map(Iterator::collect);
+        let idempotency = request.has_key.then_some(IdempotencyKey { key: id, body: id });
+        let asked = Reserve { uploads, idempotency, subject: None };
+        let outcome = match chunks {
+            Some(chunks) => self.handle.reserve_chunked(user, asked, &chunks).await,
+            None => self.handle.reserve(user, asked).await,
+        };
         drop(self.told("presign", &outcome));
         match outcome {
             Ok(reserved) => self.reserved(id, asked_at, user, reserved).await,
@@ -86,14 +97,16 @@ impl Client {
         }
     }
 
-    fn read_request(&self, id: u64) -> Option<(UserId, Vec<u64>, Option<IdempotencyKey>, u64)> {
+    fn read_request(&self, id: u64) -> Option<(Request, u64)> {
         let mut state = self.state();
         let request = state.history.requests.get(&id)?.clone();
         let user = state.trace.name('u', request.user.uuid());
-        let node = self.port.node;
-        state.note(format_args!("n{node} {user} asks r{id} {:?} key {}", request.sizes, request.has_key));
-        let key = request.has_key.then_some(IdempotencyKey { key: id, body: id });
-        Some((request.user, request.sizes, key, state.now))
+        let (node, chunks) = (self.port.node, request.chunk_bytes.is_some());
+        state.note(format_args!(
+            "n{node} {user} asks r{id} {:?} key {} chunks {chunks}",
+            request.sizes, request.has_key
+        ));
+        Some((request, state.now))
     }
 
     /// Signs as the front door does, then takes the answer as the client does.
@@ -106,11 +119,36 @@ impl Client {
             }
             self.state().check_signed(grant.key, asked_at);
         }
-        let mut state = self.state();
-        state.acknowledge(id, user, &reserved.files);
-        for file in &reserved.files {
-            state.upload_somehow(ObjectKey { user, file: file.file_id });
+        let keys: Vec<ObjectKey> =
+            reserved.files.iter().map(|file| ObjectKey { user, file: file.file_id }).collect();
+        if self.state().take_uploads(id, user, &reserved.files) {
+            for key in keys {
+                self.clone().send_chunks(key).await;
+            }
         }
+    }
+
+    /// Has the chunks of a file signed, as the front door does, sends most of them, and says that they are there.
+    pub(crate) async fn send_chunks(self, key: ObjectKey) {
+        let outcome = self.handle.open_upload(key.user, key.file).await;
+        drop(self.told("sign chunks", &outcome));
+        let Ok(open) = outcome else { return };
+        let ends_at = open.release_at.filter(|_| open.file.shown() == Shown::Pending);
+        let (Some(ends_at), Some(plan)) = (ends_at, ChunkPlan::of(&open.file)) else { return };
+        let upload_id = open.file.multipart.map(|multipart| multipart.upload_id).unwrap_or_default();
+        for chunk in plan.chunks() {
+            let now = self.clock.now();
+            let ttl = Duration::from_secs(ends_at.since(now).min(self.rules.upload_url_ttl).as_secs());
+            let (upload_id, number, size_bytes) = (upload_id.clone(), chunk.number, chunk.size_bytes);
+            let grant = PartGrant { key, upload_id, number, size_bytes, now, ttl };
+            if ttl.is_zero() || self.port.part(&grant).await.is_err() {
+                return;
+            }
+            self.state().send_somehow(grant);
+        }
+        let ms = self.state().rng.between(1, 8000);
+        sleep(Duration::from_millis(ms)).await;
+        self.complete(key).await;
     }
 
     fn grant(
@@ -120,7 +158,7 @@ impl Client {
         release_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<UploadGrant> {
-        let release_at = release_at.filter(|_| file.shown() == Shown::Pending)?;
+        let release_at = release_at.filter(|_| file.shown() == Shown::Pending && file.multipart.is_none())?;
         let left = release_at.before(Rules::GRACE).since(now).min(self.rules.upload_url_ttl);
         let ttl = std::time::Duration::from_secs(left.as_secs());
         (!ttl.is_zero()).then(|| UploadGrant {
@@ -193,6 +231,15 @@ impl Client {
 }
 
 impl State {
+    /// An owner takes what a presign answered. Whether they go on and send chunks.
+    fn take_uploads(&mut self, id: u64, user: UserId, files: &[File]) -> bool {
+        self.acknowledge(id, user, files);
+        for file in files {
+            self.upload_somehow(ObjectKey { user, file: file.file_id });
+        }
+        self.history.requests[&id].chunk_bytes.is_some() && self.rng.per_mille(850)
+    }
+
     /// What the owner of an upload does with its URL.
     fn upload_somehow(&mut self, key: ObjectKey) {
         let Some(url) = self.bucket.urls_of(key).last().cloned() else { return };
@@ -208,21 +255,34 @@ impl State {
         };
         let is_odd = self.rng.per_mille(40);
         let size_bytes = if is_odd { url.size_bytes + 1 } else { url.size_bytes };
-        let started_at = self.now + begins_in;
-        let put = Coming::Put { url: Box::new(url), started_at, size_bytes };
-        self.later(begins_in + lasts, put.clone());
+        let put = |started_at| Coming::Put { url: Box::new(url.clone()), started_at, size_bytes };
+        self.later(begins_in + lasts, put(self.now + begins_in));
         if self.rng.per_mille(120) {
             let again_in = begins_in + lasts + self.rng.between(1, 600_000);
-            let again = match put {
-                Coming::Put { url, size_bytes, .. } => {
-                    Coming::Put { url, started_at: self.now + again_in, size_bytes }
-                }
-                other @ (Coming::Write(_) | Coming::Record(..) | Coming::Delete(_) | Coming::News(_)) => {
-                    other
-                }
-            };
-            self.later(again_in, again);
+            self.later(again_in, put(self.now + again_in));
         }
+    }
+
+    /// What becomes of a chunk whose URL somebody has.
+    fn send_somehow(&mut self, grant: PartGrant) {
+        let url = PartUrl {
+            key: grant.key,
+            upload_id: grant.upload_id,
+            number: grant.number,
+            size_bytes: grant.size_bytes,
+            signed_at: grant.now.as_millis(),
+            expires_at: grant.now.after(grant.ttl).as_millis(),
+        };
+        let left = url.expires_at.saturating_sub(self.now).max(1);
+        let (begins_in, lasts) = match self.rng.below(100) {
+            0..85 => (self.rng.between(1, 1500), self.rng.between(1, 1500)),
+            85..90 => return, // never
+            90..95 => (self.rng.between(1, left), self.rng.between(1, 900_000)),
+            _ => (left + self.rng.between(1, 600_000), 1), // after its time
+        };
+        let size_bytes = if self.rng.per_mille(30) { url.size_bytes + 1 } else { url.size_bytes };
+        let started_at = self.now + begins_in;
+        self.later(begins_in + lasts, Coming::Chunk { url: Box::new(url), started_at, size_bytes });
     }
 
     /// A presign was answered: invariants 7 and 9.
@@ -239,6 +299,7 @@ impl State {
             if self.file(user, file).is_none() {
                 self.broken(format_args!("I7: r{id} is acknowledged and not durable"));
             }
+            self.check_chunked(key);
             if !self.history.known.contains(&key) {
                 self.history.known.push(key);
             }

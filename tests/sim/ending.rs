@@ -6,7 +6,7 @@ use wharfinger::domain::ids::ObjectKey;
 use crate::script::Sim;
 use crate::world::{State, Weather};
 
-/// Longer than a reservation lives, its sweep included; in ms.
+/// Longer than a reservation lives, its sweep included; two of them are longer than a stray upload in chunks; in ms.
 const LONG: u64 = 50 * 60 * 1000;
 
 /// Heals everything, lets time and sweeps pass, and holds what is left against invariants 8, 10, 17, 18 and 21.
@@ -22,7 +22,7 @@ pub(crate) fn settle(sim: &mut Sim) {
             node.away_until = node.away_until.min(state.now);
         }
     }
-    for span in [LONG, LONG, 60_000] {
+    for span in [LONG, LONG, LONG, 60_000] {
         sim.pass(3000, 250);
         sim.leap(span);
         for node in &sim.nodes {
@@ -53,6 +53,7 @@ impl State {
             }
         }
         self.check_objects();
+        self.check_uploads();
         let known = self.history.known.clone();
         for key in known {
             if self.file(key.user, key.file).is_none() {

@@ -121,4 +121,5 @@ fn every_crooked_world_is_noticed() {
     check_crooked(Crooked::NeverSweeps, 200, &["I18", "I21", "I17"]);
     check_crooked(Crooked::LosesEvents, 200, &["I21"]);
     check_crooked(Crooked::ReadsBackwards, 200, &["I21"]);
+    check_crooked(Crooked::KeepsUploads, 200, &["I17"]);
 }

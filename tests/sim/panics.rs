@@ -1,7 +1,9 @@
-//! Panics inside nodes, which runtimes and supervisors swallow.
+//! Panics inside nodes, which runtimes and supervisors swallow. Those that the weather brings are no news.
 
 use std::cell::RefCell;
 use std::sync::Once;
+
+use crate::world::PORT_PANIC;
 
 thread_local! {
     static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -15,7 +17,9 @@ pub(crate) fn keep() {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if tokio::runtime::Handle::try_current().is_ok() {
-                SEEN.with_borrow_mut(|seen| seen.push(panic.to_string()));
+                if panic.payload_as_str().is_none_or(|said| said != PORT_PANIC) {
+                    SEEN.with_borrow_mut(|seen| seen.push(panic.to_string()));
+                }
             } else {
                 usual(panic);
             }

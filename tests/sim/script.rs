@@ -5,6 +5,7 @@ use wharfinger::domain::account::AccountState;
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
+use wharfinger::limits::CHUNK_BYTES_MIN;
 use wharfinger::ports::Stream;
 
 use crate::ending;
@@ -15,6 +16,8 @@ use crate::world::{Crooked, Request, Rng, START, Shared, Weather};
 
 /// Requests of clients in one seed.
 const ASKS: u64 = 30;
+/// What sizes and limits are multiples of, so that a file may have several chunks.
+const UNIT: u64 = 1 << 20;
 
 /// How a seed is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +62,7 @@ impl Sim {
     fn new(seed: u64, how: How) -> Self {
         let mut rng = Rng::new(seed ^ 0x5eed_0000_0000_0000);
         let shared = Shared::new(seed);
-        let quota_bytes_default = *rng.pick(&[20, 60, 60, 200]);
+        let quota_bytes_default = *rng.pick(&[20, 60, 60, 200]) * UNIT;
         let rules = Rules { quota_bytes_default, ..Rules::default() };
         let deployment = Deployment { shards: *rng.pick(&[1, 2]), rules };
         let (ill, trouble) = *rng.pick(&[(0, 0), (0, 60), (10, 30), (30, 60), (60, 100), (150, 100)]);
@@ -212,7 +215,7 @@ impl Sim {
             return;
         }
         let (kind, user, known) = (self.rng.below(100), self.user(), self.known());
-        let (odd, bytes) = (self.rng.per_mille(500), self.rng.between(0, 150));
+        let (odd, bytes) = (self.rng.per_mille(500), self.rng.between(0, 150) * UNIT);
         let hangs_up = self.rng.per_mille(50).then(|| self.rng.between(1, 50));
         let request = match kind {
             0..35 => Some(self.new_request(user)),
@@ -225,7 +228,8 @@ impl Sim {
                 Some(ms) => node.ask_for(ms, |client| Box::pin(client.presign(request))),
                 None => node.ask(|client| client.presign(request)),
             },
-            (45..60, Some(key), _) => node.ask(|client| client.complete(key)),
+            (45..55, Some(key), _) => node.ask(|client| client.complete(key)),
+            (55..60, Some(key), _) => node.ask(|client| client.send_chunks(key)),
             (60..70, Some(key), _) => node.ask(|client| client.remove(key, Removal::Trash)),
             (70..82, Some(key), _) => node.ask(|client| client.remove(key, Removal::Permanent)),
             (82..89, Some(key), _) => node.ask(|client| client.restore(key)),
@@ -239,12 +243,14 @@ impl Sim {
 
     fn new_request(&mut self, user: UserId) -> u64 {
         let count = if self.rng.per_mille(150) { self.rng.between(2, 6) } else { 1 };
-        let sizes = (0..count).map(|_| self.rng.between(1, 25)).collect();
+        let sizes = (0..count).map(|_| self.rng.between(1, 25) * UNIT).collect();
+        let chunk_bytes = self.rng.per_mille(250).then_some(CHUNK_BYTES_MIN);
         let has_key = self.rng.per_mille(600);
         let mut state = self.shared.look();
         let id = u64::try_from(state.history.requests.len()).unwrap();
         let made_at = state.now;
-        state.history.requests.insert(id, Request { user, sizes, has_key, made_at, answered: None });
+        let request = Request { user, sizes, chunk_bytes, has_key, made_at, answered: None };
+        state.history.requests.insert(id, request);
         id
     }
 

@@ -1,20 +1,19 @@
-//! The bucket: objects, signed URLs and uploads in parts; and what it tells of itself.
+//! The bucket: objects, signed URLs, and what it tells of itself.
 
 use std::collections::BTreeMap;
 
 use wharfinger::domain::file::{Sha256, Status};
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::ports::{
-    ListedObject, ListedUpload, ObjectMeta, ObjectPage, ObjectsError, Part, UploadCursor, UploadPage,
-};
+use wharfinger::ports::{ListedObject, ObjectMeta, ObjectPage};
 
 use super::coming::Coming;
 use super::fate::Crooked;
 use super::state::{BUCKET, START, State};
+use super::uploads::Upload;
 use wharfinger::domain::time::Timestamp;
 
 /// How far a signature's time may lie ahead of the bucket's clock.
-const AHEAD_MAX: u64 = 15 * 60 * 1000;
+pub(super) const AHEAD_MAX: u64 = 15 * 60 * 1000;
 
 /// An object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,22 +36,12 @@ pub(crate) struct Url {
     pub(crate) expires_at: u64,
 }
 
-/// An upload in parts.
-#[derive(Clone, Debug)]
-pub(crate) struct Upload {
-    key: ObjectKey,
-    content_type: String,
-    parts: BTreeMap<u16, Part>,
-    is_complete: bool,
-    started_at: u64,
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Bucket {
     pub(crate) objects: BTreeMap<String, Object>,
     urls: BTreeMap<ObjectKey, Vec<Url>>,
-    uploads: BTreeMap<String, Upload>,
+    pub(crate) uploads: BTreeMap<String, Upload>,
     /// When somebody last asked for an object and was told that it is not there.
     pub(crate) absent_at: BTreeMap<ObjectKey, u64>,
     counted: u64,
@@ -64,7 +53,7 @@ impl Bucket {
     }
 
     /// A new `ETag` or sequencer.
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.counted += 1;
         self.counted
     }
@@ -116,7 +105,7 @@ impl State {
         status
     }
 
-    fn land(&mut self, key: ObjectKey, object: Object) {
+    pub(super) fn land(&mut self, key: ObjectKey, object: Object) {
         let etag = format!("{:032x}", self.bucket.next());
         let size_bytes = object.size_bytes;
         self.bucket.objects.insert(key.to_string(), Object { etag: etag.clone(), ..object });
@@ -189,7 +178,8 @@ impl State {
             | Crooked::SignsForLonger
             | Crooked::NeverSweeps
             | Crooked::LosesEvents
-            | Crooked::ReadsBackwards => {}
+            | Crooked::ReadsBackwards
+            | Crooked::KeepsUploads => {}
         }
         let found = self.bucket.objects.get(&key.to_string()).map(|object| ObjectMeta {
             size_bytes: object.size_bytes,
@@ -219,81 +209,4 @@ impl State {
         let objects = rest.by_ref().take(1000).map(listed).collect();
         ObjectPage { objects, is_truncated: rest.next().is_some() }
     }
-
-    pub(crate) fn create_upload(&mut self, key: ObjectKey, content_type: &str) -> String {
-        let id = format!("upload-{}", self.bucket.next());
-        let upload = Upload {
-            key,
-            content_type: content_type.to_owned(),
-            parts: BTreeMap::new(),
-            is_complete: false,
-            started_at: self.now,
-        };
-        self.bucket.uploads.insert(id.clone(), upload);
-        id
-    }
-
-    pub(crate) fn parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
-        let upload = self.bucket.uploads.get(upload_id).filter(|upload| upload.key == key);
-        upload.map(|upload| upload.parts.values().cloned().collect()).ok_or_else(refused)
-    }
-
-    pub(crate) fn complete_upload(
-        &mut self,
-        key: ObjectKey,
-        id: &str,
-        parts: &[Part],
-    ) -> Result<(), ObjectsError> {
-        let upload = self.bucket.uploads.get(id).filter(|upload| upload.key == key).ok_or_else(refused)?;
-        if upload.is_complete {
-            return Ok(());
-        }
-        let is_there = self.bucket.objects.contains_key(&key.to_string());
-        let found: Vec<&Part> = upload.parts.values().collect();
-        if is_there || parts.is_empty() || found != parts.iter().collect::<Vec<_>>() {
-            return Err(refused());
-        }
-        let object = Object {
-            size_bytes: parts.iter().map(|part| part.size_bytes).sum(),
-            etag: String::new(),
-            content_type: upload.content_type.clone(),
-            checksum_sha256: None,
-            landed_at: self.now,
-        };
-        if let Some(upload) = self.bucket.uploads.get_mut(id) {
-            upload.is_complete = true;
-        }
-        self.history.uploaded.insert(key);
-        self.land(key, object);
-        Ok(())
-    }
-
-    /// Uploads that were begun and neither completed nor given up, all on one page.
-    pub(crate) fn open_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> UploadPage {
-        let listed = |(id, upload): (&String, &Upload)| ListedUpload {
-            key: upload.key.to_string(),
-            upload_id: id.clone(),
-            started_at: Timestamp::from_millis(upload.started_at),
-        };
-        let open = self.bucket.uploads.iter().filter(|(_, upload)| !upload.is_complete).map(listed);
-        let mut uploads: Vec<ListedUpload> = open
-            .filter(|upload| upload.key.starts_with(prefix))
-            .filter(|upload| {
-                let cursor = UploadCursor { key: upload.key.clone(), upload_id: upload.upload_id.clone() };
-                after.is_none_or(|after| cursor > *after)
-            })
-            .collect();
-        uploads.sort_by(|a, b| (&a.key, &a.upload_id).cmp(&(&b.key, &b.upload_id)));
-        UploadPage { uploads, next: None }
-    }
-
-    pub(crate) fn abort_upload(&mut self, key: ObjectKey, id: &str) {
-        if self.bucket.uploads.get(id).is_some_and(|upload| upload.key == key) {
-            self.bucket.uploads.remove(id);
-        }
-    }
-}
-
-fn refused() -> ObjectsError {
-    ObjectsError::Refused { reason: "no such upload, or not those parts".to_owned() }
 }

@@ -2,10 +2,11 @@
 
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::ports::{NewRecord, Stream};
+use wharfinger::ports::{NewRecord, Part, Stream};
 
 use super::bucket::Url;
 use super::state::State;
+use super::uploads::PartUrl;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -20,6 +21,12 @@ pub(crate) enum Coming {
     News(String),
     /// The last byte of an upload arrives.
     Put { url: Box<Url>, started_at: u64, size_bytes: u64 },
+    /// The last byte of a chunk arrives.
+    Chunk { url: Box<PartUrl>, started_at: u64, size_bytes: u64 },
+    /// Chunks become one object, and nobody waits for it any more.
+    Join { key: ObjectKey, upload_id: String, parts: Vec<Part> },
+    /// An upload in chunks is given up, likewise.
+    GiveUp { key: ObjectKey, upload_id: String },
 }
 
 impl State {
@@ -62,6 +69,14 @@ impl State {
             Coming::Put { url, started_at, size_bytes } => {
                 self.put(&url, started_at, size_bytes);
             }
+            Coming::Chunk { url, started_at, size_bytes } => {
+                self.put_part(&url, started_at, size_bytes);
+            }
+            Coming::Join { key, upload_id, parts } => {
+                let outcome = self.complete_upload(key, &upload_id, &parts);
+                self.note(format_args!("a late join of {upload_id} ends {outcome:?}"));
+            }
+            Coming::GiveUp { key, upload_id } => self.abort_upload(key, &upload_id),
         }
     }
 }

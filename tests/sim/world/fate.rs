@@ -25,6 +25,8 @@ pub(crate) enum Way {
     Dropped,
     /// Nothing comes back for minutes.
     Stalled,
+    /// A bug on our own side of the port: whoever calls panics.
+    Panics,
 }
 
 impl Way {
@@ -39,6 +41,7 @@ impl Way {
             Self::Twice => "twice",
             Self::Dropped => "dropped",
             Self::Stalled => "stalled",
+            Self::Panics => "panicked",
         }
     }
 }
@@ -88,6 +91,9 @@ impl Weather {
 
 /// A way that this operation can go wrong.
 fn ill(op: Op, rng: &mut Rng) -> Way {
+    if rng.per_mille(50) {
+        return Way::Panics;
+    }
     let late = Way::Late(if rng.per_mille(800) { rng.between(1, 3000) } else { rng.between(1, 1_200_000) });
     match op {
         Op::Commit => *rng.pick(&[
@@ -113,9 +119,10 @@ fn ill(op: Op, rng: &mut Rng) -> Way {
         Op::Ack | Op::Nak | Op::QueueDelete | Op::QueueExtend => {
             *rng.pick(&[Way::Refused, Way::Lost, Way::Unanswered, Way::Dropped, Way::Stalled])
         }
-        Op::ObjectDelete => {
+        Op::ObjectDelete | Op::CompleteMultipart | Op::AbortMultipart => {
             *rng.pick(&[Way::Refused, Way::Lost, Way::Unanswered, Way::Twice, late, Way::Stalled])
         }
+        Op::CreateMultipart => *rng.pick(&[Way::Refused, Way::Lost, Way::Unanswered, Way::Stalled]),
         Op::SignUpload | Op::SignPart | Op::SignDownload => Way::Refused,
         Op::Load
         | Op::File
@@ -130,10 +137,7 @@ fn ill(op: Op, rng: &mut Rng) -> Way {
         | Op::QueueSend
         | Op::Head
         | Op::List
-        | Op::CreateMultipart
         | Op::ListParts
-        | Op::CompleteMultipart
-        | Op::AbortMultipart
         | Op::ListUploads => *rng.pick(&[Way::Refused, Way::Refused, Way::Lost, Way::Stalled]),
     }
 }
@@ -148,6 +152,7 @@ pub(crate) const fn word_of(op: Op) -> &'static str {
         Op::Ack | Op::Nak | Op::QueueDelete | Op::QueueExtend => "acknowledge",
         Op::ObjectDelete => "delete",
         Op::SignUpload | Op::SignPart | Op::SignDownload => "sign",
+        Op::CreateMultipart | Op::CompleteMultipart | Op::AbortMultipart => "chunks",
         Op::Load
         | Op::File
         | Op::Files
@@ -160,10 +165,7 @@ pub(crate) const fn word_of(op: Op) -> &'static str {
         | Op::ReplayNext
         | Op::QueueSend
         | Op::List
-        | Op::CreateMultipart
         | Op::ListParts
-        | Op::CompleteMultipart
-        | Op::AbortMultipart
         | Op::ListUploads => "read",
     }
 }
@@ -194,4 +196,6 @@ pub(crate) enum Crooked {
     LosesEvents,
     /// Entries are read back in a wrong order, newest first.
     ReadsBackwards,
+    /// The bucket says of uploads in chunks that they are given up, and keeps them.
+    KeepsUploads,
 }

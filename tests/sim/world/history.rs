@@ -9,6 +9,8 @@ use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
 pub(crate) struct Request {
     pub(crate) user: UserId,
     pub(crate) sizes: Vec<u64>,
+    /// How large its chunks are, if it is sent in chunks.
+    pub(crate) chunk_bytes: Option<u64>,
     /// Whether it has an idempotency key, and so may be tried again.
     pub(crate) has_key: bool,
     pub(crate) made_at: u64,

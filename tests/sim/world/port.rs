@@ -11,6 +11,8 @@ use super::state::{Shared, State};
 
 /// How long a call says nothing that is stalled.
 const STALL: Duration = Duration::from_secs(120);
+/// What a panic says that the weather brought.
+pub(crate) const PORT_PANIC: &str = "a port panicked, as its fate had it";
 
 /// What is wrong, to be said in the words of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl Port {
                 sleep(STALL).await;
                 Err(error(Trouble::Silent))
             }
+            (Way::Panics, _) => panic!("{PORT_PANIC}"),
             (Way::Lost | Way::Late(_), _) => Err(error(Trouble::Silent)),
             (Way::Refused | Way::Dropped, _) => Err(error(Trouble::Refused)),
         };

@@ -50,13 +50,16 @@ impl ObjectsPort for Port {
         upload_id: &str,
         parts: Vec<Part>,
     ) -> Result<(), ObjectsError> {
-        let run = self
-            .call(Op::CompleteMultipart, None, away, |state| state.complete_upload(key, upload_id, &parts));
-        run.await
+        let late = Coming::Join { key, upload_id: upload_id.to_owned(), parts: parts.clone() };
+        self.call(Op::CompleteMultipart, Some(late), away, |state| {
+            state.complete_upload(key, upload_id, &parts)
+        })
+        .await
     }
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
-        self.call(Op::AbortMultipart, None, away, |state| {
+        let late = Coming::GiveUp { key, upload_id: upload_id.to_owned() };
+        self.call(Op::AbortMultipart, Some(late), away, |state| {
             state.abort_upload(key, upload_id);
             Ok(())
         })

@@ -11,7 +11,7 @@ use wharfinger::ports::{
 
 use super::coming::Coming;
 use super::fate::Way;
-use super::port::{Port, Trouble, pause};
+use super::port::{PORT_PANIC, Port, Trouble, pause};
 use super::stream::is_filter;
 
 /// A durable consumer's reader.
@@ -62,6 +62,7 @@ impl ConsumerPort for Consumer {
         match fate.way {
             Way::Refused | Way::Lost => return Err(away(Trouble::Refused)),
             Way::Stalled => return std::future::pending().await,
+            Way::Panics => panic!("{PORT_PANIC}"),
             Way::Fine | Way::Unanswered | Way::Late(_) | Way::Twice | Way::Dropped => {}
         }
         let deadline = Instant::now() + wait;
@@ -77,13 +78,7 @@ impl ConsumerPort for Consumer {
             let until = next.map_or(deadline, |next| deadline.min(Instant::now() + next));
             drop(timeout_at(until, rung).await);
         };
-        match fate.way {
-            Way::Dropped => Ok(Vec::new()),
-            Way::Twice => Ok(twice(handed)),
-            Way::Fine | Way::Refused | Way::Lost | Way::Unanswered | Way::Late(_) | Way::Stalled => {
-                Ok(handed)
-            }
-        }
+        Ok(as_fated(fate.way, handed))
     }
 
     async fn ack(&self, token: &AckToken) -> Result<(), LogError> {
@@ -120,10 +115,22 @@ impl ReplayPort for Replay {
     }
 }
 
-/// Everything twice, the second time in reverse order.
-pub(crate) fn twice<T: Clone>(mut deliveries: Vec<T>) -> Vec<T> {
-    let again: Vec<T> = deliveries.iter().rev().cloned().collect();
-    deliveries.extend(again);
+/// What arrives of deliveries: nothing, all of it, or all of it twice, the second time in reverse order.
+pub(crate) fn as_fated<T: Clone>(way: Way, mut deliveries: Vec<T>) -> Vec<T> {
+    match way {
+        Way::Dropped => deliveries.clear(),
+        Way::Twice => {
+            let again: Vec<T> = deliveries.iter().rev().cloned().collect();
+            deliveries.extend(again);
+        }
+        Way::Fine
+        | Way::Refused
+        | Way::Lost
+        | Way::Unanswered
+        | Way::Late(_)
+        | Way::Stalled
+        | Way::Panics => {}
+    }
     deliveries
 }
 

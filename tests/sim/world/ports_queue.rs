@@ -7,8 +7,8 @@ use wharfinger::adapters::faulty::Op;
 use wharfinger::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
 use super::fate::Way;
-use super::port::{Port, Trouble, pause};
-use super::ports_log::twice;
+use super::port::{PORT_PANIC, Port, Trouble, pause};
+use super::ports_log::as_fated;
 
 impl QueuePort for Port {
     async fn send(&self, body: String) -> Result<(), QueueError> {
@@ -26,6 +26,7 @@ impl QueuePort for Port {
         match fate.way {
             Way::Refused | Way::Lost => return Err(away(Trouble::Refused)),
             Way::Stalled => return std::future::pending().await,
+            Way::Panics => panic!("{PORT_PANIC}"),
             Way::Fine | Way::Unanswered | Way::Late(_) | Way::Twice | Way::Dropped => {}
         }
         let deadline = Instant::now() + wait;
@@ -41,13 +42,7 @@ impl QueuePort for Port {
             let until = next.map_or(deadline, |next| deadline.min(Instant::now() + next));
             drop(timeout_at(until, rung).await);
         };
-        match fate.way {
-            Way::Dropped => Ok(Vec::new()),
-            Way::Twice => Ok(twice(handed)),
-            Way::Fine | Way::Refused | Way::Lost | Way::Unanswered | Way::Late(_) | Way::Stalled => {
-                Ok(handed)
-            }
-        }
+        Ok(as_fated(fate.way, handed))
     }
 
     async fn delete(&self, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, QueueError> {
