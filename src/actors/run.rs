@@ -173,12 +173,13 @@ pub(super) async fn unpublished(
 /// An event as the log takes it: the same every time.
 pub(super) fn record_of(event: &Event) -> NewRecord {
     let payload = serde_json::to_vec(&event.envelope).expect("an envelope is plain JSON");
-    let headers = vec![
+    let mut headers = vec![
         ("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned()),
         ("ce-id".to_owned(), event.id.to_string()),
         ("ce-type".to_owned(), event.envelope.event_type.clone()),
         ("ce-time".to_owned(), event.envelope.time.clone()),
     ];
+    headers.extend(event.envelope.traceparent.clone().map(|trace| ("traceparent".to_owned(), trace)));
     NewRecord {
         subject: event.subject.clone(),
         id: event.id.to_string(),

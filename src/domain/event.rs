@@ -2,12 +2,14 @@
 //!
 //! The envelope is CloudEvents 1.0 in structured JSON mode (<https://github.com/cloudevents/spec>).
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+mod data;
 
+use serde::Serialize;
+
+use self::data::{AccountData, Data, FileData};
 use super::entry::{Entry, EntryKind};
-use super::file::{File, Reason, Status};
-use super::ids::{EventId, ObjectKey, UserId};
+use super::file::File;
+use super::ids::{EventId, UserId};
 
 /// What all events of a deployment have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +55,10 @@ pub struct Envelope {
     partitionkey: String,
     /// The user's version, 20 digits.
     pub sequence: String,
+    /// The W3C trace of the request that the file came by, if it said one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<String>,
-    data: Value,
+    pub traceparent: Option<String>,
+    data: Data,
 }
 
 /// Every event of one user: `wharf.<domain>.v1.<event>.<user>`.
@@ -100,13 +103,12 @@ fn type_of(domain: &str, name: &str) -> String {
 pub fn events_of(source: &EventSource, user: UserId, entry: &Entry, file: Option<&File>) -> Vec<Event> {
     let (domain, name) = name_of(entry.kind);
     let data = match entry.file_id {
-        Some(_) => file_data(source, user, entry, file),
-        None => account_data(user, entry),
+        Some(_) => Data::File(FileData::of(source, user, entry, file)),
+        None => Data::Account(AccountData::of(user, entry, None)),
     };
     let mut events = vec![event(source, user, entry, (domain, name), (data, file))];
     if let Some(percent) = entry.threshold_percent {
-        let mut data = account_data(user, entry);
-        data.insert("threshold_percent".into(), json!(percent));
+        let data = Data::Account(AccountData::of(user, entry, Some(percent)));
         events.push(event(source, user, entry, ("usage", "threshold"), (data, None)));
     }
     events
@@ -117,7 +119,7 @@ fn event(
     user: UserId,
     entry: &Entry,
     (domain, name): (&str, &str),
-    (data, file): (Map<String, Value>, Option<&File>),
+    (data, file): (Data, Option<&File>),
 ) -> Event {
     let event_type = type_of(domain, name);
     let id = EventId::of(user, entry.version, &event_type);
@@ -137,7 +139,7 @@ fn event(
         partitionkey: user.to_string(),
         sequence: format!("{:020}", entry.version),
         traceparent: file.and_then(|file| file.traceparent.clone()),
-        data: Value::Object(data),
+        data,
     };
     Event {
         id,
@@ -146,61 +148,6 @@ fn event(
         name: format!("{domain}.{name}"),
         envelope,
     }
-}
-
-fn usage(entry: &Entry) -> Value {
-    json!({
-        "used_bytes": entry.totals.used_bytes,
-        "reserved_bytes": entry.totals.reserved_bytes,
-        "trashed_bytes": entry.totals.trashed_bytes,
-        "limit_bytes": entry.limit_bytes,
-        "file_count": entry.totals.file_count,
-    })
-}
-
-fn data_of(user: UserId, entry: &Entry) -> Map<String, Value> {
-    let mut data = Map::new();
-    data.insert("user_id".into(), json!(user));
-    data.insert("usage".into(), usage(entry));
-    data
-}
-
-fn account_data(user: UserId, entry: &Entry) -> Map<String, Value> {
-    let mut data = data_of(user, entry);
-    data.insert("state".into(), json!(entry.state.as_str()));
-    data
-}
-
-fn file_data(source: &EventSource, user: UserId, entry: &Entry, file: Option<&File>) -> Map<String, Value> {
-    let ended = if entry.kind == EntryKind::Expired { Some("expired") } else { None };
-    let reason = entry.reason.map(Reason::as_str).or(ended);
-    let status = entry.status.map(|status| status.shown(entry.reason).as_str().unwrap_or("deleted"));
-    let mut data = data_of(user, entry);
-    data.insert("file_id".into(), json!(entry.file_id));
-    data.insert("size_bytes".into(), json!(entry.size_bytes));
-    data.insert("visibility".into(), json!(entry.visibility));
-    data.insert("status".into(), json!(status));
-    data.insert("reason".into(), json!(reason));
-    data.insert("revision".into(), json!(entry.revision));
-    if let Some(file) = file {
-        if !source.redact_names {
-            data.insert("filename".into(), json!(file.filename));
-        }
-        // The row may be newer: what only the object brought is not told of a time before it came.
-        let had_object = !matches!(entry.status, Some(Status::Pending | Status::Expired));
-        let checksum = file.checksum_sha256.filter(|_| had_object).map(|sum| base64_of(&sum.0));
-        let etag = file.etag.as_ref().filter(|_| had_object);
-        let key = ObjectKey { user, file: file.file_id }.to_string();
-        data.insert("content_type".into(), json!(file.content_type));
-        data.insert("checksum_sha256".into(), json!(checksum));
-        data.insert("object".into(), json!({"bucket": source.bucket, "key": key, "etag": etag}));
-    }
-    data
-}
-
-fn base64_of(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use wharfinger::adapters::faulty::{Fault, Op, Port};
+use wharfinger::domain::decide::{NewUpload, Reserve};
+use wharfinger::domain::event::filter_of;
 use wharfinger::domain::moves::Removal;
 use wharfinger::limits::ENTRIES_PAGE_MAX;
 use wharfinger::ports::Stream;
@@ -27,6 +29,31 @@ async fn check_all_told_in_order(world: &World) {
     let versions: Vec<u64> =
         told.iter().map(|event| event.split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(versions, (1..=world.account().await.version).collect::<Vec<_>>(), "in order, without a gap");
+}
+
+#[tokio::test]
+async fn an_event_says_beside_its_payload_what_it_is_and_whose_trace_it_belongs_to() {
+    let world = World::start().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traced = NewUpload { traceparent: Some(trace.to_owned()), ..world.upload_of("a.txt", 1) };
+    for upload in [traced, world.upload_of("b.txt", 1)] {
+        let asked = Reserve { uploads: vec![upload], idempotency: None, subject: None };
+        world.handle.reserve(world.user, asked).await.unwrap();
+    }
+    world.check_events(&["1 files.reserved", "2 files.reserved"]).await;
+    for (record, trace) in
+        world.records(Stream::Events, &filter_of(world.user)).await.iter().zip([Some(trace), None])
+    {
+        let event: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
+        let header =
+            |name: &str| record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        assert_eq!(header("Content-Type"), Some("application/cloudevents+json; charset=utf-8"));
+        for (name, field) in [("ce-id", "id"), ("ce-type", "type"), ("ce-time", "time")] {
+            assert_eq!(header(name), event[field].as_str(), "{name}");
+        }
+        assert_eq!((header("traceparent"), event["traceparent"].as_str()), (trace, trace));
+        assert_eq!(Some(record.id.as_str()), event["id"].as_str());
+    }
 }
 
 // proves: I21 F25

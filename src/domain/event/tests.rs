@@ -1,5 +1,7 @@
 //! Ids, places and what is left out. How each event looks stands in `tests/golden`.
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::domain::account::AccountState;
 use crate::domain::draft::Draft;
