@@ -118,13 +118,9 @@ impl Chunks {
             Err(ObjectsError::Unavailable { reason: format!("no answer within {within:?}") })
         });
         match &answer {
-            Ok(_) | Err(ObjectsError::Refused { .. }) => {
-                self.health.up(health::Part::Objects);
-            }
+            Ok(_) | Err(ObjectsError::Refused { .. }) => self.health.up(health::Part::Objects),
             Err(error @ ObjectsError::Unavailable { .. }) => {
-                if self.health.down(health::Part::Objects, error.to_string(), self.clock.now()) {
-                    tracing::warn!("the bucket is away: {error}");
-                }
+                self.health.down(health::Part::Objects, error, self.clock.now());
             }
         }
         answer

@@ -87,9 +87,7 @@ impl Actor for FeedActor {
             }
             Err(error) => {
                 let parts = &state.parts;
-                if parts.health.down(Part::Log, error.to_string(), parts.clock.now()) {
-                    tracing::warn!("the log is away: {error}");
-                }
+                parts.health.down(Part::Log, &error, parts.clock.now());
                 state.consumer = None;
                 state.failures += 1;
                 let pause = Duration::from_millis(100 << state.failures.min(6)).min(PAUSE_MAX);

@@ -48,16 +48,7 @@ impl Inspector {
         let answer = answer.unwrap_or_else(|_| {
             Err(ObjectsError::Unavailable { reason: format!("no answer within {INSPECT_WITHIN:?}") })
         });
-        match &answer {
-            Ok(_) => {
-                self.health.up(Part::Objects);
-            }
-            Err(error) => {
-                if self.health.down(Part::Objects, error.to_string(), self.clock.now()) {
-                    tracing::warn!("the bucket is away: {error}");
-                }
-            }
-        }
+        self.health.heard(Part::Objects, &answer, self.clock.now());
         Ok(answer?.map(|meta| Observed {
             size_bytes: meta.size_bytes,
             etag: meta.etag,

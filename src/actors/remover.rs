@@ -161,17 +161,9 @@ async fn remove(parts: &RemoverParts, what: &Removable) -> bool {
             (parts.objects.abort_multipart(*key, upload_id).await, "chunks removed")
         }
     };
-    match removed {
-        Ok(()) => {
-            parts.health.up(Part::Objects);
-            tracing::info!(target: STORY, { file.id = %what.key().file }, "{told}");
-            true
-        }
-        Err(error) => {
-            if parts.health.down(Part::Objects, error.to_string(), parts.clock.now()) {
-                tracing::warn!("the bucket is away: {error}");
-            }
-            false
-        }
+    parts.health.heard(Part::Objects, &removed, parts.clock.now());
+    if removed.is_ok() {
+        tracing::info!(target: STORY, { file.id = %what.key().file }, "{told}");
     }
+    removed.is_ok()
 }

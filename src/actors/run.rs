@@ -144,9 +144,7 @@ impl Tale {
             }
         }
         if let Some(error) = end.failed {
-            if parts.health.down(Part::Log, error.to_string(), now) {
-                tracing::warn!("the event log is away: {error}");
-            }
+            parts.health.down(Part::Log, &error, now);
             ran.end = RunEnd::Failed;
         }
         ran

@@ -158,7 +158,7 @@ impl ShardState {
             }
             Err(CommitError::Conflict) => ("conflict", Some(WriteEnd::NotApplied)),
             Err(CommitError::Unavailable { reason }) => {
-                ledger_is_away(parts, &reason);
+                parts.health.down(Part::Ledger, &reason, parts.clock.now());
                 ("unavailable", Some(WriteEnd::Unavailable))
             }
             Err(CommitError::Unknown { reason }) => {
@@ -304,16 +304,9 @@ struct Wanted {
 }
 
 async fn load(parts: &ShardParts, user: UserId, wanted: Wanted) -> Option<Loaded> {
-    match read(&parts.ledger, user, wanted).await {
-        Ok(loaded) => {
-            parts.health.up(Part::Ledger);
-            Some(loaded)
-        }
-        Err(error) => {
-            ledger_is_away(parts, &error.to_string());
-            None
-        }
-    }
+    let read = read(&parts.ledger, user, wanted).await;
+    parts.health.heard(Part::Ledger, &read, parts.clock.now());
+    read.ok()
 }
 
 async fn read(ledger: &Ledger, user: UserId, wanted: Wanted) -> Result<Loaded, LedgerError> {
@@ -331,12 +324,6 @@ async fn read(ledger: &Ledger, user: UserId, wanted: Wanted) -> Result<Loaded, L
     Ok(Loaded { account, rows, makers })
 }
 
-fn ledger_is_away(parts: &ShardParts, reason: &str) {
-    if parts.health.down(Part::Ledger, reason, parts.clock.now()) {
-        tracing::warn!("the ledger is away: {reason}");
-    }
-}
-
 /// The entry at the first proposed version says who won it. A write without entries is simply forgotten.
 async fn resolve(parts: &ShardParts, user: UserId, op: OpId, first: Option<u64>) -> WriteEnd {
     let Some(version) = first else { return WriteEnd::NotApplied };
@@ -346,7 +333,7 @@ async fn resolve(parts: &ShardParts, user: UserId, op: OpId, first: Option<u64>)
             Ok(Some(_)) => return WriteEnd::NotApplied,
             Ok(None) => return WriteEnd::InDoubt,
             Err(error) => {
-                ledger_is_away(parts, &error.to_string());
+                parts.health.down(Part::Ledger, &error, parts.clock.now());
                 tokio::time::sleep(RESOLVE_PAUSE).await;
             }
         }

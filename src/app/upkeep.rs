@@ -34,19 +34,11 @@ pub(super) async fn watch_ledger(ledger: Ledger, health: Health, clock: Clock) {
     let nobody = UserId::from_uuid(Uuid::nil());
     loop {
         let answer = timeout(ANSWER_WITHIN, ledger.load(nobody)).await;
-        let refusal = match answer {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(format!("no answer within {ANSWER_WITHIN:?}")),
+        let answer = match answer {
+            Ok(loaded) => loaded.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {ANSWER_WITHIN:?}")),
         };
-        let is_away = refusal.is_some();
-        if let Some(reason) = refusal {
-            if health.down(Part::Ledger, reason.clone(), clock.now()) {
-                tracing::warn!("the ledger is away: {reason}");
-            }
-        } else if health.up(Part::Ledger) {
-            tracing::info!("the ledger answers again");
-        }
-        tokio::time::sleep(if is_away { LOOK_AGAIN } else { LOOK_EVERY }).await;
+        health.heard(Part::Ledger, &answer, clock.now());
+        tokio::time::sleep(if answer.is_err() { LOOK_AGAIN } else { LOOK_EVERY }).await;
     }
 }

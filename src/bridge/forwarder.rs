@@ -136,14 +136,7 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
         let received = timeout(RECEIVE_WITHIN, parts.queue.receive(room, RECEIVE_WAIT))
             .await
             .unwrap_or_else(|_| Err(QueueError { reason: "no answer in time".to_owned() }));
-        match &received {
-            Ok(_) if parts.health.up(Part::Queue) => info!("the queue answers again"),
-            Ok(_) => {}
-            Err(error) if parts.health.down(Part::Queue, error.reason.as_str(), parts.clock.now()) => {
-                warn!(%error, "cannot receive, uploads wait to be processed");
-            }
-            Err(_) => {}
-        }
+        parts.health.heard(Part::Queue, &received, parts.clock.now());
         Ok(received?.into_iter().map(|delivery| self.pack(delivery)).collect())
     }
 
@@ -184,13 +177,8 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
             Ok(_) => None,
         });
         match failure {
-            Some(error) if health.down(Part::Log, error.to_string(), now) => {
-                warn!(%error, "cannot forward, uploads wait to be processed");
-            }
-            Some(_) => {}
-            None if outcomes.contains(&Ok(true)) && health.up(Part::Log) => {
-                info!("the log takes arrivals again");
-            }
+            Some(error) => health.down(Part::Log, error, now),
+            None if outcomes.contains(&Ok(true)) => health.up(Part::Log),
             None => {}
         }
     }

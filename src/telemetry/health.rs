@@ -25,6 +25,17 @@ impl Part {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Ledger, Self::Log, Self::Queue, Self::Objects, Self::Signer];
 
+    /// Its name in a sentence.
+    const fn spoken(self) -> &'static str {
+        match self {
+            Self::Ledger => "the ledger",
+            Self::Log => "the log",
+            Self::Queue => "the queue",
+            Self::Objects => "the bucket",
+            Self::Signer => "the signer",
+        }
+    }
+
     /// What users lose while it is away.
     #[must_use]
     pub const fn cost(self) -> &'static str {
@@ -85,26 +96,40 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a part answered. Returns whether it had been away.
-    pub fn up(&self, part: Part) -> bool {
+    /// Notes that a part answered, and logs it if it had been away.
+    pub fn up(&self, part: Part) {
         let mut parts = self.parts();
-        let known = parts.states.get(&part);
-        if known == Some(&PartState::Up) {
-            return false;
+        if parts.states.get(&part) == Some(&PartState::Up) {
+            return;
         }
-        matches!(parts.states.insert(part, PartState::Up), Some(PartState::Down { .. }))
+        let before = parts.states.insert(part, PartState::Up);
+        drop(parts);
+        if matches!(before, Some(PartState::Down { .. })) {
+            tracing::info!(%part, "{} answers again", part.spoken());
+        }
     }
 
-    /// Notes that a part did not answer. Returns whether that is news.
-    pub fn down(&self, part: Part, reason: impl Into<String>, now: Timestamp) -> bool {
+    /// Notes that a part did not answer, and logs it once an outage.
+    pub fn down(&self, part: Part, reason: &(impl fmt::Display + ?Sized), now: Timestamp) {
+        let reason = reason.to_string();
         let mut parts = self.parts();
-        let since = match parts.states.get(&part) {
-            Some(PartState::Down { since, .. }) => *since,
-            Some(PartState::Up) | None => now,
+        let (since, is_news) = match parts.states.get(&part) {
+            Some(PartState::Down { since, .. }) => (*since, false),
+            Some(PartState::Up) | None => (now, true),
         };
-        let is_news = since == now;
-        parts.states.insert(part, PartState::Down { reason: reason.into(), since });
-        is_news
+        parts.states.insert(part, PartState::Down { reason: reason.clone(), since });
+        drop(parts);
+        if is_news {
+            tracing::warn!(%part, reason, "{} is away, {}: {reason}", part.spoken(), part.cost());
+        }
+    }
+
+    /// Notes how a part answered.
+    pub fn heard<T, E: fmt::Display>(&self, part: Part, answer: &Result<T, E>, now: Timestamp) {
+        match answer {
+            Ok(_) => self.up(part),
+            Err(error) => self.down(part, error, now),
+        }
     }
 
     /// From now on the process is not ready: it stops.
@@ -133,5 +158,34 @@ impl Health {
     #[must_use]
     pub fn states(&self) -> Vec<(Part, PartState)> {
         self.parts().states.iter().map(|(part, state)| (*part, state.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1);
+
+    #[test]
+    fn an_outage_keeps_its_beginning_and_tells_its_last_reason() {
+        let health = Health::default();
+        health.down(Part::Queue, "first", AT);
+        health.heard(Part::Queue, &Err::<(), _>("second"), Timestamp::from_millis(9));
+        let down = PartState::Down { reason: "second".to_owned(), since: AT };
+        assert_eq!(health.states(), [(Part::Queue, down)]);
+        health.heard(Part::Queue, &Ok::<_, &str>(()), AT);
+        assert_eq!(health.states(), [(Part::Queue, PartState::Up)]);
+    }
+
+    #[test]
+    fn only_what_nobody_can_do_without_makes_the_process_unready() {
+        for part in Part::ALL {
+            let health = Health::default();
+            health.down(part, "gone", AT);
+            assert_eq!(health.is_ready(), !part.is_essential(), "{part}");
+            health.up(part);
+            assert!(health.is_ready());
+        }
     }
 }

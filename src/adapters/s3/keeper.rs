@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sdk_s3::config::ProvideCredentials as _;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::signer::Held;
 use crate::adapters::aws::{self, Provider};
@@ -65,9 +65,7 @@ impl CredentialsKeeper {
                 let left = fresh.expires_at().map(|end| end.since(now));
                 self.hold(fresh);
                 self.failures = 0;
-                if self.health.up(Part::Signer) {
-                    info!("there are credentials to sign with again");
-                }
+                self.health.up(Part::Signer);
                 left.map_or(ASK_EVERY_MAX, |left| left.saturating_sub(LEFT_MIN).max(ASK_EVERY_MIN))
             }
             Err(reason) => {
@@ -99,9 +97,7 @@ impl CredentialsKeeper {
             warn!("no new credentials, signing with the old ones: {reason}");
             return;
         }
-        if self.health.down(Part::Signer, reason.as_str(), now) {
-            warn!("no credentials to sign with: {reason}");
-        }
+        self.health.down(Part::Signer, &reason, now);
         self.held.set(Err(reason));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::port::S3Bucket;
@@ -30,20 +30,9 @@ impl S3Bucket {
     async fn look(&self, health: &Health, clock: &Clock) -> Duration {
         let nobodys =
             ObjectKey { user: UserId::from_uuid(Uuid::nil()), file: FileId::from_uuid(Uuid::nil()) };
-        match self.head(nobodys).await {
-            Ok(_) => {
-                if health.up(Part::Objects) {
-                    info!("the bucket answers again");
-                }
-                LOOK_EVERY
-            }
-            Err(error) => {
-                if health.down(Part::Objects, error.to_string(), clock.now()) {
-                    warn!("the bucket is away: {error}");
-                }
-                LOOK_AGAIN
-            }
-        }
+        let answer = self.head(nobodys).await;
+        health.heard(Part::Objects, &answer, clock.now());
+        if answer.is_ok() { LOOK_EVERY } else { LOOK_AGAIN }
     }
 
     fn compare_clocks(&self, was_skewed: bool) -> bool {
