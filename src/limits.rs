@@ -162,8 +162,8 @@ pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 pub const TOKEN_KID_BYTES_MAX: usize = 128;
 /// How far our clock and an issuer's may be apart.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(10);
-/// Verified tokens remembered by this process.
-pub const TOKENS_CACHED_MAX: usize = 65_536;
+/// Verified tokens remembered by this process, at about 200 bytes each: one for everybody who is active on a busy node.
+pub const TOKENS_CACHED_MAX: usize = 262_144;
 /// Bytes of an HS256 secret at least (RFC 7518 section 3.2).
 pub const TOKEN_SECRET_BYTES_MIN: usize = 32;
 /// How long a browser may remember what a preflight said.
