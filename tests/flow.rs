@@ -263,3 +263,34 @@ async fn a_stop_loses_nothing_and_ends_with_zero() {
     assert_eq!(api.get(&format!("/v1/files/{file}")).await.expect(200).json()["status"], "processed");
     assert_eq!(api.events_until("0", "files.processed").await, ["files.reserved", "files.processed"]);
 }
+
+// proves: I25 F52
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn row_52_more_connections_than_open_files_leave_room_for_what_must_be_written() {
+    const FILES: u32 = 256;
+    let dev = Dev::start_with_files(FILES);
+    let api = dev.api();
+    let grant = api.presign("before.txt", 6).await.expect(201).json(); // over a connection that stays open
+    let mut crowd = Vec::new();
+    for (url, count) in [(&dev.api_url, 192), (&dev.s3_url, 64)] {
+        for _ in 0..count {
+            let address = url.trim_start_matches("http://");
+            crowd.push(tokio::net::TcpStream::connect(address).await.expect("the kernel takes it"));
+        }
+    }
+    let open_files = || std::fs::read_dir(format!("/proc/{}/fd", dev.pid())).expect("Linux").count();
+    let deadline = std::time::Instant::now() + support::SOON;
+    while open_files() < 128 + 32 {
+        assert!(std::time::Instant::now() < deadline, "half for clients, an eighth for uploads");
+        tokio::task::yield_now().await;
+    }
+    api.presign("meanwhile.txt", 9).await.expect(201);
+    let taken = open_files();
+    assert!(taken < 224, "{taken} of {FILES} are taken");
+    drop(crowd);
+    api.put(&grant, "before").await.expect(200);
+    api.wait_for_status(grant["file_id"].as_str().unwrap(), "processed").await;
+    assert_eq!(api.usage().await["reserved_bytes"], 9);
+    assert_eq!(dev.terminate(), Some(0));
+}

@@ -3,6 +3,7 @@
 //! `run` puts it together; `ports` has one function a port, and `translate` makes of settings what each part takes.
 
 mod run;
+mod descriptors;
 mod listeners;
 mod ports;
 mod translate;

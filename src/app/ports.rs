@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::descriptors::Descriptors;
 use super::start_error::StartError;
 use super::translate;
 use super::upkeep::{Upkeep, watch_ledger};
@@ -37,7 +38,7 @@ pub(super) struct Embedded {
 
 impl Embedded {
     /// Opens what is chosen. Whoever holds the data already is told here, before anything is listened on.
-    pub(super) fn open(config: &Config, clock: &Clock) -> Result<Self, StartError> {
+    pub(super) fn open(config: &Config, descriptors: Descriptors, clock: &Clock) -> Result<Self, StartError> {
         let dir = &config.data_dir;
         std::fs::create_dir_all(dir).map_err(|source| StartError::DataDir { dir: dir.clone(), source })?;
         let needs_store = config.ledger.kind == LedgerKind::Embedded
@@ -47,7 +48,8 @@ impl Embedded {
             if needs_store { Some(EmbeddedStore::open(&dir.join("store"), clock.clone())?) } else { None };
         let bucket = match config.objects.kind {
             BucketKind::Embedded => {
-                let options = translate::embedded_bucket(config);
+                let mut options = translate::embedded_bucket(config);
+                options.connections_max = descriptors.for_uploads(options.connections_max);
                 Some(EmbeddedBucket::open(&dir.join("bucket"), options, clock.clone())?)
             }
             BucketKind::S3 => None,

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::cursor_key;
+use super::descriptors::Descriptors;
 use super::listeners::{Addresses, Listeners};
 use super::ports::{Embedded, Site};
 use super::start_error::StartError;
@@ -56,11 +57,13 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`]; then nothing runs.
-    pub async fn start(config: Config, metrics: MetricsHandle) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, metrics: MetricsHandle) -> Result<Self, StartError> {
         let (clock, health) = (Clock::System, Health::default());
+        let descriptors = Descriptors::claim();
+        config.http.connections_max = descriptors.for_clients(config.http.connections_max);
         let shards = ShardCount::new(config.shards)?;
         let authenticator = Authenticator::from_config(&config.auth)?;
-        let embedded = Embedded::open(&config, &clock)?;
+        let embedded = Embedded::open(&config, descriptors, &clock)?;
         let options = HttpOptions::from_config(&config, cursor_key::load(&config)?);
         let Listeners { api, admin, s3, addresses } = Listeners::open(&config).await?;
 

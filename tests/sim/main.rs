@@ -57,7 +57,7 @@ fn run_all(seeds: std::ops::Range<u64>, how: How, stops: bool) -> Vec<Outcome> {
 }
 
 // proves: I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I13 I14 I15 I16 I17 I18 I19 I20 I21 I22 I23 I24 I28
-// proves: F1 F2 F3 F4 F5 F7 F8 F9 F10 F11 F12 F13 F14 F15 F16 F18 F19 F20 F21 F24 F27 F29 F30 F31 F33 F34 F35
+// proves: F1 F2 F3 F4 F5 F7 F8 F9 F10 F11 F12 F13 F14 F15 F16 F18 F19 F20 F21 F24 F27 F29 F30 F31 F32 F33 F34 F35
 // proves: F41 F42 F44 F45 F46 F47 F48 F51
 #[test]
 fn no_seed_breaks_a_promise() {

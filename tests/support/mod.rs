@@ -45,7 +45,22 @@ impl Dev {
 
     /// Starts on a folder that may have been used before, and waits until it is ready.
     pub(crate) fn start_in(data: &Path, env: &[(&str, &str)]) -> Self {
-        let mut child = wharfinger()
+        Self::start_by(wharfinger(), data, env)
+    }
+
+    /// Starts on a new folder and free ports, with so many open files at most.
+    pub(crate) fn start_with_files(files: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut shell = without_settings(Command::new("sh"));
+        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
+        shell.arg(env!("CARGO_BIN_EXE_wharfinger"));
+        let mut dev = Self::start_by(shell, folder.path(), &[]);
+        dev._folder = Some(folder);
+        dev
+    }
+
+    fn start_by(mut command: Command, data: &Path, env: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["dev", "--json", "--port", "0", "--data"])
             .arg(data)
             .env("WHARF_TELEMETRY__FILTER", "warn")
@@ -131,7 +146,10 @@ impl Drop for Dev {
 
 /// The product's command, without settings from around the tests: those that name servers are none of its own.
 pub(crate) fn wharfinger() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    without_settings(Command::new(env!("CARGO_BIN_EXE_wharfinger")))
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WHARF_") {
             command.env_remove(name);

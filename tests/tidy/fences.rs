@@ -11,6 +11,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/http/", "src/adapters/embedded/bucket/"]),
     ("figment", &["src/config/"]),
     ("clap", &["src/cli/"]),
+    ("rustix", &["src/app/"]),
     ("fjall", &["src/adapters/embedded/"]),
     ("s3s", &["src/adapters/embedded/bucket/"]),
     ("async_nats", &["src/adapters/jetstream/"]),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::descriptors::Descriptors;
 use super::super::ports::{Embedded, Site};
 use super::super::start_error::StartError;
 use super::super::upkeep::Upkeep;
@@ -48,7 +49,7 @@ pub async fn audit(
 
 async fn open(config: &Config, upkeep: &mut Upkeep) -> Result<World, StartError> {
     let clock = Clock::System;
-    let embedded = Embedded::open(config, &clock)?;
+    let embedded = Embedded::open(config, Descriptors::claim(), &clock)?;
     let site = Site { config, clock: clock.clone(), health: Health::default(), embedded };
     Ok(World {
         ledger: site.ledger(upkeep),
