@@ -42,7 +42,7 @@ impl LedgerPort for Ledger {
     async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.load(user).await,
-            Self::Scylla(ledger) => ledger.load(user).await,
+            Self::Scylla(ledger) => Box::pin(ledger.load(user)).await,
             Self::Faulty(ledger) => ledger.load(user).await,
             Self::Any(ledger) => ledger.load(user).await,
         }
@@ -51,7 +51,7 @@ impl LedgerPort for Ledger {
     async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.file(user, file).await,
-            Self::Scylla(ledger) => ledger.file(user, file).await,
+            Self::Scylla(ledger) => Box::pin(ledger.file(user, file)).await,
             Self::Faulty(ledger) => ledger.file(user, file).await,
             Self::Any(ledger) => ledger.file(user, file).await,
         }
@@ -60,7 +60,7 @@ impl LedgerPort for Ledger {
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.files(user, page).await,
-            Self::Scylla(ledger) => ledger.files(user, page).await,
+            Self::Scylla(ledger) => Box::pin(ledger.files(user, page)).await,
             Self::Faulty(ledger) => ledger.files(user, page).await,
             Self::Any(ledger) => ledger.files(user, page).await,
         }
@@ -69,7 +69,7 @@ impl LedgerPort for Ledger {
     async fn entry(&self, user: UserId, version: u64) -> Result<Option<Entry>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.entry(user, version).await,
-            Self::Scylla(ledger) => ledger.entry(user, version).await,
+            Self::Scylla(ledger) => Box::pin(ledger.entry(user, version)).await,
             Self::Faulty(ledger) => ledger.entry(user, version).await,
             Self::Any(ledger) => ledger.entry(user, version).await,
         }
@@ -78,7 +78,7 @@ impl LedgerPort for Ledger {
     async fn entries_after(&self, user: UserId, after: u64, limit: usize) -> Result<Vec<Entry>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.entries_after(user, after, limit).await,
-            Self::Scylla(ledger) => ledger.entries_after(user, after, limit).await,
+            Self::Scylla(ledger) => Box::pin(ledger.entries_after(user, after, limit)).await,
             Self::Faulty(ledger) => ledger.entries_after(user, after, limit).await,
             Self::Any(ledger) => ledger.entries_after(user, after, limit).await,
         }
@@ -92,7 +92,7 @@ impl LedgerPort for Ledger {
     ) -> Result<Vec<Entry>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.entries_before(user, before, limit).await,
-            Self::Scylla(ledger) => ledger.entries_before(user, before, limit).await,
+            Self::Scylla(ledger) => Box::pin(ledger.entries_before(user, before, limit)).await,
             Self::Faulty(ledger) => ledger.entries_before(user, before, limit).await,
             Self::Any(ledger) => ledger.entries_before(user, before, limit).await,
         }
@@ -101,7 +101,7 @@ impl LedgerPort for Ledger {
     async fn commit(&self, write: Write) -> Result<(), CommitError> {
         match self {
             Self::Embedded(ledger) => ledger.commit(write).await,
-            Self::Scylla(ledger) => ledger.commit(write).await,
+            Self::Scylla(ledger) => Box::pin(ledger.commit(write)).await,
             Self::Faulty(ledger) => ledger.commit(write).await,
             Self::Any(ledger) => ledger.commit(write).await,
         }
@@ -110,7 +110,7 @@ impl LedgerPort for Ledger {
     async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.scan(after, limit).await,
-            Self::Scylla(ledger) => ledger.scan(after, limit).await,
+            Self::Scylla(ledger) => Box::pin(ledger.scan(after, limit)).await,
             Self::Faulty(ledger) => ledger.scan(after, limit).await,
             Self::Any(ledger) => ledger.scan(after, limit).await,
         }

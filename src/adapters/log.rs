@@ -57,7 +57,7 @@ impl LogPort for Log {
     async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
         match self {
             Self::Embedded(log) => log.publish(stream, record).await,
-            Self::Nats(log) => log.publish(stream, record).await,
+            Self::Nats(log) => Box::pin(log.publish(stream, record)).await,
             Self::Faulty(log) => log.publish(stream, record).await,
             Self::Any(log) => log.publish(stream, record).await,
         }
@@ -66,7 +66,7 @@ impl LogPort for Log {
     async fn publish_chains(&self, stream: Stream, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd> {
         match self {
             Self::Embedded(log) => log.publish_chains(stream, chains).await,
-            Self::Nats(log) => log.publish_chains(stream, chains).await,
+            Self::Nats(log) => Box::pin(log.publish_chains(stream, chains)).await,
             Self::Faulty(log) => log.publish_chains(stream, chains).await,
             Self::Any(log) => log.publish_chains(stream, chains).await,
         }
@@ -75,7 +75,7 @@ impl LogPort for Log {
     async fn consumer(&self, spec: ConsumerSpec) -> Result<LogConsumer, LogError> {
         match self {
             Self::Embedded(log) => log.consumer(spec).await.map(LogConsumer::Embedded),
-            Self::Nats(log) => log.consumer(spec).await.map(Box::new).map(LogConsumer::Nats),
+            Self::Nats(log) => Box::pin(log.consumer(spec)).await.map(Box::new).map(LogConsumer::Nats),
             Self::Faulty(log) => log.consumer(spec).await.map(LogConsumer::Faulty),
             Self::Any(log) => log.consumer(spec).await.map(LogConsumer::Any),
         }
@@ -84,7 +84,9 @@ impl LogPort for Log {
     async fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Result<LogReplay, LogError> {
         match self {
             Self::Embedded(log) => log.replay(stream, filter, from).await.map(LogReplay::Embedded),
-            Self::Nats(log) => log.replay(stream, filter, from).await.map(Box::new).map(LogReplay::Nats),
+            Self::Nats(log) => {
+                Box::pin(log.replay(stream, filter, from)).await.map(Box::new).map(LogReplay::Nats)
+            }
             Self::Faulty(log) => log.replay(stream, filter, from).await.map(LogReplay::Faulty),
             Self::Any(log) => log.replay(stream, filter, from).await.map(LogReplay::Any),
         }
@@ -95,7 +97,7 @@ impl ConsumerPort for LogConsumer {
     async fn pull(&mut self, max: usize, wait: Duration) -> Result<Vec<LogDelivery>, LogError> {
         match self {
             Self::Embedded(consumer) => consumer.pull(max, wait).await,
-            Self::Nats(consumer) => consumer.pull(max, wait).await,
+            Self::Nats(consumer) => Box::pin(consumer.pull(max, wait)).await,
             Self::Faulty(consumer) => consumer.pull(max, wait).await,
             Self::Any(consumer) => consumer.pull(max, wait).await,
         }
@@ -104,7 +106,7 @@ impl ConsumerPort for LogConsumer {
     async fn ack(&self, token: &AckToken) -> Result<(), LogError> {
         match self {
             Self::Embedded(consumer) => consumer.ack(token).await,
-            Self::Nats(consumer) => consumer.ack(token).await,
+            Self::Nats(consumer) => Box::pin(consumer.ack(token)).await,
             Self::Faulty(consumer) => consumer.ack(token).await,
             Self::Any(consumer) => consumer.ack(token).await,
         }
@@ -113,7 +115,7 @@ impl ConsumerPort for LogConsumer {
     async fn nak(&self, token: &AckToken, delay: Duration) -> Result<(), LogError> {
         match self {
             Self::Embedded(consumer) => consumer.nak(token, delay).await,
-            Self::Nats(consumer) => consumer.nak(token, delay).await,
+            Self::Nats(consumer) => Box::pin(consumer.nak(token, delay)).await,
             Self::Faulty(consumer) => consumer.nak(token, delay).await,
             Self::Any(consumer) => consumer.nak(token, delay).await,
         }
@@ -124,7 +126,7 @@ impl ReplayPort for LogReplay {
     async fn next(&mut self, wait: Duration) -> Result<Option<Record>, LogError> {
         match self {
             Self::Embedded(replay) => replay.next(wait).await,
-            Self::Nats(replay) => replay.next(wait).await,
+            Self::Nats(replay) => Box::pin(replay.next(wait)).await,
             Self::Faulty(replay) => replay.next(wait).await,
             Self::Any(replay) => replay.next(wait).await,
         }

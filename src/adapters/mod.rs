@@ -1,6 +1,7 @@
 //! Everything that speaks to storage or an outside protocol: closed sets of backends behind the ports.
 //!
-//! Other rooms name the enums only. `embedded` needs nothing installed.
+//! Other rooms name the enums only. `embedded` needs nothing installed. In the enums what speaks over a wire is boxed: its futures
+//! are of many kilobytes, and every caller, whatever was chosen, would have room for them and move them about.
 
 pub mod aws;
 pub mod embedded;

@@ -24,7 +24,7 @@ impl ObjectsPort for Objects {
     async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.head(key).await,
-            Self::S3(bucket) => bucket.head(key).await,
+            Self::S3(bucket) => Box::pin(bucket.head(key)).await,
             Self::Faulty(bucket) => bucket.head(key).await,
             Self::Any(bucket) => bucket.head(key).await,
         }
@@ -33,7 +33,7 @@ impl ObjectsPort for Objects {
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.delete(key).await,
-            Self::S3(bucket) => bucket.delete(key).await,
+            Self::S3(bucket) => Box::pin(bucket.delete(key)).await,
             Self::Faulty(bucket) => bucket.delete(key).await,
             Self::Any(bucket) => bucket.delete(key).await,
         }
@@ -42,7 +42,7 @@ impl ObjectsPort for Objects {
     async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list(prefix, after).await,
-            Self::S3(bucket) => bucket.list(prefix, after).await,
+            Self::S3(bucket) => Box::pin(bucket.list(prefix, after)).await,
             Self::Faulty(bucket) => bucket.list(prefix, after).await,
             Self::Any(bucket) => bucket.list(prefix, after).await,
         }
@@ -56,7 +56,7 @@ impl ObjectsPort for Objects {
     ) -> Result<String, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.create_multipart(key, content_type, metadata).await,
-            Self::S3(bucket) => bucket.create_multipart(key, content_type, metadata).await,
+            Self::S3(bucket) => Box::pin(bucket.create_multipart(key, content_type, metadata)).await,
             Self::Faulty(bucket) => bucket.create_multipart(key, content_type, metadata).await,
             Self::Any(bucket) => bucket.create_multipart(key, content_type, metadata).await,
         }
@@ -65,7 +65,7 @@ impl ObjectsPort for Objects {
     async fn list_parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list_parts(key, upload_id).await,
-            Self::S3(bucket) => bucket.list_parts(key, upload_id).await,
+            Self::S3(bucket) => Box::pin(bucket.list_parts(key, upload_id)).await,
             Self::Faulty(bucket) => bucket.list_parts(key, upload_id).await,
             Self::Any(bucket) => bucket.list_parts(key, upload_id).await,
         }
@@ -79,7 +79,7 @@ impl ObjectsPort for Objects {
     ) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
-            Self::S3(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
+            Self::S3(bucket) => Box::pin(bucket.complete_multipart(key, upload_id, parts)).await,
             Self::Faulty(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
             Self::Any(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
         }
@@ -88,7 +88,7 @@ impl ObjectsPort for Objects {
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.abort_multipart(key, upload_id).await,
-            Self::S3(bucket) => bucket.abort_multipart(key, upload_id).await,
+            Self::S3(bucket) => Box::pin(bucket.abort_multipart(key, upload_id)).await,
             Self::Faulty(bucket) => bucket.abort_multipart(key, upload_id).await,
             Self::Any(bucket) => bucket.abort_multipart(key, upload_id).await,
         }
@@ -101,7 +101,7 @@ impl ObjectsPort for Objects {
     ) -> Result<UploadPage, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list_uploads(prefix, after).await,
-            Self::S3(bucket) => bucket.list_uploads(prefix, after).await,
+            Self::S3(bucket) => Box::pin(bucket.list_uploads(prefix, after)).await,
             Self::Faulty(bucket) => bucket.list_uploads(prefix, after).await,
             Self::Any(bucket) => bucket.list_uploads(prefix, after).await,
         }

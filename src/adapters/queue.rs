@@ -25,7 +25,7 @@ impl QueuePort for Queue {
     async fn send(&self, body: String) -> Result<(), QueueError> {
         match self {
             Self::Embedded(queue) => queue.send(body).await,
-            Self::Sqs(queue) => queue.send(body).await,
+            Self::Sqs(queue) => Box::pin(queue.send(body)).await,
             Self::Faulty(queue) => queue.send(body).await,
             Self::Any(queue) => queue.send(body).await,
         }
@@ -34,7 +34,7 @@ impl QueuePort for Queue {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<QueueDelivery>, QueueError> {
         match self {
             Self::Embedded(queue) => queue.receive(max, wait).await,
-            Self::Sqs(queue) => queue.receive(max, wait).await,
+            Self::Sqs(queue) => Box::pin(queue.receive(max, wait)).await,
             Self::Faulty(queue) => queue.receive(max, wait).await,
             Self::Any(queue) => queue.receive(max, wait).await,
         }
@@ -43,7 +43,7 @@ impl QueuePort for Queue {
     async fn delete(&self, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, QueueError> {
         match self {
             Self::Embedded(queue) => queue.delete(receipts).await,
-            Self::Sqs(queue) => queue.delete(receipts).await,
+            Self::Sqs(queue) => Box::pin(queue.delete(receipts)).await,
             Self::Faulty(queue) => queue.delete(receipts).await,
             Self::Any(queue) => queue.delete(receipts).await,
         }
@@ -52,7 +52,7 @@ impl QueuePort for Queue {
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
         match self {
             Self::Embedded(queue) => queue.extend(receipt, visibility).await,
-            Self::Sqs(queue) => queue.extend(receipt, visibility).await,
+            Self::Sqs(queue) => Box::pin(queue.extend(receipt, visibility)).await,
             Self::Faulty(queue) => queue.extend(receipt, visibility).await,
             Self::Any(queue) => queue.extend(receipt, visibility).await,
         }

@@ -1,6 +1,7 @@
 //! What every request goes through: its id, routing, the guard against panics, the headers of every answer,
 //! counting and the access log.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -86,14 +87,16 @@ pub(super) async fn answer(
 }
 
 /// Runs a handler; a panic in it is an answer too.
-async fn guarded(work: impl Future<Output = Outcome>) -> Outcome {
+fn guarded(work: impl Future<Output = Outcome>) -> impl Future<Output = Outcome> {
     // A handler holds no state that outlives it, so nothing half-changed can be seen afterwards.
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        metrics::counter!(names::HTTP_PANICS_TOTAL).increment(1);
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Err(Problem::new(ErrorCode::Internal).because(&format!("panic: {}", text.unwrap_or("no text"))))
-    })
+    AssertUnwindSafe(work).catch_unwind().map(|caught| caught.unwrap_or_else(|panic| Err(internal(&*panic))))
+}
+
+fn internal(panic: &(dyn Any + Send)) -> Problem {
+    metrics::counter!(names::HTTP_PANICS_TOTAL).increment(1);
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Problem::new(ErrorCode::Internal).because(&format!("panic: {}", text.unwrap_or("no text")))
 }
 
 /// What every answer says.
@@ -150,5 +153,16 @@ mod tests {
             let headers = HeaderMap::from_iter([(PREFER, HeaderValue::from_static(value))]);
             assert_eq!(wants_minimal(&headers), expected, "{value}");
         }
+    }
+
+    fn bytes_of<F>(_: impl FnOnce(&'static Api, Door, InFlight, Request<Incoming>) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    /// Every connection has room for it, and every request moves it a few times.
+    #[test]
+    fn a_request_that_is_being_answered_is_small() {
+        let bytes = bytes_of(answer);
+        assert!(bytes <= 8192, "{bytes} bytes: box what is large and rare in it");
     }
 }

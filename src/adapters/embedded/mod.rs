@@ -2,6 +2,7 @@
 //!
 //! `store` owns ledger, log and queue: three ways to use one thread that writes. `bucket` is an S3 endpoint.
 
+mod held_file;
 mod store;
 mod ledger;
 mod log;

@@ -18,6 +18,7 @@ use super::layout::{self, KeyError, Layout};
 use super::options::{BucketOptions, OpenError};
 use super::outbox;
 use super::record::{self, Cause, Record};
+use crate::adapters::embedded::held_file::HeldFile;
 use crate::ports::Clock;
 
 /// Locks that keys share; two keys of one lock only wait for each other's sync.
@@ -63,7 +64,7 @@ pub(super) struct Store {
     /// Wakes who tells the queue.
     pub(super) news: Notify,
     /// Held for as long as the store is open.
-    _lock: File,
+    _lock: HeldFile,
 }
 
 #[derive(Debug)]
@@ -82,11 +83,10 @@ impl Store {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io())?;
         let lock =
             File::options().write(true).create(true).truncate(false).open(root.join("lock")).map_err(io())?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(OpenError::InUse { path: root.to_owned() }),
-            Err(fs::TryLockError::Error(error)) => return Err(io()(error)),
-        }
+        let lock = HeldFile::take(lock).map_err(|(_, error)| match error {
+            fs::TryLockError::WouldBlock => OpenError::InUse { path: root.to_owned() },
+            fs::TryLockError::Error(error) => io()(error),
+        })?;
         let layout = Layout::open(root).map_err(io())?;
         // First the outbox, because what is in `tmp/` tells what was under way.
         outbox::forget_unfinished(&layout).map_err(io())?;

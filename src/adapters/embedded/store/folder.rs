@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::adapters::embedded::held_file::HeldFile;
+
 /// Holds the lock, and in it the words that name its holder.
 const LOCK_FILE: &str = "owner.lock";
 
@@ -98,7 +100,7 @@ impl OpenError {
 /// The lock on a folder. Given back when it is dropped, and by the system when the process dies.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    _held: HeldFile,
 }
 
 impl FolderLock {
@@ -108,16 +110,13 @@ impl FolderLock {
         std::fs::create_dir_all(dir).map_err(fail)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(dir.join(LOCK_FILE)).map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Held { dir: dir.to_path_buf(), by: holder(&mut file) });
-            }
-            Err(TryLockError::Error(source)) => return Err(fail(source)),
-        }
-        sign(&mut file).map_err(fail)?;
-        Ok(Self { _file: file })
+        let file = options.open(dir.join(LOCK_FILE)).map_err(fail)?;
+        let mut held = HeldFile::take(file).map_err(|(mut file, error)| match error {
+            TryLockError::WouldBlock => OpenError::Held { dir: dir.to_path_buf(), by: holder(&mut file) },
+            TryLockError::Error(source) => fail(source),
+        })?;
+        sign(held.file()).map_err(fail)?;
+        Ok(Self { _held: held })
     }
 }
 
