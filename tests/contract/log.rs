@@ -120,14 +120,20 @@ async fn nothing_comes(consumer: &mut impl ConsumerPort) {
     assert_eq!(consumer.pull(10, A_WHILE).await, Ok(Vec::new()));
 }
 
-/// Everything a replay finds now.
-async fn all_of(log: &impl LogPort, stream: Stream, filter: &str, from: ReplayFrom) -> Vec<Record> {
-    let mut replay = log.replay(stream, filter.to_owned(), from).await.expect("replay");
-    let mut records = Vec::new();
-    while let Some(record) = replay.next(A_WHILE).await.expect("next") {
+/// What a replay finds: `count` records that are `mine`, however slow the server is, and what comes in a while after them.
+async fn found(mut replay: impl ReplayPort, count: usize, mine: impl Fn(&Record) -> bool) -> Vec<Record> {
+    let (mut records, mut left) = (Vec::new(), count);
+    while let Some(record) = replay.next(if left > 0 { LONG } else { A_WHILE }).await.expect("next") {
+        left = left.saturating_sub(usize::from(mine(&record)));
         records.push(record);
     }
     records
+}
+
+/// Everything that a filter finds, which should be `count` records.
+async fn all_of(log: &impl LogPort, stream: Stream, filter: &str, count: usize) -> Vec<Record> {
+    let replay = log.replay(stream, filter.to_owned(), ReplayFrom::Start).await.expect("replay");
+    found(replay, count, |_| true).await
 }
 
 pub(crate) async fn a_record_reads_back_whole(world: &impl LogWorld) {
@@ -148,7 +154,7 @@ pub(crate) async fn a_record_reads_back_whole(world: &impl LogWorld) {
             payload: payload.into(),
         };
         let stored = log.publish(stream, new.clone()).await.expect("publish");
-        let read = all_of(log, stream, &subject, ReplayFrom::Start).await;
+        let read = all_of(log, stream, &subject, 1).await;
         let [read] = &read[..] else { panic!("one record") };
         assert_eq!((read.sequence, &read.subject, &read.id), (stored.sequence, &new.subject, &new.id));
         assert_eq!((&read.headers, &read.payload), (&new.headers, &new.payload));
@@ -168,7 +174,7 @@ pub(crate) async fn a_repeat_is_stored_once(world: &impl LogWorld) {
         let repeat = repeat.expect("publish");
         assert_eq!((repeat.sequence, repeat.duplicate), (first.sequence, true));
     }
-    assert_eq!(all_of(log, Stream::Events, &filter, ReplayFrom::Start).await.len(), 1);
+    assert_eq!(all_of(log, Stream::Events, &filter, 1).await.len(), 1);
     let other = log.publish(Stream::Dlq, NewRecord { subject: "wharf.dlq.v1.x".to_owned(), ..new }).await;
     assert!(!other.expect("publish").duplicate, "another stream has a window of its own");
 
@@ -191,7 +197,7 @@ pub(crate) async fn a_chain_goes_up_to_the_first_record_that_cannot_be_stored(wo
     let came: Vec<_> = ends.iter().map(|end| (end.stored.len(), end.failed.is_some())).collect();
     assert_eq!(came, [(1, true), (0, false), (3, false)]);
     for (filter, expected) in [(&good_filter, &["a", "b", "c"][..]), (&bad_filter, &["d"])] {
-        let read = all_of(log, Stream::Events, filter, ReplayFrom::Start).await;
+        let read = all_of(log, Stream::Events, filter, expected.len()).await;
         let payloads: Vec<&[u8]> = read.iter().map(|record| &record.payload[..]).collect();
         assert_eq!(payloads, expected.iter().map(|text| text.as_bytes()).collect::<Vec<_>>());
     }
@@ -207,7 +213,7 @@ pub(crate) async fn sequences_rise(world: &impl LogWorld) {
     let sequences = publish(world.log(), Stream::Events, &subject, &["a", "b", "c"]).await;
     assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
     assert!(sequences[0] >= 1);
-    let read = all_of(world.log(), Stream::Events, &filter, ReplayFrom::Start).await;
+    let read = all_of(world.log(), Stream::Events, &filter, 3).await;
     let read_sequences: Vec<u64> = read.iter().map(|record| record.sequence).collect();
     assert_eq!(read_sequences, sequences);
     assert!(read.is_sorted_by_key(|record| record.stored_at));
@@ -248,7 +254,7 @@ pub(crate) async fn a_filter_takes_what_its_tokens_say(world: &impl LogWorld) {
         (format!("wharf.links.v1.{mine}.>"), vec!["5"]),
         (format!("wharf.links.v1.{mine}"), vec![]),
     ] {
-        let read = all_of(log, Stream::Events, &filter, ReplayFrom::Start).await;
+        let read = all_of(log, Stream::Events, &filter, wanted.len()).await;
         let read: Vec<String> = read.iter().map(|record| text(&record.payload)).collect();
         assert_eq!(read, wanted, "{filter}");
         let mut consumer = log.consumer(spec(Stream::Events, &filter)).await.expect("consumer");
@@ -396,7 +402,7 @@ pub(crate) async fn a_replay_starts_where_it_is_told(world: &impl LogWorld) {
         world.pass(Duration::from_millis(5)).await;
         sequences.extend(publish(log, Stream::Events, &subject, &[payload]).await);
     }
-    let all = all_of(log, Stream::Events, &filter, ReplayFrom::Start).await;
+    let all = all_of(log, Stream::Events, &filter, 4).await;
     let one_ms_later = Timestamp::from_millis(all[1].stored_at.as_millis() + 1);
     for (from, wanted) in [
         (ReplayFrom::Start, "abcd"),
@@ -410,7 +416,8 @@ pub(crate) async fn a_replay_starts_where_it_is_told(world: &impl LogWorld) {
         (ReplayFrom::New, ""),
     ] {
         for filter in [&filter[..], any_user] {
-            let read = all_of(log, Stream::Events, filter, from).await;
+            let replay = log.replay(Stream::Events, filter.to_owned(), from).await.expect("replay");
+            let read = found(replay, wanted.len(), |record| record.subject == subject).await;
             let mine = read.iter().filter(|record| record.subject == subject);
             let read: String = mine.map(|record| text(&record.payload)).collect();
             assert_eq!(read, wanted, "{from:?} with {filter}");
@@ -448,7 +455,7 @@ pub(crate) async fn records_of_a_subject_stay_in_order(world: &impl LogWorld) {
     tokio::join!(a, b, c);
     for user in users {
         let (_, filter) = event_subject(&user);
-        let read = all_of(log, Stream::Events, &filter, ReplayFrom::Start).await;
+        let read = all_of(log, Stream::Events, &filter, 100).await;
         let mut consumer = log.consumer(spec(Stream::Events, &filter)).await.expect("consumer");
         let pulled = pull(&mut consumer, 100).await;
         assert_eq!(read.len(), 100);
