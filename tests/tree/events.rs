@@ -1,7 +1,5 @@
 //! Every change is told once, in order, whatever happens to the log.
 
-use std::time::Duration;
-
 use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::decide::{NewUpload, Reserve};
 use wharfinger::domain::event::filter_of;
@@ -9,7 +7,6 @@ use wharfinger::domain::moves::Removal;
 use wharfinger::limits::ENTRIES_PAGE_MAX;
 use wharfinger::ports::Stream;
 
-use crate::inside::eventually;
 use crate::world::World;
 
 const EVENTS: Op = Op::Publish(Stream::Events);
@@ -105,8 +102,7 @@ async fn the_ledger_learns_what_only_a_sweep_has_told() {
     world.plan.heal();
     world.sweep().await;
     check_all_told_in_order(&world).await;
-    world.pass(Duration::from_secs(5));
-    check_published(&world).await;
+    world.wait_until_saved().await;
 }
 
 // proves: I21 F4 F47
@@ -141,18 +137,7 @@ async fn the_ledger_learns_what_was_told_after_a_rest() {
     // Invariant 21: at quiescence `published` is the version.
     let world = World::start().await;
     world.upload(1).await;
-    world.wait_for_events().await;
-    world.pass(Duration::from_secs(5));
-    assert_eq!(check_published(&world).await, 2, "without an entry of its own");
-}
-
-/// Waits until the ledger knows that all is told. Returns the version.
-async fn check_published(world: &World) -> u64 {
-    let look = async || {
-        let account = world.account().await;
-        (account.published == account.version).then_some(account.version)
-    };
-    eventually("published to be saved", look).await
+    assert_eq!(world.wait_until_saved().await, 2, "without an entry of its own");
 }
 
 #[tokio::test]
@@ -173,12 +158,6 @@ async fn what_only_a_sweep_knew_of_is_noted_as_told_though_nobody_touches_the_us
     to_and_fro(&world, 3).await;
     check_all_told_in_order(&world).await;
     world.restart().await;
-    let is_noted = async || {
-        // It is noted after a rest.
-        world.pass(Duration::from_secs(6));
-        let account = world.account().await;
-        (account.published == account.version).then_some(())
-    };
     world.sweep().await;
-    eventually("the ledger to know what was published", is_noted).await;
+    world.wait_until_saved().await;
 }

@@ -20,11 +20,15 @@ use crate::world::World;
 async fn an_account_that_rests_for_a_minute_is_dropped_and_read_again_when_it_is_needed() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let desks = || Counted::text(recorder.handle().render()).plain("wharf_desks").unwrap_or(0.0) > 0.5;
+    let counted = || Counted::text(recorder.handle().render());
+    let desks = || counted().plain("wharf_desks").unwrap_or(0.0) > 0.5;
     let world = World::start().await;
     world.reserve(5).await.unwrap();
     eventually("a desk", async || desks().then_some(())).await;
     world.wait_until_saved().await;
+    // The ledger knows before the desk does, whose rest begins when it hears of it.
+    let heard = async || (counted().of("wharf_desk_commits_total", "applied") == 2).then_some(());
+    eventually("the reservation and what was published to be heard of", heard).await;
     let loads = world.plan.calls(Op::Load);
     world.pass(Duration::from_secs(61));
     eventually("no desk", async || (!desks()).then_some(())).await;

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wharfinger::actors::DeskError;
@@ -21,6 +21,11 @@ use wharfinger::ports::{
 };
 
 use crate::inside::{BUCKET, Chosen, Inside, eventually};
+
+/// How long a desk rests before it notes what was published.
+const REST: Duration = Duration::from_secs(5);
+/// Longer than it takes a desk, by the real clock, to see that it has rested: it looks every second.
+const LOOKS_EVERY: Duration = Duration::from_secs(4);
 
 /// What a reservation comes to: the file, or why not.
 pub(crate) type Reservation = Result<ObjectKey, DeskError<ReserveRefusal>>;
@@ -130,15 +135,22 @@ impl World {
         self.well.ledger.load(self.user).await.unwrap().unwrap_or_else(|| Account::new(self.user))
     }
 
-    /// Waits until every version has been told, and the ledger knows.
-    pub(crate) async fn wait_until_saved(&self) {
+    /// Waits until every version has been told, and the ledger knows, which it learns after a rest. Returns the version.
+    pub(crate) async fn wait_until_saved(&self) -> u64 {
         self.wait_for_events().await;
-        self.pass(Duration::from_secs(5));
+        self.pass(REST);
+        let mut passed = Instant::now();
         let look = async || {
             let account = self.account().await;
-            (account.published == account.version).then_some(())
+            let is_saved = account.published == account.version;
+            // Whoever heard of the events only now begins to rest only now.
+            if !is_saved && passed.elapsed() > LOOKS_EVERY {
+                self.pass(REST);
+                passed = Instant::now();
+            }
+            is_saved.then_some(account.version)
         };
-        eventually("published to be saved", look).await;
+        eventually("published to be saved", look).await
     }
 
     /// Damages the user's account behind everybody's back, as a bug or a disk would. Its version stays.
