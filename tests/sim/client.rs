@@ -138,7 +138,7 @@ impl Client {
         let upload_id = open.file.multipart.map(|multipart| multipart.upload_id).unwrap_or_default();
         for chunk in plan.chunks() {
             let now = self.clock.now();
-            let ttl = Duration::from_secs(ends_at.since(now).min(self.rules.upload_url_ttl).as_secs());
+            let ttl = self.url_ttl(ends_at, now);
             let (upload_id, number, size_bytes) = (upload_id.clone(), chunk.number, chunk.size_bytes);
             let grant = PartGrant { key, upload_id, number, size_bytes, now, ttl };
             if ttl.is_zero() || self.port.part(&grant).await.is_err() {
@@ -159,8 +159,7 @@ impl Client {
         now: Timestamp,
     ) -> Option<UploadGrant> {
         let release_at = release_at.filter(|_| file.shown() == Shown::Pending && file.multipart.is_none())?;
-        let left = release_at.before(Rules::GRACE).since(now).min(self.rules.upload_url_ttl);
-        let ttl = std::time::Duration::from_secs(left.as_secs());
+        let ttl = self.url_ttl(release_at.before(Rules::GRACE), now);
         (!ttl.is_zero()).then(|| UploadGrant {
             key: ObjectKey { user, file: file.file_id },
             size_bytes: file.size_bytes,
@@ -170,6 +169,11 @@ impl Client {
             now,
             ttl,
         })
+    }
+
+    /// Whole seconds that a URL may live which must be dead by then.
+    fn url_ttl(&self, dead_by: Timestamp, now: Timestamp) -> Duration {
+        Duration::from_secs(dead_by.since(now).min(self.rules.upload_url_ttl).as_secs())
     }
 
     pub(crate) async fn complete(self, key: ObjectKey) {
