@@ -312,12 +312,17 @@ fn what_no_request_can_hold_is_refused() {
     assert!(presigner.upload(&credentials, "", &upload()).is_err());
 }
 
+/// Keys of any printable characters. The SDK takes none that is only white space: it says that the key is missing.
+fn keys() -> impl Strategy<Value = String> {
+    "\\PC{1,40}".prop_filter("not only white space", |key| !key.trim().is_empty())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_upload_is_signed_as_the_sdk_signs_it(
-        key in "\\PC{1,40}",
+        key in keys(),
         content_type in "[!-~]([ -~]{0,30}[!-~])?",
         sha256 in proptest::option::of(any::<[u8; 32]>()),
         metadata in proptest::collection::btree_map("[a-z0-9][a-z0-9_.-]{0,12}", "[!-~]([ -~]{0,20}[!-~])?", 0..5),
@@ -341,7 +346,7 @@ proptest! {
 
     #[test]
     fn any_download_is_signed_as_the_sdk_signs_it(
-        key in "\\PC{1,40}",
+        key in keys(),
         disposition in "\\PC{1,60}",
         content_type in "\\PC{1,30}",
         site in 0..SITES.len(),
