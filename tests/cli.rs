@@ -427,6 +427,44 @@ fn a_second_dev_on_the_same_data_says_who_holds_it() {
     call.dev(&["--port", "0"]);
 }
 
+/// Starts `dev --json` so that a write which may not be made is an error to it, as on a full disk, and not its end.
+fn dev_that_minds_no_limits(call: &Call) -> (Running, Value) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" dev --json --port 0", env!("CARGO_BIN_EXE_wharfinger")]);
+    command
+        .current_dir(call.folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("sh runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("a line");
+    (Running { child, stdout }, serde_json::from_str(&line).expect("ready"))
+}
+
+// proves: F52
+#[test]
+fn a_disk_that_takes_no_more_ends_the_process_and_a_new_start_goes_on() {
+    let call = Call::new();
+    let (dev, ready) = dev_that_minds_no_limits(&call);
+    let first = ask_for_an_upload(&ready);
+    assert!(first.starts_with("HTTP/1.1 201"), "{first}");
+    let pid = i32::try_from(dev.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let nothing = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Fsize, nothing).expect("a limit");
+    let refused = ask_for_an_upload(&ready);
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    let ended = dev.wait();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("wharfinger: the embedded store takes no more writes: "), "{ended:?}");
+    assert!(last.ends_with("then start again"), "{ended:?}");
+    let (_dev, ready) = call.dev(&["--port", "0"]);
+    let next = ask_for_an_upload(&ready);
+    assert!(next.starts_with("HTTP/1.1 201"), "{next}");
+}
+
 /// What the API at `api_url` answers to a request for an upload of this token's user.
 fn ask_for_an_upload(ready: &Value) -> String {
     let address = ready["api_url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("an address");
@@ -442,7 +480,6 @@ fn ask_for_an_upload(ready: &Value) -> String {
     std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it takes requests");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     answer
 }
 
@@ -451,6 +488,7 @@ fn events_are_published_again_out_of_data_at_rest_and_not_beside_a_service() {
     let call = Call::new();
     let (dev, ready) = call.dev(&["--port", "0"]);
     let answer = ask_for_an_upload(&ready);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     let user =
         answer.split("/user/").nth(1).and_then(|rest| rest.split('/').next()).expect("a key in the URL");
     let republish = |more: &[&str]| {

@@ -142,12 +142,20 @@ impl App {
         tracing::info!("stopped");
     }
 
-    /// Waits until the process should end because an actor keeps failing; returns the reason.
+    /// Waits until the process should end because an actor keeps failing or the embedded store is broken; returns
+    /// the reason.
     pub async fn failed(&self) -> String {
         let bridge = self.bridge.given_up();
+        let store = async {
+            match &self.store {
+                Some(store) => store.broken().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.tree.gave_up().cancelled() => "an actor of the tree keeps failing; see the log".to_owned(),
             () = bridge.cancelled() => "the bridge keeps failing; see the log".to_owned(),
+            reason = store => format!("the embedded store takes no more writes: {reason}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::batch::Heads;
 use super::committer::Committer;
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) log: LogShared,
     pub(crate) queue: QueueShared,
     trouble: OnceLock<String>,
+    /// Cancelled when there is trouble.
+    is_broken: CancellationToken,
     #[cfg(test)]
     pub(crate) is_sync_broken: std::sync::atomic::AtomicBool,
     /// Last, so that the folder is given back when all else is gone.
@@ -82,6 +85,7 @@ impl Shared {
     pub(super) fn poison(&self, reason: &str) -> String {
         let first = self.trouble.get_or_init(|| reason.to_owned());
         tracing::error!(reason = %first, "the embedded store takes no more writes: {first}");
+        self.is_broken.cancel();
         first.clone()
     }
 }
@@ -118,6 +122,7 @@ impl EmbeddedStore {
             clock,
             options,
             trouble: OnceLock::new(),
+            is_broken: CancellationToken::new(),
             #[cfg(test)]
             is_sync_broken: std::sync::atomic::AtomicBool::new(false),
             _lock: lock,
@@ -161,6 +166,14 @@ impl EmbeddedStore {
             // An error is the committer's end, which is what we wait for.
             drop(tokio::time::timeout(ANSWER_WITHIN, done).await);
         }
+    }
+
+    /// Waits until a write has failed, after which nothing is written any more; returns the reason. Only a new start,
+    /// which reads back what is on disk, can tell what is there.
+    pub async fn broken(&self) -> String {
+        let shared = self.shared();
+        shared.is_broken.cancelled().await;
+        shared.trouble().unwrap_or_default()
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -174,6 +174,8 @@ async fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
     let second = write(&first.account);
     let unknown = ledger.commit(second.clone()).await;
     assert!(matches!(unknown, Err(CommitError::Unknown { .. })), "{unknown:?}");
+    let told = tokio::time::timeout(Duration::from_secs(5), store.broken()).await;
+    assert_eq!(told.as_deref(), Ok("the test broke the disk"));
 
     store.shared().is_sync_broken.store(false, Ordering::SeqCst);
     let refused = ledger.commit(second).await;
