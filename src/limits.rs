@@ -154,6 +154,8 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub const UPSTREAM_WITHIN: Duration = Duration::from_secs(5);
 /// Open event streams of this process.
 pub const EVENT_STREAMS_MAX: usize = 4_096;
+/// Open event streams of one user in this process.
+pub const EVENT_STREAMS_PER_USER_MAX: usize = 16;
 /// How long an event stream is silent at most.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Bytes of a token.

@@ -9,7 +9,7 @@ use hyper::http::request::Parts;
 
 use super::admin::{self, Admin, UserRef};
 use super::answer::{self, Outcome};
-use super::auth::{Presented, check_same_site, presented};
+use super::auth::{Presented, Verified, check_same_site, presented};
 use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
@@ -35,6 +35,8 @@ pub(super) struct OwnCall<'a> {
     pub(super) head: &'a Parts,
     pub(super) trail: &'a Trail,
     pub(super) caller: Arc<Caller>,
+    /// The caller's token counts before this.
+    pub(super) until: Timestamp,
     pub(super) now: Timestamp,
 }
 
@@ -80,7 +82,7 @@ fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
     let services = &api.services;
     let now = services.clock.now();
     let presented = presented(&head.headers)?;
-    let caller = services.authenticator.caller_of(presented.token(), now)?;
+    let Verified { caller, until } = services.authenticator.caller_of(presented.token(), now)?;
     match presented {
         Presented::Bearer(_) => {}
         Presented::Cookie(_) => {
@@ -94,7 +96,7 @@ fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
     if !terms.consumes.is_empty() {
         media::check_content_type(&head.headers, terms.consumes)?;
     }
-    Ok(OwnCall { api, head, trail, caller, now })
+    Ok(OwnCall { api, head, trail, caller, until, now })
 }
 
 async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {

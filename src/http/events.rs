@@ -1,20 +1,21 @@
-//! The caller's events as they happen, as server-sent events. `Last-Event-ID` goes on where a stream broke off.
+//! The caller's events as they happen, as server-sent events. `Last-Event-ID` goes on where a stream broke off; a
+//! stream ends with the token that opened it.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::answer::Outcome;
 use super::body::Body;
 use super::dispatch::OwnCall;
-use super::error::{ErrorCode, FieldFault, Problem};
+use super::error::{FieldFault, Problem};
+use super::event_slots::EventSlot;
 use super::meters::Counted;
 use super::services::within;
 use crate::adapters::LogReplay;
@@ -32,12 +33,12 @@ const HEARTBEAT: &[u8] = b":\n\n";
 /// `GET /v1/events`. The place in the log is taken before the answer, so nothing after it is missed.
 pub(super) async fn follow(call: &OwnCall<'_>) -> Outcome {
     let from = place_of(&call.head.headers)?;
-    let slot = Arc::clone(&call.api.event_slots).try_acquire_owned();
-    let slot = slot.map_err(|_| Problem::new(ErrorCode::Overloaded))?;
+    let slot = call.api.event_slots.take(call.user())?;
+    let until = Instant::now() + call.until.since(call.now);
     let filter = event::filter_of(call.user());
     let replay = within(call.api.services.log.replay(Stream::Events, filter, from)).await?;
     let (stop, counted) = (call.api.stop.clone(), call.api.meters.event_stream());
-    let body = Body::stream(stream_of(Follower { replay, stop, _slot: slot, _counted: counted }));
+    let body = Body::stream(stream_of(Follower { replay, stop, until, _slot: slot, _counted: counted }));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -60,7 +61,9 @@ fn place_of(headers: &HeaderMap) -> Result<ReplayFrom, Problem> {
 struct Follower {
     replay: LogReplay,
     stop: CancellationToken,
-    _slot: OwnedSemaphorePermit,
+    /// When the token ends.
+    until: Instant,
+    _slot: EventSlot,
     _counted: Counted,
 }
 
@@ -77,6 +80,7 @@ async fn next_frame(follower: &mut Follower) -> Option<Bytes> {
     let next = tokio::select! {
         biased;
         () = follower.stop.cancelled() => return None,
+        () = tokio::time::sleep_until(follower.until) => return None,
         next = follower.replay.next(limits::EVENT_HEARTBEAT) => next,
     };
     match next {

@@ -35,6 +35,7 @@ mod downloads;
 mod usage;
 mod admin;
 mod history;
+mod event_slots;
 mod events;
 mod health;
 

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Authenticator;
 use super::error::{ErrorCode, Problem};
+use super::event_slots::EventSlots;
 use super::meters::Meters;
 use crate::actors::Handle;
 use crate::adapters::{Ledger, Log, Signer};
@@ -111,14 +111,13 @@ pub(super) enum Door {
 pub(super) struct Api {
     pub(super) services: Services,
     pub(super) meters: Meters,
-    pub(super) event_slots: Arc<Semaphore>,
+    pub(super) event_slots: EventSlots,
     pub(super) stop: CancellationToken,
 }
 
 impl Api {
     pub(super) fn new(services: Services, stop: CancellationToken) -> Self {
-        let event_slots = Arc::new(Semaphore::new(limits::EVENT_STREAMS_MAX));
-        Self { services, meters: Meters::new(), event_slots, stop }
+        Self { services, meters: Meters::new(), event_slots: EventSlots::default(), stop }
     }
 }
 

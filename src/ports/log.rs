@@ -202,7 +202,8 @@ pub struct AckToken(pub String);
 pub enum ReplayFrom {
     /// With what is still kept.
     Start,
-    /// With this sequence, or the next that is still kept.
+    /// With this sequence, or the next that is still kept. With what is kept, if the log has not come as far as the one
+    /// before: it is not the log that it was, and nothing in it has been read.
     Sequence(u64),
     /// With what was stored at this time or later.
     Time(Timestamp),

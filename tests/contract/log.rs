@@ -409,6 +409,7 @@ pub(crate) async fn a_replay_starts_where_it_is_told(world: &impl LogWorld) {
         (ReplayFrom::Sequence(0), "abcd"),
         (ReplayFrom::Sequence(sequences[1]), "bcd"),
         (ReplayFrom::Sequence(sequences[3] + 1), ""),
+        (ReplayFrom::Sequence(u64::MAX), "abcd"),
         (ReplayFrom::Time(Timestamp::from_millis(0)), "abcd"),
         (ReplayFrom::Time(all[1].stored_at), "bcd"),
         (ReplayFrom::Time(one_ms_later), "cd"),

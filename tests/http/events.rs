@@ -5,9 +5,11 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::json;
+use wharfinger::limits::EVENT_STREAMS_PER_USER_MAX;
 use wharfinger::ports::{LogPort, NewRecord, Stream};
 
-use crate::world::{PATIENCE, World};
+use crate::world::{NOW, PATIENCE, World};
 
 async fn publish(world: &World, name: &str, event: &str) {
     let user = World::user(name);
@@ -28,8 +30,12 @@ struct Reader {
 
 impl Reader {
     async fn open(world: &World, name: &str, last: Option<&str>) -> Self {
+        Self::open_with(world, &World::token(name), last).await
+    }
+
+    async fn open_with(world: &World, token: &str, last: Option<&str>) -> Self {
         let mut request = Request::builder().uri(format!("http://{}/v1/events", world.api));
-        request = request.header("authorization", format!("Bearer {}", World::token(name)));
+        request = request.header("authorization", format!("Bearer {token}"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -77,6 +83,51 @@ async fn a_stream_goes_on_where_it_broke_off() {
     assert!(seen.contains("id: 2\n") && seen.contains("id: 3\n") && !seen.contains("id: 1\n"), "{seen}");
     let answer = world.send("alice", "GET /v1/events", &[("last-event-id", "x")], "").await;
     assert_eq!(answer.told(), "400 validation_failed");
+}
+
+// proves: F27
+#[tokio::test]
+async fn a_stream_tells_everything_when_the_log_is_not_the_one_that_broke_off() {
+    let world = World::start().await;
+    publish(&world, "alice", "reserved").await;
+    let mut reader = Reader::open(&world, "alice", Some("99999")).await;
+    publish(&world, "alice", "processed").await;
+    let seen = reader.read_until("files.processed").await;
+    assert!(seen.contains("id: 1\n") && seen.contains("id: 2\n"), "{seen}");
+    let mut reader = Reader::open(&world, "alice", Some("2")).await;
+    publish(&world, "alice", "trashed").await;
+    let seen = reader.read_until("files.trashed").await;
+    assert!(seen.contains("id: 3\n") && !seen.contains("id: 2\n"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let world = World::start().await;
+    // A token counts for ten seconds more than it says.
+    let token = World::token_with(json!({"sub": "alice", "exp": NOW.as_secs() - 9}));
+    let mut reader = Reader::open_with(&world, &token, None).await;
+    let seen = reader.read_until("never").await;
+    assert_eq!(seen, "retry: 1000\n\n");
+}
+
+#[tokio::test]
+async fn a_user_has_a_few_streams_and_another_user_has_theirs() {
+    let world = World::start().await;
+    let mut readers = Vec::new();
+    for _ in 0..EVENT_STREAMS_PER_USER_MAX {
+        readers.push(Reader::open(&world, "alice", None).await);
+    }
+    let refused = world.send("alice", "GET /v1/events", &[], "").await;
+    assert_eq!(refused.told(), "429 rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    Reader::open(&world, "bob", None).await;
+    drop(readers);
+    let goes_on = async {
+        while world.send("alice", "HEAD /v1/events", &[], "").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, goes_on).await.expect("a place is free again");
 }
 
 #[tokio::test]

@@ -76,6 +76,9 @@ impl Place {
     fn new(from: ReplayFrom, last: u64, now: Timestamp) -> Self {
         let (start, anew) = match from {
             ReplayFrom::Start => (Start::First, Start::First),
+            ReplayFrom::Sequence(sequence) if sequence > last.saturating_add(1) => {
+                (Start::First, Start::First)
+            }
             ReplayFrom::Sequence(sequence) => (Start::Sequence(sequence.max(1)), Start::First),
             ReplayFrom::Time(time) => (Start::Time(time), Start::Time(time)),
             ReplayFrom::New => (Start::Sequence(last + 1), Start::Time(now)),
@@ -273,6 +276,8 @@ mod tests {
         check(ReplayFrom::Start, &[], (Start::First, Start::First));
         check(ReplayFrom::Sequence(7), &[], (Start::Sequence(7), Start::First));
         check(ReplayFrom::Sequence(0), &[], (Start::Sequence(1), Start::First));
+        check(ReplayFrom::Sequence(41), &[], (Start::Sequence(41), Start::First));
+        check(ReplayFrom::Sequence(42), &[], (Start::First, Start::First));
         check(ReplayFrom::Time(NOW), &[], (Start::Time(NOW), Start::Time(NOW)));
         check(ReplayFrom::New, &[], (Start::Sequence(41), Start::Time(NOW)));
     }

@@ -9,7 +9,7 @@ use jsonwebtoken::{Header, decode, decode_header};
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
-use super::cache::{Digest, TokenCache};
+use super::cache::{Digest, TokenCache, Verified};
 use super::issuer::{self, AuthConfigError, Issuer};
 use crate::config::AuthSettings;
 use crate::domain::ids::UserId;
@@ -72,26 +72,24 @@ impl Authenticator {
         Ok(Self { issuers: issuer::read_all(settings)?, cache: TokenCache::default() })
     }
 
-    /// Whom a token stands for.
+    /// Whom a token stands for, and until when.
     ///
     /// # Errors
     /// `token_expired` if only its end is wrong, else `token_invalid`.
-    pub(in crate::http) fn caller_of(&self, token: &str, now: Timestamp) -> Result<Arc<Caller>, Problem> {
+    pub(in crate::http) fn caller_of(&self, token: &str, now: Timestamp) -> Result<Verified, Problem> {
         if token.len() > limits::TOKEN_BYTES_MAX {
             return Err(TokenFault::Invalid.into());
         }
         let digest = Digest::of(token);
-        if let Some(caller) = self.cache.get(digest, now) {
-            return Ok(caller);
+        if let Some(known) = self.cache.get(digest, now) {
+            return Ok(known);
         }
-        let (caller, until) = self.verify(token, now)?;
-        let caller = Arc::new(caller);
-        self.cache.insert(digest, Arc::clone(&caller), until);
-        Ok(caller)
+        let verified = self.verify(token, now)?;
+        self.cache.insert(digest, verified.clone());
+        Ok(verified)
     }
 
-    /// Who it stands for, and until when.
-    fn verify(&self, token: &str, now: Timestamp) -> Result<(Caller, Timestamp), TokenFault> {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenFault> {
         check_header(&decode_header(token)?)?;
         // Not trusted: it only finds the issuer, whose key and rules then judge the whole token.
         let Unverified { iss } = insecure_decode_claims(token)?;
@@ -108,7 +106,7 @@ impl Authenticator {
             return Err(TokenFault::Invalid);
         }
         let until = time_of(&claims.exp)?.after(limits::TOKEN_LEEWAY);
-        if now < until { Ok((caller, until)) } else { Err(TokenFault::Expired) }
+        if now < until { Ok(Verified { caller: Arc::new(caller), until }) } else { Err(TokenFault::Expired) }
     }
 }
 

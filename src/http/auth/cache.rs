@@ -36,33 +36,36 @@ pub(super) struct TokenCache {
     shards: [Mutex<Generations>; SHARDS],
 }
 
+/// What a token came to.
+#[derive(Clone)]
+pub(in crate::http) struct Verified {
+    /// Whom it stands for.
+    pub(in crate::http) caller: Arc<Caller>,
+    /// It counts before this.
+    pub(in crate::http) until: Timestamp,
+}
+
 #[derive(Default)]
 struct Generations {
     young: HashMap<Digest, Verified>,
     old: HashMap<Digest, Verified>,
 }
 
-struct Verified {
-    caller: Arc<Caller>,
-    until: Timestamp,
-}
-
 impl TokenCache {
-    /// Who the token stands for, if it was verified before and still counts.
-    pub(super) fn get(&self, token: Digest, now: Timestamp) -> Option<Arc<Caller>> {
+    /// What the token came to, if it was verified before and still counts.
+    pub(super) fn get(&self, token: Digest, now: Timestamp) -> Option<Verified> {
         let mut shard = self.shard(token);
         if let Some(known) = shard.young.get(&token) {
-            return (now < known.until).then(|| Arc::clone(&known.caller));
+            return (now < known.until).then(|| known.clone());
         }
         let known = shard.old.remove(&token).filter(|known| now < known.until)?;
-        let caller = Arc::clone(&known.caller);
-        shard.add(token, known);
-        Some(caller)
+        shard.add(token, known.clone());
+        Some(known)
     }
 
-    /// Remembers a verified token until `until`.
-    pub(super) fn insert(&self, token: Digest, caller: Arc<Caller>, until: Timestamp) {
-        self.shard(token).add(token, Verified { caller, until });
+    /// Remembers a verified token until it ends.
+    pub(super) fn insert(&self, token: Digest, verified: Verified) {
+        self.shard(token).add(token, verified);
     }
 
     fn shard(&self, token: Digest) -> std::sync::MutexGuard<'_, Generations> {
@@ -88,9 +91,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     const LATER: Timestamp = Timestamp::from_millis(2_000_000);
 
-    fn caller() -> Arc<Caller> {
+    fn verified() -> Verified {
         let user = UserId::from_subject("issuer", "alice").unwrap();
-        Arc::new(Caller { user, subject: "alice".to_owned(), role: Role::User })
+        let caller = Arc::new(Caller { user, subject: "alice".to_owned(), role: Role::User });
+        Verified { caller, until: LATER }
     }
 
     fn size(cache: &TokenCache) -> usize {
@@ -106,7 +110,7 @@ mod tests {
         let cache = TokenCache::default();
         let token = Digest::of("a.b.c");
         assert!(cache.get(token, NOW).is_none());
-        cache.insert(token, caller(), LATER);
+        cache.insert(token, verified());
         assert!(cache.get(token, NOW).is_some());
         assert!(cache.get(token, LATER).is_none());
         assert!(cache.get(Digest::of("a.b.d"), NOW).is_none());
@@ -116,9 +120,9 @@ mod tests {
     fn the_cache_is_bounded_and_keeps_what_is_used() {
         let cache = TokenCache::default();
         let used = Digest::of("used");
-        cache.insert(used, caller(), LATER);
+        cache.insert(used, verified());
         for number in 0..limits::TOKENS_CACHED_MAX * 2 {
-            cache.insert(Digest::of(&number.to_string()), caller(), LATER);
+            cache.insert(Digest::of(&number.to_string()), verified());
             if number % 1000 == 0 {
                 assert!(cache.get(used, NOW).is_some(), "lost after {number} others");
             }

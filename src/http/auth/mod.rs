@@ -9,6 +9,7 @@ mod authenticator;
 mod token;
 
 pub use authenticator::Authenticator;
+pub(super) use cache::Verified;
 pub(super) use credentials::{Presented, check_same_site, presented};
 pub use issuer::AuthConfigError;
 pub use token::sign_hs256;

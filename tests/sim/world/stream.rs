@@ -203,6 +203,7 @@ impl State {
         let Some(state) = self.streams.get(&stream) else { return 0 };
         match from {
             ReplayFrom::Start => 0,
+            ReplayFrom::Sequence(sequence) if sequence > state.last.saturating_add(1) => 0,
             ReplayFrom::Sequence(sequence) => sequence.saturating_sub(1),
             ReplayFrom::New => state.last,
             ReplayFrom::Time(time) => {

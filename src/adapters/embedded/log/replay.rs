@@ -37,11 +37,13 @@ impl EmbeddedReplay {
     ) -> Result<Self, LogError> {
         let filter = Filter::parse(filter).map_err(|error| LogError { reason: error.to_string() })?;
         let shared = store.shared();
+        let last = shared.log.window.last(stream);
         let looked_to = match from {
             ReplayFrom::Start => 0,
+            ReplayFrom::Sequence(sequence) if sequence > last.saturating_add(1) => 0,
             ReplayFrom::Sequence(sequence) => sequence.saturating_sub(1),
             ReplayFrom::Time(time) => first_at(shared, stream, time).map_err(log_error)?.saturating_sub(1),
-            ReplayFrom::New => shared.log.window.last(stream),
+            ReplayFrom::New => last,
         };
         let bell = shared.log.bell(stream, filter.index(stream));
         let selector = Selector { stream, filter };
