@@ -125,6 +125,10 @@ pub const HEADERS_MAX: usize = 100;
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take to send the body of a request.
 pub const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How long the rest of a body that nobody needs is waited for.
+pub const BODY_REST_WITHIN: Duration = Duration::from_secs(1);
+/// How long a client that is told to go may take to stop sending.
+pub const LINGER_WITHIN: Duration = Duration::from_secs(1);
 /// Bytes of a file name in UTF-8, after normalisation.
 pub const FILENAME_BYTES_MAX: usize = 255;
 /// Bytes of a content type.

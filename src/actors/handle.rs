@@ -202,7 +202,21 @@ impl Handle {
         file: FileId,
         how: Removal,
     ) -> Result<(), DeskError<FileRefusal>> {
-        self.ask(user, Remove { file, how }).await.map(drop)
+        self.remove_if(user, file, how, None).await
+    }
+
+    /// The same, only if the file still has this revision.
+    ///
+    /// # Errors
+    /// [`FileRefusal::Changed`] too.
+    pub async fn remove_if(
+        &self,
+        user: UserId,
+        file: FileId,
+        how: Removal,
+        if_revision: Option<u32>,
+    ) -> Result<(), DeskError<FileRefusal>> {
+        self.ask(user, Remove { file, how, if_revision }).await.map(drop)
     }
 
     /// Takes a file out of the trash. Repeating it changes nothing.
@@ -210,7 +224,20 @@ impl Handle {
     /// # Errors
     /// See [`FileRefusal`] and [`DeskError`].
     pub async fn restore(&self, user: UserId, file: FileId) -> Result<File, DeskError<FileRefusal>> {
-        self.ask(user, Restore { file }).await
+        self.restore_if(user, file, None).await
+    }
+
+    /// The same, only if the file still has this revision.
+    ///
+    /// # Errors
+    /// [`FileRefusal::Changed`] too.
+    pub async fn restore_if(
+        &self,
+        user: UserId,
+        file: FileId,
+        if_revision: Option<u32>,
+    ) -> Result<File, DeskError<FileRefusal>> {
+        self.ask(user, Restore { file, if_revision }).await
     }
 
     /// Changes name or visibility of a file.

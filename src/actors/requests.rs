@@ -192,6 +192,8 @@ pub(super) struct Remove {
     pub(super) file: FileId,
     /// How it is meant.
     pub(super) how: Removal,
+    /// Only if the file still has this revision.
+    pub(super) if_revision: Option<u32>,
 }
 
 impl Move for Remove {
@@ -203,7 +205,10 @@ impl Move for Remove {
     }
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
-        of_file(draft, context, self.file, |row| Ok(row.remove(self.how, context.now)))
+        of_file(draft, context, self.file, |row| {
+            row.check_revision(self.if_revision)?;
+            Ok(row.remove(self.how, context.now))
+        })
     }
 }
 
@@ -211,6 +216,8 @@ impl Move for Remove {
 pub(super) struct Restore {
     /// Which.
     pub(super) file: FileId,
+    /// Only if the file still has this revision.
+    pub(super) if_revision: Option<u32>,
 }
 
 impl Move for Restore {
@@ -222,7 +229,10 @@ impl Move for Restore {
     }
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
-        of_file(draft, context, self.file, |row| row.restore(context.now))
+        of_file(draft, context, self.file, |row| {
+            row.check_revision(self.if_revision)?;
+            row.restore(context.now)
+        })
     }
 }
 

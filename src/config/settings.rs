@@ -59,7 +59,7 @@ pub struct Config {
 pub struct HttpSettings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// How clients reach it, without a final slash; empty: as it listens.
+    /// How clients reach it, without a final slash; what links begin with. Empty: links are relative.
     pub public_url: String,
     /// Connections at the same time.
     pub connections_max: usize,

@@ -111,6 +111,17 @@ impl File {
         }
     }
 
+    /// Whether it still has the revision that a caller binds their change to.
+    ///
+    /// # Errors
+    /// [`FileRefusal::Changed`].
+    pub fn check_revision(&self, wanted: Option<u32>) -> Result<(), FileRefusal> {
+        match wanted {
+            Some(wanted) if wanted != self.revision => Err(FileRefusal::Changed { revision: self.revision }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Changes name or visibility; nothing if they are so already.
     ///
     /// # Errors
@@ -119,9 +130,7 @@ impl File {
         if matches!(self.shown(), Shown::Hidden | Shown::Failed(_)) {
             return Err(self.refused());
         }
-        if patch.if_revision.is_some_and(|revision| revision != self.revision) {
-            return Err(FileRefusal::Changed { revision: self.revision });
-        }
+        self.check_revision(patch.if_revision)?;
         let filename = patch.filename.as_ref().unwrap_or(&self.filename);
         let visibility = patch.visibility.unwrap_or(self.visibility);
         if *filename == self.filename && visibility == self.visibility {

@@ -21,7 +21,8 @@ pub(super) enum Keep {
 }
 
 impl Keep {
-    const fn header(self) -> HeaderValue {
+    /// As `Cache-Control` says it.
+    pub(super) const fn header(self) -> HeaderValue {
         match self {
             Self::Never => HeaderValue::from_static("no-store"),
             Self::Checked => HeaderValue::from_static("private, no-cache"),

@@ -159,7 +159,8 @@ where
         return true;
     }
     // Such a client has not sent its body yet; reading would ask for it.
-    !headers.contains_key(EXPECT) && read(body).await.is_ok()
+    let rest = tokio::time::timeout(limits::BODY_REST_WITHIN, read(body));
+    !headers.contains_key(EXPECT) && matches!(rest.await, Ok(Ok(_)))
 }
 
 fn bytes_max() -> u64 {

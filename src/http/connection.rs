@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use metrics::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -61,7 +61,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let watch = Arc::new(Watch::new(api.meters.in_flight.clone()));
-    let io = TokioIo::new(Watched { stream, watch: Arc::clone(&watch) });
+    let io = TokioIo::new(Watched { stream, watch: Arc::clone(&watch), linger: None });
     let service = {
         let watch = Arc::clone(&watch);
         service_fn(move |request: Request<Incoming>| {
@@ -155,8 +155,8 @@ impl Watch {
         let is_first = self.served.load(Ordering::Relaxed) == 0;
         // HTTP/2 clients also send frames that begin no request; theirs is the idle limit.
         let in_head = head_ms != 0 && !self.is_http2.load(Ordering::Relaxed);
-        (in_head && since(head_ms) > limits::HEAD_WITHIN)
-            || (is_first && rest > limits::HEAD_WITHIN)
+        (in_head && since(head_ms) >= limits::HEAD_WITHIN)
+            || (is_first && rest >= limits::HEAD_WITHIN)
             || rest > limits::KEEP_ALIVE_IDLE
     }
 }
@@ -192,10 +192,29 @@ impl Drop for InFlight {
     }
 }
 
-/// A stream whose received bytes are noted.
+/// A stream whose received bytes are noted, and that does not end under a client that still sends.
 struct Watched<S> {
     stream: S,
     watch: Arc<Watch>,
+    /// Our side is closed; how long the client's is waited for.
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Throws away what still comes, until the client closes too or its time is over. Bytes that reach a closed socket
+    /// are answered with a reset, which can overtake the last answer (RFC 9112 section 9.6).
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::LINGER_WITHIN)));
+        while until.as_mut().poll(cx).is_pending() {
+            let mut bytes = [0; 4096];
+            let mut buf = ReadBuf::new(&mut bytes);
+            let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf));
+            if read.is_err() || buf.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -213,7 +232,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -223,7 +242,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.linger.is_none() {
+            std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        self.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(

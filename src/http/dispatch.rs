@@ -50,7 +50,8 @@ impl OwnCall<'_> {
 /// What a route asks of a request before it is carried out.
 struct Terms {
     action: Action,
-    produces: &'static str,
+    /// None: its answer has no body.
+    produces: Option<&'static str>,
     /// Empty: it has no body.
     consumes: &'static [&'static str],
 }
@@ -70,7 +71,7 @@ pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Ou
         }
         Route::Admin(asked) => {
             let (action, consumes) = (asked.action(), asked.consumes());
-            let terms = Terms { action, produces: "application/json", consumes };
+            let terms = Terms { action, produces: Some("application/json"), consumes };
             run_admin(admit(call, terms)?, asked, body).await
         }
     }
@@ -92,7 +93,9 @@ fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
     // Everybody owns what their routes reach, and on those of operators only the role counts. Whether the account is
     // suspended is asked where it is read anyway.
     policy::decide(&caller, terms.action, caller.user, AccountState::Active)?;
-    media::check_accept(&head.headers, terms.produces)?;
+    if let Some(produced) = terms.produces {
+        media::check_accept(&head.headers, produced)?;
+    }
     if !terms.consumes.is_empty() {
         media::check_content_type(&head.headers, terms.consumes)?;
     }

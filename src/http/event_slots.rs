@@ -84,7 +84,8 @@ mod tests {
         held.pop();
         assert_eq!(refused(&slots, 0), None);
         held.clear();
-        assert_eq!((slots.taken().all, slots.taken().by_user.len()), (0, 0));
+        let taken = slots.taken();
+        assert_eq!((taken.all, taken.by_user.len()), (0, 0));
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn name_of(record: &Record) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::domain::time::Timestamp;
+    use crate::http::error::ErrorCode;
 
     fn record(event_type: &str, payload: &'static str) -> Record {
         Record {

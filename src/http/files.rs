@@ -2,9 +2,9 @@
 
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::ETAG;
+use hyper::header::{CACHE_CONTROL, ETAG};
 
-use super::answer::{self, Outcome};
+use super::answer::{self, Keep, Outcome};
 use super::body;
 use super::conditions::{self, IfMatch};
 use super::dispatch::OwnCall;
@@ -29,9 +29,14 @@ pub(super) async fn find(call: &OwnCall<'_>, file: FileId) -> Result<File, Probl
 /// `GET /v1/files/{file_id}`.
 pub(super) async fn show(call: &OwnCall<'_>, file: FileId) -> Outcome {
     let file = find(call, file).await?;
+    if let IfMatch::OneOf(revisions) = conditions::if_match(&call.head.headers)
+        && !revisions.contains(&file.revision)
+    {
+        return Err(Problem::new(ErrorCode::PreconditionFailed));
+    }
     if conditions::has_already(&call.head.headers, file.revision) {
-        let tag = (ETAG, conditions::etag(file.revision));
-        return Ok(answer::empty(StatusCode::NOT_MODIFIED, [tag]));
+        let said = [(ETAG, conditions::etag(file.revision)), (CACHE_CONTROL, Keep::Checked.header())];
+        return Ok(answer::empty(StatusCode::NOT_MODIFIED, said));
     }
     file_view::respond(StatusCode::OK, &file)
 }
@@ -87,13 +92,16 @@ pub(super) async fn remove(call: &OwnCall<'_>, file: FileId) -> Outcome {
     let mut query = Query::parse(call.head.uri.query());
     let how = query.word("permanent", &[("true", Removal::Permanent), ("false", Removal::Trash)]);
     query.end()?;
-    call.api.services.handle.remove(call.user(), file, how.unwrap_or(Removal::Trash)).await?;
+    let how = how.unwrap_or(Removal::Trash);
+    let if_revision = wanted_revision(call, file).await?;
+    call.api.services.handle.remove_if(call.user(), file, how, if_revision).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT, []))
 }
 
 /// `POST /v1/files/{file_id}/restore`.
 pub(super) async fn restore(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let restored = call.api.services.handle.restore(call.user(), file).await?;
+    let if_revision = wanted_revision(call, file).await?;
+    let restored = call.api.services.handle.restore_if(call.user(), file, if_revision).await?;
     file_view::respond(StatusCode::OK, &restored)
 }
 

@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn an_object_has_only_so_many_fields() {
+        let fields: Vec<_> = (0..40).map(|number| format!("\"{number}\": 1")).collect();
+        let body = format!("{{{}}}", fields.join(","));
+        let mut object = Object::parse(body.as_bytes()).unwrap();
+        for number in 0..40 {
+            object.take(&number.to_string());
+        }
+        let problem = object.end().unwrap_err();
+        let told: Vec<_> = problem.faults().iter().map(|fault| (&*fault.pointer, fault.code)).collect();
+        assert_eq!(told, [("/32", "too_many_fields")]);
+    }
+
+    #[test]
     fn what_is_not_an_object_is_refused() {
         for body in ["[]", "1", "-1", "1.5", "\"x\"", "null", "true", "[{\"name\": \"a\"}]"] {
             check(body, "validation_failed :wrong_type");
@@ -253,17 +266,9 @@ mod tests {
     #[test]
     fn what_is_not_json_is_refused() {
         let deep = format!("{{\"name\": {}{}}}", "[".repeat(30_000), "]".repeat(30_000));
-        let wide = format!("{{{}}}", (0..40).map(|n| format!("\"f{n}\": 1")).collect::<Vec<_>>().join(","));
-        for body in [
-            "",
-            "{",
-            "{}x",
-            "{'name': 1}",
-            "{\"name\": \"\u{0}\"}",
-            "\u{feff}{}",
-            "{\"count\": 1e999}",
-            &wide,
-        ] {
+        for body in
+            ["", "{", "{}x", "{'name': 1}", "{\"name\": \"\u{0}\"}", "\u{feff}{}", "{\"count\": 1e999}"]
+        {
             check(body, "invalid_json");
         }
         check(&deep, "validation_failed /name:wrong_type /count:required");

@@ -12,6 +12,7 @@ use super::error::Problem;
 use super::file_view::FileView;
 use super::query::Query;
 use super::services::within;
+use super::upload_request::in_nfc;
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::FileId;
 use crate::limits;
@@ -70,7 +71,7 @@ impl Filter {
     fn read(query: Option<&str>) -> Result<(Self, Option<String>), Problem> {
         let mut query = Query::parse(query);
         let cursor = query.take("cursor").map(std::borrow::Cow::into_owned);
-        let name_prefix = query.take("name_prefix").unwrap_or_default().into_owned();
+        let name_prefix = in_nfc(&query.take("name_prefix").unwrap_or_default());
         let wanted = query.word("status", &STATUSES).unwrap_or(Wanted::Untrashed);
         let size = query.page_size();
         query.end()?;

@@ -1,7 +1,9 @@
 //! Media types: those that clients declare, those that we serve, and those that clients accept.
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::error::{ErrorCode, Problem};
 use crate::limits;
@@ -39,7 +41,8 @@ pub(super) fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Reads a declared type: `type/subtype` with parameters, in lower case, `; ` between them.
+/// Reads a declared type: `type/subtype` with parameters, `; ` between them; in lower case, but for the values of
+/// parameters other than `charset`.
 ///
 /// None if it is not one, or is longer than [`limits::CONTENT_TYPE_BYTES_MAX`].
 pub(super) fn declared(text: &str) -> Option<String> {
@@ -48,17 +51,15 @@ pub(super) fn declared(text: &str) -> Option<String> {
     rest = after.strip_prefix('/')?;
     let (subtype, after) = token(rest)?;
     rest = after;
-    let mut normal = format!("{kind}/{subtype}");
+    let mut normal = format!("{kind}/{subtype}").to_ascii_lowercase();
     while !rest.is_empty() {
         let (name, after) = token(spaceless(spaceless(rest).strip_prefix(';')?))?;
         let (value, after) = value(after.strip_prefix('=')?)?;
         rest = after;
-        normal.push_str("; ");
-        normal.push_str(name);
-        normal.push('=');
-        normal.push_str(value);
+        let name = name.to_ascii_lowercase();
+        let value = if name == "charset" { Cow::Owned(value.to_ascii_lowercase()) } else { value.into() };
+        normal = format!("{normal}; {name}={value}");
     }
-    normal.make_ascii_lowercase();
     (normal.len() <= limits::CONTENT_TYPE_BYTES_MAX).then_some(normal)
 }
 
@@ -107,10 +108,10 @@ pub(super) fn may_be_inline(declared: &str) -> bool {
 /// # Errors
 /// `not_acceptable`.
 pub(super) fn check_accept(headers: &HeaderMap, produced: &str) -> Result<(), Problem> {
-    let mut lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).peekable();
-    let is_anything = lines.peek().is_none();
-    let mut ranges = lines.flat_map(|line| line.split(','));
-    if is_anything || ranges.any(|range| accepts(range, produced)) {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let mut ranges =
+        lines.flat_map(|line| line.split(',')).filter(|range| !range.trim().is_empty()).peekable();
+    if ranges.peek().is_none() || ranges.any(|range| accepts(range, produced)) {
         return Ok(());
     }
     Err(Problem::new(ErrorCode::NotAcceptable).detail(format!("This route answers with {produced}.")))
@@ -130,11 +131,20 @@ fn accepts(range: &str, produced: &str) -> bool {
     fits && !is_refused
 }
 
-/// Whether the body is of a type that the route takes. A charset other than UTF-8 is not.
+/// Whether the body is of a type that the route takes. A charset other than UTF-8 is not, and nothing is decoded.
 ///
 /// # Errors
 /// `unsupported_media_type`.
 pub(super) fn check_content_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
+    if headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(
+            Problem::new(ErrorCode::UnsupportedMediaType).detail("This must come without Content-Encoding.")
+        );
+    }
     let mut lines = headers.get_all(CONTENT_TYPE).iter();
     let (given, another) = (lines.next().and_then(|line| line.to_str().ok()), lines.next());
     let is_taken = given.is_some_and(|given| {
@@ -167,7 +177,7 @@ mod tests {
     fn a_declared_type_is_read_and_lowered() {
         check("text/plain", Some("text/plain"));
         check("Text/HTML;Charset=UTF-8", Some("text/html; charset=utf-8"));
-        check("multipart/mixed ;  boundary=\"a b\"", Some("multipart/mixed; boundary=\"a b\""));
+        check("multipart/mixed ;  Boundary=\"A b\"", Some("multipart/mixed; boundary=\"A b\""));
         check("application/vnd.api+json", Some("application/vnd.api+json"));
     }
 
@@ -238,6 +248,7 @@ mod tests {
     fn an_answer_goes_only_to_those_who_take_it() {
         let cases: &[(&[&str], bool)] = &[
             (&[], true),
+            (&[""], true),
             (&["*/*"], true),
             (&["application/*"], true),
             (&["text/html, application/json;q=0.1"], true),
@@ -270,6 +281,11 @@ mod tests {
         for (values, expected) in cases {
             let outcome = check_content_type(&headers(CONTENT_TYPE, values), &["application/json"]);
             assert_eq!(outcome.is_ok(), *expected, "{values:?}");
+        }
+        for (coding, expected) in [("identity", true), ("gzip", false), ("br", false)] {
+            let mut headers = headers(CONTENT_TYPE, &["application/json"]);
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            assert_eq!(check_content_type(&headers, &["application/json"]).is_ok(), expected, "{coding}");
         }
     }
 }

@@ -104,26 +104,25 @@ impl Own {
         }
     }
 
-    /// The type of its answer.
-    pub(super) const fn produces(self) -> &'static str {
+    /// The type of its answer; none: it has no body.
+    pub(super) const fn produces(self) -> Option<&'static str> {
         match self {
-            Self::Events => "text/event-stream",
+            Self::Remove(_) | Self::GoDownload(_) => None,
+            Self::Events => Some("text/event-stream"),
             Self::Presign
             | Self::Create
             | Self::PresignBatch
             | Self::List
             | Self::Show(_)
             | Self::Update(_)
-            | Self::Remove(_)
             | Self::Restore(_)
             | Self::Complete(_)
             | Self::SignDownload(_)
-            | Self::GoDownload(_)
             | Self::SignChunk(..)
             | Self::ListChunks(_)
             | Self::Timeline(_)
             | Self::Usage
-            | Self::Ledger => "application/json",
+            | Self::Ledger => Some("application/json"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use hyper::Version;
-use hyper::header::HOST;
+use hyper::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
@@ -16,6 +16,7 @@ use super::error::Problem;
 /// another server on the way could read differently; the connection is then closed.
 pub(super) fn path_of(head: &Parts) -> Result<Cow<'_, str>, Problem> {
     check_host(head)?;
+    check_framing(head)?;
     // HTTP/2 always carries scheme and authority; on HTTP/1 they mean that we are taken for a proxy.
     if head.version < Version::HTTP_2 && (head.uri.scheme().is_some() || head.uri.authority().is_some()) {
         return Err(refused("The target must be a path."));
@@ -63,6 +64,18 @@ fn check_host(head: &Parts) -> Result<(), Problem> {
         return Err(Problem::malformed("host", "The Host header must name one host."));
     }
     Ok(())
+}
+
+/// How long the body is must be said in one way. What is left of this hyper does: it refuses lengths that differ, and
+/// closes the connection after a request whose length it dropped because it came beside `Transfer-Encoding`.
+fn check_framing(head: &Parts) -> Result<(), Problem> {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    let is_chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if is_chunked && codings.next().is_none() && !head.headers.contains_key(CONTENT_LENGTH) {
+        return Ok(());
+    }
+    Err(Problem::malformed("transfer-encoding", "Transfer-Encoding must be chunked, and alone."))
 }
 
 fn refused(detail: &'static str) -> Problem {

@@ -114,12 +114,17 @@ impl Fields {
     }
 }
 
-/// A file's name in NFC, without control characters; anything else is only data and stays.
-pub(super) fn filename_of(object: &mut Object<'_>, text: &str) -> Option<String> {
-    let name = match is_nfc_quick(text.chars()) {
+/// A text in Unicode's normal form C, as names are kept.
+pub(super) fn in_nfc(text: &str) -> String {
+    match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => text.to_owned(),
         IsNormalized::No | IsNormalized::Maybe => text.nfc().collect(),
-    };
+    }
+}
+
+/// A file's name in NFC, without control characters; anything else is only data and stays.
+pub(super) fn filename_of(object: &mut Object<'_>, text: &str) -> Option<String> {
+    let name = in_nfc(text);
     if name.is_empty() {
         object.fault("filename", "empty", "A file needs a name.");
         None

@@ -54,8 +54,8 @@ async fn reserve_and_sign(
         .try_into()
         .map_err(|_| Problem::new(ErrorCode::Internal).because(&"not one file for one upload"))?;
     let view = upload.view();
-    if matches!(view, View::Past { .. }) {
-        return Err(Problem::new(ErrorCode::UploadExpired));
+    if let View::Past { file_id, status, reason } = view {
+        return Err(Problem::past(file_id, status, reason));
     }
     Ok((upload.file.file_id, answer::json(StatusCode::CREATED, &view, Keep::Never, BYTES_ABOUT)))
 }
@@ -74,9 +74,6 @@ pub(super) async fn presign_batch(call: &OwnCall<'_>, body: &mut Incoming) -> Ou
     let asked = UploadRequest::read_batch(&body, &call.api.services.options)?;
     let uploads = sign(call, reserve(call, asked, idempotency).await?).await?;
     let view = BatchView { files: uploads.iter().map(Upload::view).collect() };
-    if view.files.iter().all(|view| matches!(view, View::Past { .. })) {
-        return Err(Problem::new(ErrorCode::UploadExpired));
-    }
     Ok(answer::json(StatusCode::CREATED, &view, Keep::Never, view.files.len() * BYTES_ABOUT))
 }
 

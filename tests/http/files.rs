@@ -121,6 +121,53 @@ async fn a_patch_changes_what_it_names() {
 }
 
 #[tokio::test]
+async fn what_is_bound_to_a_revision_does_nothing_to_another() {
+    let world = World::start().await;
+    let file = world.upload("alice", "a.txt", 5).await;
+    let ask = async |what: &str, tag: &str| {
+        let what = what.replace("{}", &file.to_string());
+        world.send("alice", &what, &[("if-match", tag)], "").await.told()
+    };
+    assert_eq!(ask("GET /v1/files/{}", "\"1\"").await, "412 precondition_failed");
+    assert_eq!(ask("GET /v1/files/{}", "\"1\", \"2\"").await, "200");
+    for delete in ["DELETE /v1/files/{}", "DELETE /v1/files/{}?permanent=true"] {
+        assert_eq!(ask(delete, "\"1\"").await, "412 precondition_failed");
+        assert_eq!(ask(delete, "\"1\", \"9\"").await, "412 precondition_failed");
+    }
+    assert_eq!(world.get("alice", &format!("/v1/files/{file}")).await.json()["status"], "processed");
+    assert_eq!(ask("DELETE /v1/files/{}", "\"2\"").await, "204");
+    assert_eq!(ask("POST /v1/files/{}/restore", "\"2\"").await, "412 precondition_failed");
+    assert_eq!(ask("POST /v1/files/{}/restore", "\"3\"").await, "200");
+    assert_eq!(ask("DELETE /v1/files/{}?permanent=true", "*").await, "204");
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_revision_may_keep_it() {
+    let world = World::start().await;
+    let file = world.upload("alice", "a.txt", 5).await;
+    let get = format!("GET /v1/files/{file}");
+    let kept = world.send("alice", &get, &[("if-none-match", "\"2\"")], "").await;
+    let whole = world.send("alice", &get, &[], "").await;
+    assert_eq!((kept.status.as_u16(), kept.body.len()), (304, 0));
+    for name in ["etag", "cache-control"] {
+        assert_eq!(kept.header(name), whole.header(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_of_no_type() {
+    let world = World::start().await;
+    let file = world.upload("alice", "a.txt", 5).await;
+    let ask =
+        async |what: &str, accept: &str| world.send("alice", what, &[("accept", accept)], "").await.told();
+    assert_eq!(ask(&format!("GET /v1/files/{file}/content"), "text/plain").await, "302");
+    assert_eq!(ask(&format!("GET /v1/files/{file}/content"), "image/*").await, "302");
+    assert_eq!(ask(&format!("GET /v1/files/{file}"), "image/*").await, "406 not_acceptable");
+    assert_eq!(ask(&format!("GET /v1/files/{file}"), "").await, "200");
+    assert_eq!(ask(&format!("DELETE /v1/files/{file}"), "text/plain").await, "204");
+}
+
+#[tokio::test]
 async fn trash_comes_back_and_delete_does_not() {
     let world = World::start().await;
     let file = world.upload("alice", "a.txt", 5).await;

@@ -30,6 +30,26 @@ async fn both_protocols_are_spoken_on_one_port() {
     assert_eq!(world.get("", "/livez").await.text(), "ok\n");
 }
 
+#[tokio::test]
+async fn a_client_that_sends_far_too_much_is_told_so_and_not_cut_off() {
+    let world = World::start().await;
+    let token = World::token("alice");
+    let body = vec![b'x'; 4 << 20];
+    let head = format!(
+        "POST /v1/files HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(world.api).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for piece in body.chunks(64 << 10) {
+        stream.write_all(piece).await.expect("what is too much is still taken");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer, and then the end");
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body_too_large"), "{answer}");
+}
+
 /// What a raw request gets, and that the connection is closed after it.
 async fn check_raw(world: &World, request: &str, expected: &str) {
     let answer = world.raw(request.as_bytes()).await;
@@ -51,6 +71,9 @@ async fn a_head_that_cannot_be_trusted_ends_the_connection() {
         "GET /livez HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
         "GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         "POST /v1/files HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "POST /v1/files HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/files HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/files HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "nonsense\r\n\r\n",
     ] {
         check_raw(&world, request, "400").await;

@@ -46,6 +46,8 @@ async fn files_are_listed_newest_first_in_pages() {
     check(&world, "size=5", "a5 b4 a3 b2 a1").await;
     check(&world, "size=2&name_prefix=a", "a5 a3 | a1").await;
     check(&world, "name_prefix=c", "").await;
+    world.upload("alice", "\u{e9}t\u{e9}", 1).await;
+    check(&world, "name_prefix=e%CC%81t", "\u{e9}t\u{e9}").await;
     assert_eq!(world.get("alice", "/files").await.told(), "200");
 }
 

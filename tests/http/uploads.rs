@@ -78,7 +78,24 @@ async fn a_repeat_gets_what_is_left_of_the_time_and_then_nothing() {
     world.inside.clock.set(after(0));
     let file = keyed(&world, "k1", &report(5)).await.json()["file_id"].as_str().unwrap().to_owned();
     world.send("alice", &format!("DELETE /v1/files/{file}"), &[], "").await;
-    assert_eq!(keyed(&world, "k1", &report(5)).await.told(), "410 upload_expired");
+    let past = keyed(&world, "k1", &report(5)).await;
+    assert_eq!(past.told(), "410 upload_expired");
+    let past = past.json();
+    assert_eq!((&past["file"]["file_id"], &past["file"]["status"]), (&json!(file), &json!("failed")));
+    assert_eq!(past["file"]["reason"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_repeat_after_the_upload_names_the_file_that_came_of_it() {
+    let world = World::start().await;
+    let file = keyed(&world, "k1", &report(5)).await.json()["file_id"].as_str().unwrap().to_owned();
+    world.land("alice", wharfinger::domain::ids::FileId::parse(&file).unwrap()).await;
+    world.send("alice", &format!("POST /v1/files/{file}/complete"), &[], "").await;
+    let past = keyed(&world, "k1", &report(5)).await;
+    assert_eq!(past.told(), "410 upload_expired");
+    let past = past.json();
+    assert_eq!((&past["file"]["file_id"], &past["file"]["status"]), (&json!(file), &json!("processed")));
+    assert!(past["file"]["reason"].is_null(), "{past}");
 }
 
 // proves: I3

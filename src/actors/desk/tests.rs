@@ -63,7 +63,8 @@ impl Bench {
     }
 
     fn remove(&mut self, n: u128) -> Receiver<Answer<Remove>> {
-        let (ticket, answer) = Ask::new(Remove { file: file(n), how: Removal::Trash }, None);
+        let (ticket, answer) =
+            Ask::new(Remove { file: file(n), how: Removal::Trash, if_revision: None }, None);
         self.desk.enqueue(ticket);
         answer
     }

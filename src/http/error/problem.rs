@@ -9,6 +9,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::ErrorCode;
+use crate::domain::ids::FileId;
 use crate::http::body::Body;
 use crate::http::trail::Trail;
 
@@ -45,6 +46,12 @@ enum More {
     MaxPending(u64),
     Reason(&'static str),
     MissingChunks(Vec<u16>),
+    File {
+        file_id: FileId,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
 }
 
 /// One field that is not as it should be.
@@ -216,6 +223,13 @@ impl Problem {
     /// The file failed; `reason` is its word.
     pub(in crate::http) fn failed(reason: &'static str) -> Self {
         Self { more: More::Reason(reason), ..Self::new(ErrorCode::FileFailed) }
+    }
+
+    /// What a repeated key once reserved: nothing is left to upload.
+    pub(in crate::http) fn past(file_id: FileId, status: &'static str, reason: Option<&'static str>) -> Self {
+        let detail = format!("This key has reserved file {file_id}, which is {status} now.");
+        let more = More::File { file_id, status, reason };
+        Self { more, ..Self::new(ErrorCode::UploadExpired).detail(detail) }
     }
 
     /// These chunks have not arrived.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Field, Object, Top};
@@ -66,10 +66,13 @@ impl<'de> Visitor<'de> for TopVisitor {
         let mut object = Object { place: String::new(), fields: Vec::with_capacity(8), faults: Vec::new() };
         while let Some(name) = map.next_key_seed(TextSeed)? {
             let value = map.next_value_seed(FieldSeed { keeps_lists: self.keeps_lists })?;
-            if object.fields.len() + object.faults.len() >= FIELDS_MAX {
-                return Err(A::Error::custom("too many fields"));
+            let count = object.fields.len() + object.faults.len();
+            if count > FIELDS_MAX {
+                continue;
             }
-            if object.fields.iter().any(|(known, _)| *known == name) {
+            if count == FIELDS_MAX {
+                object.fault(&name, "too_many_fields", format!("An object has at most {FIELDS_MAX} fields."));
+            } else if object.fields.iter().any(|(known, _)| *known == name) {
                 object.fault(&name, "duplicate_field", "This is there twice.");
             } else {
                 object.fields.push((name, value));
