@@ -14,7 +14,7 @@ use wharfinger::adapters::sigv4::{Address, Credentials, Presigner, Style};
 use wharfinger::domain::file::Sha256;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::time::Timestamp;
-use wharfinger::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, UploadGrant};
+use wharfinger::ports::{DownloadGrant, DownloadMethod, PartGrant, SignedRequest, SignerError, UploadGrant};
 
 const OURS: &str = "user/0199a3c4-0000-7000-8000-000000000001/0199a3c4-0000-7000-8000-000000000002";
 const NOW: Timestamp = Timestamp::from_millis(1_795_169_642_161);
@@ -141,6 +141,7 @@ fn check_part(site: &Site, key: &str, grant: &PartGrant) {
 fn check_download(site: &Site, key: &str, disposition: &str, content_type: &str) {
     let grant = DownloadGrant {
         key: ObjectKey::parse(OURS).unwrap(),
+        method: DownloadMethod::Get,
         disposition: disposition.to_owned(),
         content_type: content_type.to_owned(),
         now: NOW,

@@ -1,7 +1,7 @@
 //! Sign a download.
 
-use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use super::answer::{self, Keep, Outcome};
@@ -15,7 +15,7 @@ use crate::domain::account::AccountState;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, ObjectKey};
 use crate::domain::policy::{self, Action};
-use crate::ports::{DownloadGrant, LedgerPort, SignedRequest, SignerPort};
+use crate::ports::{DownloadGrant, DownloadMethod, LedgerPort, SignedRequest, SignerPort};
 
 #[derive(Serialize)]
 struct DownloadView<'a> {
@@ -25,22 +25,24 @@ struct DownloadView<'a> {
 
 /// `GET /v1/files/{file_id}/download-url`.
 pub(super) async fn sign(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let signed = signed(call, file).await?;
+    let signed = signed(call, file, DownloadMethod::Get).await?;
     let expires_in = signed.expires_in_secs(call.now);
     let view = DownloadView { download_url: signed.url.expose(), expires_in };
     Ok(answer::json(StatusCode::OK, &view, Keep::Never, 1024))
 }
 
-/// `GET /v1/files/{file_id}/content`.
+/// `GET /v1/files/{file_id}/content`. Who follows a HEAD comes with a HEAD.
 pub(super) async fn redirect(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let signed = signed(call, file).await?;
+    let is_head = call.head.method == Method::HEAD;
+    let method = if is_head { DownloadMethod::Head } else { DownloadMethod::Get };
+    let signed = signed(call, file, method).await?;
     let place = HeaderValue::from_str(signed.url.expose());
     let place = place.map_err(|error| Problem::new(ErrorCode::Internal).because(&error))?;
     let headers = [(LOCATION, place), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok(answer::empty(StatusCode::FOUND, headers))
 }
 
-async fn signed(call: &OwnCall<'_>, file: FileId) -> Result<SignedRequest, Problem> {
+async fn signed(call: &OwnCall<'_>, file: FileId, method: DownloadMethod) -> Result<SignedRequest, Problem> {
     let services = &call.api.services;
     let asked = disposition_of(call.head.uri.query())?;
     // Nothing is signed for a suspended account, so its state is read as well.
@@ -55,6 +57,7 @@ async fn signed(call: &OwnCall<'_>, file: FileId) -> Result<SignedRequest, Probl
     let (content_type, disposition) = served_as(&row, asked);
     let grant = DownloadGrant {
         key: ObjectKey { user: call.user(), file },
+        method,
         disposition: disposition::value(disposition, &row.filename),
         content_type: content_type.to_owned(),
         now: call.now,

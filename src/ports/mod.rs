@@ -20,4 +20,6 @@ pub use objects::{
     UploadPage,
 };
 pub use queue::{QueueDelivery, QueueError, QueuePort, Receipt};
-pub use signer::{DownloadGrant, PartGrant, SignedRequest, SignedUrl, SignerError, SignerPort, UploadGrant};
+pub use signer::{
+    DownloadGrant, DownloadMethod, PartGrant, SignedRequest, SignedUrl, SignerError, SignerPort, UploadGrant,
+};

@@ -62,11 +62,22 @@ pub struct PartGrant {
     pub ttl: Duration,
 }
 
+/// What a download asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownloadMethod {
+    /// Head and bytes.
+    Get,
+    /// The head alone.
+    Head,
+}
+
 /// One download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadGrant {
     /// From where.
     pub key: ObjectKey,
+    /// The one method that the URL is good for.
+    pub method: DownloadMethod,
     /// The `Content-Disposition` of the answer.
     pub disposition: String,
     /// The `Content-Type` of the answer.
@@ -80,7 +91,7 @@ pub struct DownloadGrant {
 /// A request that its holder may send. Treat it as a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRequest {
-    /// `PUT` or `GET`.
+    /// `PUT`, `GET` or `HEAD`.
     pub method: &'static str,
     /// Where to.
     pub url: SignedUrl,

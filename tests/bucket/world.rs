@@ -17,8 +17,8 @@ use uuid::Uuid;
 use wharfinger::adapters::embedded::bucket::{BucketOptions, EmbeddedBucket, EmbeddedSigner, OpenError};
 use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
 use wharfinger::ports::{
-    Clock, DownloadGrant, QueueDelivery, QueueError, QueuePort, Receipt, SignedRequest, SignerPort,
-    UploadGrant,
+    Clock, DownloadGrant, DownloadMethod, QueueDelivery, QueueError, QueuePort, Receipt, SignedRequest,
+    SignerPort, UploadGrant,
 };
 
 /// How long anything here may take.
@@ -264,6 +264,7 @@ pub(crate) fn grant(key: ObjectKey, body: &[u8]) -> UploadGrant {
 pub(crate) fn download(key: ObjectKey) -> DownloadGrant {
     DownloadGrant {
         key,
+        method: DownloadMethod::Get,
         disposition: "attachment; filename=\"x.txt\"; filename*=UTF-8''%C3%A9.txt".to_owned(),
         content_type: "application/octet-stream".to_owned(),
         now: Clock::System.now(),

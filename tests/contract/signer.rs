@@ -7,7 +7,8 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use wharfinger::domain::file::Sha256;
 use wharfinger::ports::{
-    Clock, DownloadGrant, ObjectsPort, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant,
+    Clock, DownloadGrant, DownloadMethod, ObjectsPort, PartGrant, SignedRequest, SignerError, SignerPort,
+    UploadGrant,
 };
 
 use crate::http::{Embedded, Http, file_of, grant, new_user};
@@ -117,6 +118,7 @@ async fn a_download_answers_as_granted(signer: &impl SignerPort, http: &Http) {
     assert_eq!(http.follow(&upload, b"hello").await.0, 200);
     let grant = DownloadGrant {
         key,
+        method: DownloadMethod::Get,
         disposition: "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%C3%A9b.txt".to_owned(),
         content_type: "application/octet-stream".to_owned(),
         now: Clock::System.now(),
@@ -131,6 +133,12 @@ async fn a_download_answers_as_granted(signer: &impl SignerPort, http: &Http) {
     let inline = signed.url.expose().replace("attachment", "inline");
     assert_ne!(inline, signed.url.expose());
     assert_eq!(http.send("GET", &inline, &[], b"").await.0, 403);
+    let signed =
+        signer.download(&DownloadGrant { method: DownloadMethod::Head, ..grant }).await.expect("sign");
+    assert_eq!(signed.method, "HEAD");
+    let (status, _, body) = http.follow(&signed, b"").await;
+    assert_eq!((status, body.len()), (200, 0));
+    assert_eq!(http.send("GET", signed.url.expose(), &[], b"").await.0, 403, "another method");
 }
 
 async fn a_part_is_for_exactly_its_grant(signer: &impl SignerPort, bucket: &impl ObjectsPort, http: &Http) {

@@ -64,6 +64,9 @@ async fn a_download_lives_five_minutes_and_redirects_too() {
     assert_eq!((redirect.status.as_u16(), redirect.header("cache-control")), (302, Some("no-store")));
     assert_eq!(redirect.header("location").map(Value::from), Some(signed["download_url"].clone()));
     assert_eq!(redirect.header("referrer-policy"), Some("no-referrer"));
+    let head = world.send("alice", &format!("HEAD /v1/files/{file}/content"), &[], "").await;
+    assert_eq!(head.status.as_u16(), 302);
+    assert_ne!(head.header("location"), redirect.header("location"), "it is signed for a HEAD");
 }
 
 // proves: I11

@@ -10,7 +10,9 @@ use super::canonical::{self, Request};
 use super::credentials::Credentials;
 use crate::domain::time::Timestamp;
 use crate::limits::URL_TTL_MAX;
-use crate::ports::{DownloadGrant, PartGrant, SignedRequest, SignedUrl, SignerError, UploadGrant};
+use crate::ports::{
+    DownloadGrant, DownloadMethod, PartGrant, SignedRequest, SignedUrl, SignerError, UploadGrant,
+};
 
 /// Signs for one bucket in one region.
 ///
@@ -92,7 +94,16 @@ impl Presigner {
             ("response-content-type", grant.content_type.as_str()),
         ];
         let life = Life { now: grant.now, ttl: grant.ttl };
-        self.sign(credentials, life, ("GET", "GetObject"), Target { key, query: &query, headers: Vec::new() })
+        let method = match grant.method {
+            DownloadMethod::Get => "GET",
+            DownloadMethod::Head => "HEAD",
+        };
+        self.sign(
+            credentials,
+            life,
+            (method, "GetObject"),
+            Target { key, query: &query, headers: Vec::new() },
+        )
     }
 
     fn sign(

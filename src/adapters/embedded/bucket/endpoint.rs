@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RANGE, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -148,7 +148,10 @@ async fn connection(
 }
 
 async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    if head.headers.get_all(RANGE).iter().any(|range| !gate::is_one_range(range)) {
+        head.headers.remove(RANGE);
+    }
     let method = head.method.clone();
     let allowed = &endpoint.options.allowed_origins;
     let origin = cors::allowed_origin(allowed, &head.headers);

@@ -1,7 +1,7 @@
 //! What is refused before `s3s` sees it: what S3 would refuse and `s3s` would not.
 
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, s3_error};
@@ -41,6 +41,22 @@ fn check_signed(headers: &HeaderMap, signed: &str) -> Result<(), S3Error> {
     match headers.keys().map(|name| name.as_str()).find(|name| must_be_signed(name) && !is_signed(name)) {
         Some(name) => Err(s3_error!(AccessDenied, "the header {name} is not signed")),
         None => Ok(()),
+    }
+}
+
+/// Whether this asks for a range as S3 has them: one, of bytes, that ends behind its beginning. Any other header counts
+/// as none (RFC 9110 section 14.2), which `s3s` would refuse.
+pub(super) fn is_one_range(range: &HeaderValue) -> bool {
+    let range = range.to_str().ok().and_then(|range| range.trim().strip_prefix("bytes="));
+    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return false };
+    // A sign would parse too.
+    let number =
+        |text: &str| text.parse::<u64>().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()));
+    match (number(first), number(last)) {
+        (Some(first), Some(last)) => first <= last,
+        (Some(_), None) => last.is_empty(),
+        (None, Some(_)) => first.is_empty(),
+        (None, None) => false,
     }
 }
 
