@@ -7,5 +7,6 @@ mod inside;
 mod support;
 mod world;
 mod planted;
+mod dropped;
 mod faults;
 mod command;

@@ -33,6 +33,8 @@ pub(crate) struct Yard {
     pub(crate) processed: ObjectKey,
     pub(crate) trashed: ObjectKey,
     pub(crate) gone: ObjectKey,
+    /// How it is audited.
+    pub(crate) options: AuditOptions,
 }
 
 impl Yard {
@@ -47,7 +49,15 @@ impl Yard {
         inside.handle.remove(user, gone.file, Removal::Permanent).await.unwrap();
         let is_gone = async || (inside.row(gone).await.status == Status::Gone).then_some(());
         eventually("the last one to be gone", is_gone).await;
-        let yard = Self { inside, user, pending, processed, trashed, gone };
+        let options = AuditOptions {
+            user: None,
+            grace: GRACE,
+            trash_retention: wharfinger::limits::TRASH_RETENTION,
+            quiet: Duration::ZERO,
+            reads_per_sec: None,
+            entries_kept: None,
+        };
+        let yard = Self { inside, user, pending, processed, trashed, gone, options };
         let version = yard.account().await.version;
         let is_told = async || (yard.told().await >= version).then_some(());
         eventually("the events", is_told).await;
@@ -160,14 +170,7 @@ impl Yard {
 
     /// What the audit says, of backends that fail as the plan says.
     pub(crate) async fn audit(&self, user: Option<UserId>) -> Result<(Vec<Finding>, Summary), AuditError> {
-        let options = AuditOptions {
-            user,
-            grace: GRACE,
-            trash_retention: wharfinger::limits::TRASH_RETENTION,
-            quiet: Duration::ZERO,
-            reads_per_sec: None,
-            may_lack_start: false,
-        };
+        let options = AuditOptions { user, ..self.options };
         let backends = self.inside.faulty.clone();
         let world = World {
             ledger: backends.ledger,

@@ -33,7 +33,7 @@ impl Audit {
             trash_retention: wharfinger::limits::TRASH_RETENTION,
             quiet: Duration::ZERO,
             reads_per_sec: None,
-            may_lack_start: false,
+            entries_kept: None,
         };
         let world = World {
             ledger: ledger.clone(),

@@ -17,8 +17,10 @@ use crate::ports::{LedgerPort, ListedObject, LogPort, ObjectsPort, ReplayFrom, R
 const PAGE: usize = 256;
 /// Looks at a user that keeps moving.
 const LOOKS_MAX: usize = 3;
-/// How long EVENTS keeps an event, less an hour: what is about to go may be gone.
-const EVENTS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600 - 3600);
+/// How long EVENTS keeps an event.
+const EVENTS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What goes within this time may be gone.
+const GOES_WITHIN: Duration = Duration::from_secs(3600);
 /// Records kept aside that are counted.
 const DLQ_COUNTED_MAX: u64 = 10_000;
 
@@ -35,8 +37,8 @@ pub struct AuditOptions {
     pub quiet: Duration,
     /// Reads a second; none: as many as come.
     pub reads_per_sec: Option<u32>,
-    /// Old entries may have been dropped.
-    pub may_lack_start: bool,
+    /// How long the ledger keeps an entry; none: for ever.
+    pub entries_kept: Option<Duration>,
 }
 
 /// What an audit read and found.
@@ -161,11 +163,12 @@ impl Auditor {
         if is_again || self.events_since.is_none() {
             self.events_since = Some(self.oldest_event().await?);
         }
-        let kept = due.now.before(EVENTS_KEPT);
+        let kept_since = |kept| due.now.before(kept).after(GOES_WITHIN);
+        let events_since = kept_since(EVENTS_KEPT);
         let view = View {
             due,
-            may_lack_start: self.options.may_lack_start,
-            events_since: self.events_since.map_or(kept, |since| since.max(kept)),
+            entries_since: self.options.entries_kept.map(kept_since),
+            events_since: self.events_since.map_or(events_since, |since| since.max(events_since)),
             quiet: self.options.quiet,
         };
         look(&self.world, &mut self.pace, user, view).await

@@ -3,20 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Finding, Kind};
-use super::rows::Rows;
+use super::rows::{Row, Rows};
 use crate::domain::account::Account;
 use crate::domain::entry::{Entry, EntryKind, Totals};
 use crate::domain::file::{Status, Weight};
 use crate::domain::ids::{FileId, UserId};
+use crate::domain::time::Timestamp;
 
 /// The entries of a user, read from the oldest on.
 #[derive(Debug)]
 pub(super) struct Chain {
     user: UserId,
-    /// Old entries may have been dropped.
-    may_lack_start: bool,
+    /// Entries made before may have been dropped; none: no entry may.
+    kept_since: Option<Timestamp>,
     /// Every entry since the first version was seen.
     is_whole: bool,
+    has_gap: bool,
+    /// The first version that was seen.
+    first: Option<u64>,
     last: Option<Link>,
     files: BTreeMap<FileId, Step>,
     count: u64,
@@ -36,14 +40,18 @@ struct Step {
     status: Status,
     size_bytes: u64,
     revision: u32,
+    /// Its first entry was seen.
+    is_whole: bool,
 }
 
 impl Chain {
-    pub(super) const fn new(user: UserId, may_lack_start: bool) -> Self {
+    pub(super) const fn new(user: UserId, kept_since: Option<Timestamp>) -> Self {
         Self {
             user,
-            may_lack_start,
+            kept_since,
             is_whole: true,
+            has_gap: false,
+            first: None,
             last: None,
             files: BTreeMap::new(),
             count: 0,
@@ -62,9 +70,13 @@ impl Chain {
             Some(last) if entry.version == last.version + 1 => Some(last.totals),
             None if entry.version == 1 => Some(Totals::default()),
             Some(last) => self.gap(last.version + 1, entry.version),
-            None if self.may_lack_start => self.forget(),
-            None => self.gap(1, entry.version),
+            // Whether it may be so is judged at the end.
+            None => {
+                self.is_whole = false;
+                None
+            }
         };
+        self.first = self.first.or(Some(entry.version));
         self.judge_quota(entry);
         self.judge_step(entry, before);
         self.last = Some(Link { version: entry.version, totals: entry.totals });
@@ -72,7 +84,38 @@ impl Chain {
 
     /// The last entry must be the account's, and the rows as entries left them.
     pub(super) fn end(mut self, account: &Account, rows: &Rows) -> Vec<Finding> {
-        let Link { version, totals } = self.last.unwrap_or(Link { version: 0, totals: Totals::default() });
+        self.judge_start(account, rows);
+        self.judge_end(account);
+        if account.published > account.version {
+            let text =
+                format!("published up to {}, but the account is at {}", account.published, account.version);
+            self.tell(Kind::Published, account.published, text);
+        }
+        self.judge_rows(rows);
+        self.findings
+    }
+
+    /// What is missing before the first entry that was seen.
+    fn judge_start(&mut self, account: &Account, rows: &Rows) {
+        let first = self.first.unwrap_or(account.version + 1);
+        if first > 1 && !self.may_lack(first - 1, account, rows) {
+            self.tell_missing(1, first);
+        }
+    }
+
+    /// Whether all up to `version` may have been dropped for their age: they were told, and nothing says that one of
+    /// them is younger. After a gap, which is told, it is not known of which files entries are missing at the start.
+    fn may_lack(&self, version: u64, account: &Account, rows: &Rows) -> bool {
+        let Some(since) = self.kept_since else { return false };
+        let is_complete = |(file, row): (FileId, &Row)| {
+            let step = self.files.get(&file);
+            step.is_some_and(|step| step.is_whole || row.created_at < since)
+        };
+        version <= account.published && (self.has_gap || rows.changed_since(since).all(is_complete))
+    }
+
+    fn judge_end(&mut self, account: &Account) {
+        let Some(Link { version, totals }) = self.last else { return };
         if version < account.version {
             self.gap(version + 1, account.version + 1);
         } else if version > account.version {
@@ -82,13 +125,6 @@ impl Chain {
             let text = format!("the last entry says {totals:?}, the account {:?}", account.totals);
             self.tell(Kind::Totals, version, text);
         }
-        if account.published > account.version {
-            let text =
-                format!("published up to {}, but the account is at {}", account.published, account.version);
-            self.tell(Kind::Published, account.published, text);
-        }
-        self.judge_rows(rows);
-        self.findings
     }
 
     fn judge_quota(&mut self, entry: &Entry) {
@@ -111,9 +147,15 @@ impl Chain {
             }
             return;
         };
-        let step =
-            Step { version: entry.version, status, size_bytes: entry.size_bytes, revision: entry.revision };
-        let last = self.files.insert(file, step);
+        let last = self.files.get(&file).copied();
+        let step = Step {
+            version: entry.version,
+            status,
+            size_bytes: entry.size_bytes,
+            revision: entry.revision,
+            is_whole: last.map_or(entry.kind == EntryKind::Reserved, |last| last.is_whole),
+        };
+        self.files.insert(file, step);
         if let Some(last) = last.filter(|last| last.status != status && !last.status.may_become(status)) {
             let text = format!("{:?} became {status:?}", last.status);
             self.tell(Kind::Status, entry.version, text);
@@ -151,19 +193,19 @@ impl Chain {
 
     /// Versions from `from` to before `to` are missing: what follows has nothing to follow from.
     fn gap(&mut self, from: u64, to: u64) -> Option<Totals> {
+        self.tell_missing(from, to);
+        (self.is_whole, self.has_gap) = (false, true);
+        self.files.clear();
+        None
+    }
+
+    fn tell_missing(&mut self, from: u64, to: u64) {
         let text = match to.saturating_sub(from) {
             0 => format!("version {to} comes again"),
             1 => format!("version {from} is missing"),
             _ => format!("versions {from} to {} are missing", to - 1),
         };
         self.tell(Kind::EntriesMissing, from, text);
-        self.forget()
-    }
-
-    fn forget(&mut self) -> Option<Totals> {
-        self.is_whole = false;
-        self.files.clear();
-        None
     }
 
     fn tell(&mut self, kind: Kind, version: u64, text: String) {

@@ -20,8 +20,8 @@ const PAGE: usize = 500;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
     pub(super) due: Due,
-    /// Old entries may have been dropped.
-    pub(super) may_lack_start: bool,
+    /// Entries made before this may have been dropped; none: no entry may.
+    pub(super) entries_since: Option<Timestamp>,
     /// Events of entries before this may have been dropped.
     pub(super) events_since: Timestamp,
     /// How long the log may be silent before it is believed to have no more.
@@ -132,7 +132,7 @@ impl Look<'_> {
 
     async fn entries(&mut self, account: &Account) -> Result<(Chain, Told), ReadError> {
         let (ledger, user, view) = (&self.world.ledger, self.user, self.view);
-        let (mut chain, mut told) = (Chain::new(user, view.may_lack_start), Told::new(user));
+        let (mut chain, mut told) = (Chain::new(user, view.entries_since), Told::new(user));
         let (mut after, mut unpublished) = (0, None);
         loop {
             let entries = self.pace.read("the ledger", || ledger.entries_after(user, after, PAGE)).await?;

@@ -40,7 +40,9 @@ pub async fn audit(
         trash_retention: Duration::from_secs(config.sweep.trash_days * 24 * 3600),
         quiet: if config.log.kind == LogKind::Embedded { Duration::ZERO } else { QUIET },
         reads_per_sec: (config.ledger.kind != LedgerKind::Embedded).then_some(READS_PER_SEC),
-        may_lack_start: config.ledger.kind != LedgerKind::Embedded && config.ledger.scylla.history_days > 0,
+        entries_kept: (config.ledger.kind != LedgerKind::Embedded)
+            .then(|| config.ledger.scylla.history())
+            .filter(|history| !history.is_zero()),
     };
     let mut upkeep = Upkeep::default();
     let world = open(&config, &mut upkeep).await.map_err(|error| AuditError::NotOpened(error.to_string()))?;
