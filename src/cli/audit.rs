@@ -32,7 +32,8 @@ pub(super) struct AuditArgs {
     /// Print JSON: a line for each disagreement, and one with the sums
     #[arg(long)]
     json: bool,
-    /// How long what is under way may take; one sweep period and what it finds
+    /// How long what is under way may take: one sweep period and what it finds. What only the deep sweep does may take
+    /// `sweep.deep_every_secs` longer
     #[arg(long, value_name = "SECS", default_value_t = 1200)]
     grace: u64,
 }

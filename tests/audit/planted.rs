@@ -129,8 +129,7 @@ async fn objects_without_a_row_that_lives_are_told_after_a_grace() {
     check(stray, &[Kind::Orphan]).await;
     let returned = async |yard: &Yard| {
         yard.put(yard.gone).await;
-        yard.check(&[]).await;
-        yard.inside.pass(2 * GRACE);
+        yard.pass_deep(yard.inside.now()).await;
     };
     check(returned, &[Kind::DeadObject]).await;
 }
@@ -160,8 +159,7 @@ async fn what_waits_too_long_is_told() {
     let trashed = async |yard: &Yard| {
         let since = yard.inside.now().before(TRASH_RETENTION);
         yard.edit_row(yard.trashed, |row| row.trashed_at = Some(since)).await;
-        yard.check(&[]).await;
-        yard.inside.pass(2 * GRACE);
+        yard.pass_deep(yard.inside.now()).await;
     };
     check(trashed, &[Kind::TrashLingers]).await;
 }

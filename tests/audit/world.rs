@@ -16,6 +16,7 @@ use wharfinger::domain::event::{EventSource, events_of, filter_of};
 use wharfinger::domain::file::{File, Status};
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
+use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
     Clock, LedgerPort as _, LogPort as _, NewRecord, ReplayFrom, ReplayPort as _, SignerPort as _, Stream,
     UploadGrant,
@@ -25,6 +26,8 @@ use crate::inside::{BUCKET, Chosen, Inside, eventually};
 
 /// What is under way may take so long.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
+/// Between two looks of the sweeper at everything.
+pub(crate) const DEEP_EVERY: Duration = Duration::from_secs(300);
 
 pub(crate) struct Yard {
     pub(crate) inside: Inside,
@@ -38,6 +41,13 @@ pub(crate) struct Yard {
 }
 
 impl Yard {
+    /// What only the deep sweep does, and did not do since `time`, is told after its period and the grace.
+    pub(crate) async fn pass_deep(&self, time: Timestamp) {
+        self.inside.clock.set(time.after(DEEP_EVERY + GRACE));
+        self.check(&[]).await;
+        self.inside.pass(Duration::from_millis(1));
+    }
+
     /// Four files, each in a status of its own, all told and settled; the tree is stopped.
     pub(crate) async fn new() -> Self {
         let inside = Inside::start(Chosen { shards: 1, ..Chosen::default() }).await;
@@ -52,6 +62,7 @@ impl Yard {
         let options = AuditOptions {
             user: None,
             grace: GRACE,
+            deep_every: DEEP_EVERY,
             trash_retention: wharfinger::limits::TRASH_RETENTION,
             quiet: Duration::ZERO,
             reads_per_sec: None,

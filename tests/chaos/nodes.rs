@@ -231,10 +231,11 @@ impl Nodes {
         sums
     }
 
-    /// The product's own audit of the deployment.
+    /// The product's own audit of the deployment. A start sweeps through everything, so nothing waits for the next time.
     pub(crate) async fn audit(&self, grace_secs: u64) -> Output {
         let grace = grace_secs.to_string();
-        servers::output_of(command(&["audit", "--json", "--grace", &grace], 0)).await
+        let args = ["audit", "--json", "--grace", &grace, "--set", "sweep.deep_every_secs=1"];
+        servers::output_of(command(&args, 0)).await
     }
 }
 

@@ -30,6 +30,7 @@ impl Audit {
         let options = AuditOptions {
             user: None,
             grace: Duration::ZERO,
+            deep_every: Duration::ZERO,
             trash_retention: wharfinger::limits::TRASH_RETENTION,
             quiet: Duration::ZERO,
             reads_per_sec: None,

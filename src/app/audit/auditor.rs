@@ -31,6 +31,8 @@ pub struct AuditOptions {
     pub user: Option<UserId>,
     /// How long what is under way may take before it is a disagreement.
     pub grace: Duration,
+    /// Between two looks of the sweeper at every row and every object: so much longer may take what only they find.
+    pub deep_every: Duration,
     /// How long a file stays in the trash.
     pub trash_retention: Duration,
     /// How long the log may be silent before it is believed to have no more.
@@ -246,8 +248,8 @@ impl Auditor {
     }
 
     fn due(&self) -> Due {
-        let AuditOptions { grace, trash_retention, .. } = self.options;
-        Due { now: self.world.clock.now(), grace, trash_retention }
+        let AuditOptions { grace, deep_every, trash_retention, .. } = self.options;
+        Due { now: self.world.clock.now(), grace, deep_every, trash_retention }
     }
 
     async fn count_dlq(&mut self) -> Result<(), AuditError> {

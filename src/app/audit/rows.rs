@@ -37,6 +37,8 @@ pub(super) struct Rows {
 pub(super) struct Due {
     pub(super) now: Timestamp,
     pub(super) grace: Duration,
+    /// Between two looks of the sweeper at every row and every object.
+    pub(super) deep_every: Duration,
     /// How long a file stays in the trash.
     pub(super) trash_retention: Duration,
 }
@@ -45,6 +47,11 @@ impl Due {
     /// Whether what should have happened at `time` is overdue.
     pub(super) fn has_passed(self, time: Timestamp) -> bool {
         self.now > time.after(self.grace)
+    }
+
+    /// The same of what only the deep pass of the sweeper is sure to do.
+    pub(super) fn has_passed_deep(self, time: Timestamp) -> bool {
+        self.has_passed(time.after(self.deep_every))
     }
 }
 
@@ -106,7 +113,7 @@ impl Rows {
                 findings.push(self.finding(Kind::DeletingLingers, *file, text));
             }
             if let Some(since) =
-                row.trashed_at.filter(|since| due.has_passed(since.after(due.trash_retention)))
+                row.trashed_at.filter(|since| due.has_passed_deep(since.after(due.trash_retention)))
             {
                 findings.push(self.finding(Kind::TrashLingers, *file, format!("in the trash since {since}")));
             }
@@ -139,7 +146,7 @@ impl Rows {
             Status::Expired | Status::Gone => {
                 let since = object.landed_at.max(row.changed_at);
                 let text = format!("{landed}, but the file is {:?}", row.status);
-                due.has_passed(since).then(|| self.finding(Kind::DeadObject, file, text))
+                due.has_passed_deep(since).then(|| self.finding(Kind::DeadObject, file, text))
             }
             Status::Pending | Status::Deleting => None,
         }

@@ -37,6 +37,7 @@ pub async fn audit(
     let options = AuditOptions {
         user,
         grace,
+        deep_every: Duration::from_secs(config.sweep.deep_every_secs),
         trash_retention: Duration::from_secs(config.sweep.trash_days * 24 * 3600),
         quiet: if config.log.kind == LogKind::Embedded { Duration::ZERO } else { QUIET },
         reads_per_sec: (config.ledger.kind != LedgerKind::Embedded).then_some(READS_PER_SEC),
