@@ -105,6 +105,7 @@ fn summed(summary: &Summary) -> String {
         entries,
         events,
         events_repeated,
+        events_repaired,
         dlq_records,
         disagreements,
     } = summary;
@@ -115,6 +116,7 @@ fn summed(summary: &Summary) -> String {
         (entries, "entries"),
         (events, "events"),
         (events_repeated, "events repeated"),
+        (events_repaired, "events repaired"),
         (dlq_records, "records on the DLQ"),
         (moving, "users kept moving"),
         (disagreements, "disagreements"),

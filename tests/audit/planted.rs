@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use wharfinger::actors::{Republish, republish};
 use wharfinger::app::Kind;
-use wharfinger::domain::event::filter_of;
+use wharfinger::domain::event::{EventSource, filter_of};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
-use wharfinger::limits::TRASH_RETENTION;
+use wharfinger::limits::{SWEEP_EVERY, TRASH_RETENTION};
 use wharfinger::ports::ObjectsPort as _;
 
+use crate::inside::BUCKET;
 use crate::world::{GRACE, Yard};
 
 /// Spoils a clean deployment, and expects these kinds.
@@ -193,11 +195,57 @@ async fn events_that_are_not_as_the_entries_are_told() {
     };
     check(swapped, &[Kind::EventOrder]).await;
     check(async |yard| yard.tell(11).await, &[Kind::EventUnknown]).await;
+    // What a sweep tells, it tells before that.
+    let swept = async |yard: &Yard| {
+        yard.add_entries(&[11, 12]).await;
+        yard.tell(12).await;
+        yard.inside.pass(SWEEP_EVERY + GRACE);
+        yard.tell(11).await;
+    };
+    check(swept, &[Kind::EventOrder]).await;
     let spoilt = async |yard: &Yard| {
         let subject = filter_of(yard.user).replacen('*', "files", 1).replacen('*', "processed", 1);
         yard.publish(subject, "spoilt".to_owned(), b"?".to_vec()).await;
     };
     check(spoilt, &[Kind::Unreadable]).await;
+}
+
+/// Events 11 to 14, of which a broker lost all but the last, and half an hour.
+async fn lost() -> Yard {
+    let yard = Yard::new().await;
+    yard.add_entries(&[11, 12, 13, 14]).await;
+    yard.tell(14).await;
+    yard.inside.pass(Duration::from_secs(1800));
+    yard.check(&[Kind::EventMissing]).await;
+    yard
+}
+
+#[tokio::test]
+async fn events_that_were_lost_and_published_again_are_counted_and_fine() {
+    let yard = lost().await;
+    let source =
+        EventSource { deployment: "test".to_owned(), bucket: BUCKET.to_owned(), redact_names: false };
+    let asked = Republish { user: yard.user, from: 11, to: None, is_dry_run: false };
+    let (ledger, log) = (&yard.inside.well.ledger, &yard.inside.well.log);
+    republish(ledger, log, &source, asked).await.unwrap();
+    yard.check(&[]).await;
+    let (_, summary) = yard.audit(None).await.unwrap();
+    assert_eq!((summary.events_repaired, summary.events), (3, 10 + 4 + summary.events_repeated));
+}
+
+// proves: I21
+#[tokio::test]
+async fn what_is_told_again_in_part_or_out_of_order_is_no_repair() {
+    let check = async |told: &[u64], expected: &[Kind]| {
+        let yard = lost().await;
+        for version in told {
+            yard.tell(*version).await;
+        }
+        yard.check(expected).await;
+    };
+    check(&[11, 12, 13], &[]).await;
+    check(&[11, 13, 12], &[Kind::EventOrder]).await;
+    check(&[11, 12], &[Kind::EventMissing, Kind::EventOrder]).await;
 }
 
 #[tokio::test]

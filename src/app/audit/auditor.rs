@@ -60,6 +60,8 @@ pub struct Summary {
     pub events: u64,
     /// Events that were there more than once; consumers drop them.
     pub events_repeated: u64,
+    /// Events that were lost and are there again, behind those of later versions.
+    pub events_repaired: u64,
     /// Records kept aside on the DLQ, counted up to 10,000.
     pub dlq_records: u64,
     /// Disagreements.
@@ -155,8 +157,9 @@ impl Auditor {
         self.summary.files += counts.files;
         self.summary.objects += counts.objects;
         self.summary.entries += counts.entries;
-        self.summary.events += counts.events;
-        self.summary.events_repeated += counts.repeated;
+        self.summary.events += counts.told.count;
+        self.summary.events_repeated += counts.told.repeated;
+        self.summary.events_repaired += counts.told.repaired;
         self.tell(&findings, tell)
     }
 

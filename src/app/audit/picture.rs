@@ -6,7 +6,7 @@ use super::chain::Chain;
 use super::finding::{Finding, Kind};
 use super::reader::{Pace, ReadError, World};
 use super::rows::{Due, Rows};
-use super::told::Told;
+use super::told::{Told, ToldCounts};
 use crate::domain::account::Account;
 use crate::domain::event::filter_of;
 use crate::domain::ids::{ObjectKey, UserId};
@@ -34,8 +34,7 @@ pub(super) struct Counts {
     pub(super) files: u64,
     pub(super) objects: u64,
     pub(super) entries: u64,
-    pub(super) events: u64,
-    pub(super) repeated: u64,
+    pub(super) told: ToldCounts,
 }
 
 /// A user as one look saw it.
@@ -170,12 +169,13 @@ impl Look<'_> {
             let wait = if told.is_waiting() { quiet } else { Duration::ZERO };
             let record = replay.next(wait).await;
             match record.map_err(|LogError { reason }| ReadError::BrokeOff { what: "the log", reason })? {
-                Some(record) => told.add(record.sequence, &record.payload),
+                Some(record) => told.add(&record),
                 None => break,
             }
         }
-        (self.counts.events, self.counts.repeated) = told.counts();
-        self.findings.extend(told.end());
+        let (counts, findings) = told.end();
+        self.counts.told = counts;
+        self.findings.extend(findings);
         Ok(())
     }
 }
