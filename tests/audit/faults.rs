@@ -9,7 +9,16 @@ use crate::world::Yard;
 
 #[tokio::test]
 async fn a_read_that_fails_once_is_tried_again() {
-    for op in [Op::Scan, Op::Load, Op::Files, Op::EntriesAfter, Op::List, Op::Replay, Op::ReplayNext] {
+    for op in [
+        Op::Scan,
+        Op::Load,
+        Op::Files,
+        Op::EntriesAfter,
+        Op::List,
+        Op::ListUploads,
+        Op::Replay,
+        Op::ReplayNext,
+    ] {
         let yard = Yard::new().await;
         yard.inside.plan.next(op, Fault::Unavailable);
         yard.check(&[]).await;

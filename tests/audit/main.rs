@@ -8,5 +8,6 @@ mod support;
 mod world;
 mod planted;
 mod dropped;
+mod uploads;
 mod faults;
 mod command;

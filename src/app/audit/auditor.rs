@@ -1,4 +1,4 @@
-//! Goes through a deployment: every account, then objects of nobody, then what was kept aside.
+//! Goes through a deployment: every account, then objects and uploads of nobody, then what was kept aside.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::finding::{Finding, Kind};
 use super::picture::{Picture, View, foreign, look};
 use super::reader::{AuditError, Pace, ReadError, World};
 use super::rows::Due;
+use super::uploads;
 use crate::domain::ids::{ObjectKey, UserId};
 use crate::domain::time::Timestamp;
 use crate::limits::CLOCK_SKEW_MAX;
@@ -112,6 +113,7 @@ impl Auditor {
             }
             self.strays(tell).await?;
         }
+        self.uploads(tell).await?;
         self.count_dlq().await?;
         Ok(self.summary)
     }
@@ -248,6 +250,13 @@ impl Auditor {
         let text =
             format!("{} bytes landed at {}, and there is no account", object.size_bytes, object.landed_at);
         self.tell(&[Finding::new(Kind::Orphan, key.user, text).of_file(key.file)], tell)
+    }
+
+    async fn uploads(&mut self, tell: &mut Tell<'_>) -> Result<(), AuditError> {
+        let prefix = self.options.user.map_or_else(String::new, |user| format!("{user}/"));
+        let (prefix, due) = (format!("{}{prefix}", ObjectKey::PREFIX), self.due());
+        let findings = uploads::strays(&self.world, &mut self.pace, &prefix, due).await?;
+        self.tell(&findings, tell)
     }
 
     fn due(&self) -> Due {

@@ -1,13 +1,14 @@
 //! The audit: reads ledger, bucket and event log, and tells every disagreement. Changes nothing.
 //!
 //! `auditor` goes through a deployment, `picture` reads and judges one user; `rows`, `chain` and `told` are the
-//! pure judges of file rows, entries and events.
+//! pure judges of file rows, entries and events. `uploads` goes through the uploads in chunks that are open.
 
 mod auditor;
 mod picture;
 mod rows;
 mod chain;
 mod told;
+mod uploads;
 mod reader;
 mod finding;
 mod site;
