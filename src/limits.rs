@@ -57,6 +57,8 @@ pub const EVENT_LAG_MAX: Duration = Duration::from_secs(120);
 pub const DOWNLOAD_URL_TTL: Duration = Duration::from_secs(300);
 /// The longest that SigV4 lets a URL live (7 days).
 pub const URL_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The longest that a setting may let an upload URL live (6 days): the row of its file, gone or not, must outlive it.
+pub const UPLOAD_URL_TTL_MAX: Duration = Duration::from_secs(6 * 24 * 3600);
 /// How long a trashed file can be restored.
 pub const TRASH_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the row of a file whose bytes are gone is kept.
@@ -206,7 +208,13 @@ const _: () = assert!(BATCH_UPLOADS_MAX <= IDEMPOTENCY_FILES_MAX, "the largest b
 const ACCOUNT_CELLS_BYTES: usize =
     IDEMPOTENCY_KEYS_MAX * 48 + IDEMPOTENCY_FILES_MAX * 20 + PENDING_MAX * 48 + 2048;
 const _: () = assert!(ACCOUNT_CELLS_BYTES <= ACCOUNT_BYTES_MAX);
-const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= URL_TTL_MAX.as_secs());
+const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= UPLOAD_URL_TTL_MAX.as_secs());
+const _: () = assert!(UPLOAD_URL_TTL_MAX.as_secs() <= URL_TTL_MAX.as_secs());
+const _: () = assert!(
+    UPLOAD_URL_TTL_MAX.as_secs() + UPLOAD_DURATION_MAX.as_secs() + CLOCK_SKEW_MAX.as_secs()
+        < GONE_RETENTION.as_secs(),
+    "whatever still lands by a URL lands while the row of its file is there"
+);
 const _: () = assert!(
     ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),
     "what came back before its row was forgotten is seen while the row is there"

@@ -136,7 +136,8 @@ pub struct QuotaSettings {
 pub struct UploadSettings {
     /// Bytes of one file.
     pub max_bytes: u64,
-    /// How long a signed upload may be started, in seconds.
+    /// How long a signed upload may be started, in seconds. At most 6 days: what is known of a deleted file is forgotten
+    /// after 7, and no upload of it may land after that.
     pub url_ttl_secs: u64,
     /// Content types that may be declared; empty: all. `image/*` takes a whole family.
     pub allowed_types: Vec<String>,
