@@ -156,7 +156,7 @@ fn the_table_has_every_mutant_and_no_survivor() {
         .collect();
     let mutants = mutants();
     assert_eq!(named, mutants.iter().map(|mutant| mutant.name.as_str()).collect::<Vec<_>>());
-    for bad in ["SURVIVED", "DOES NOT BUILD", "NO LONGER APPLIES", "not run yet"] {
+    for bad in ["SURVIVED", "THE TESTS DID NOT END", "DOES NOT BUILD", "NO LONGER APPLIES", "not run yet"] {
         assert!(!table.contains(bad), "docs/mutants.md has {bad}: run scripts/mutants");
     }
 }
