@@ -23,6 +23,8 @@ const KEEPER: usize = 2;
 /// Where all that we write is; `scripts/chaos` empties it.
 const FOLDER: &str = "target/chaos";
 const KEY: [u8; 32] = [7; 32];
+/// A user's quota: less than the busier ones want within five minutes, so that some presigns must be refused.
+const QUOTA_BYTES: u64 = 80_000;
 /// How long a start, or a stop, may take.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -311,7 +313,7 @@ fn common(index: usize) -> String {
     let (cql, nats, sqs) = (three(Link::Cql, ""), three(Link::Nats, "nats://"), Link::Sqs.listen());
     format!(
         "data_dir = \"{FOLDER}/data-{}\"\ndeployment = \"chaos\"\nshards = 8\nhttp.listen = \"127.0.0.1:{}\"\n\
-         admin.listen = \"127.0.0.1:{}\"\ntelemetry.filter = \"warn\"\nquota.default_bytes = 300000\n\
+         admin.listen = \"127.0.0.1:{}\"\ntelemetry.filter = \"warn\"\nquota.default_bytes = {QUOTA_BYTES}\n\
          [[auth.issuers]]\nissuer = \"chaos\"\naudience = \"wharfinger\"\nalgorithm = \"HS256\"\n\
          key_file = \"{FOLDER}/issuer.key\"\n\
          [ledger]\nkind = \"scylla\"\n[ledger.scylla]\nnodes = [{cql}]\nkeyspace = \"chaos\"\nreplication = 3\nhistory_days = 0\n\

@@ -29,6 +29,9 @@ const SHOWN: [&str; 14] = [
     "wharf_errands_lost_total",
 ];
 
+/// A run that is as long must have refused somebody for quota.
+const QUOTA_MET_IN_MINUTES: u64 = 5;
+
 /// All that is told at the end.
 pub(crate) struct Report<'a> {
     pub(crate) asked: Asked,
@@ -52,6 +55,12 @@ impl Report<'_> {
             // Nobody repaired anything: what looks like it is a disorder.
             && verdict.audit["events_repaired"] == 0
             && self.load.told.violations().is_empty()
+            && self.has_met_the_quota()
+    }
+
+    /// Where nobody was refused, nothing could be over-committed.
+    fn has_met_the_quota(&self) -> bool {
+        self.asked.minutes < QUOTA_MET_IN_MINUTES || read(&self.load.told.refused_for_quota) > 0
     }
 
     fn count(&self, kinds: &[&str]) -> u64 {
