@@ -99,10 +99,12 @@ impl Finding {
         Self { version: Some(version), ..self }
     }
 
-    /// Whether it is the same disagreement, seen at another time.
+    /// Whether it is the same disagreement, seen at another time. About a user as a whole, only what was seen is: sums that
+    /// move while they are read differ each time, and each time otherwise.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let identity = |finding: &Self| (finding.kind, finding.user, finding.file, finding.version);
-        identity(self) == identity(other)
+        let is_of_user = self.file.is_none() && self.version.is_none();
+        identity(self) == identity(other) && (!is_of_user || self.text == other.text)
     }
 }
 
@@ -122,5 +124,20 @@ impl fmt::Display for Finding {
             write!(f, " version={version}")?;
         }
         write!(f, ": {}", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_of_a_file_or_a_version_again_is_the_same_and_of_a_user_only_if_it_reads_the_same() {
+        let user = UserId::from_subject("https://issuer.example", "ann").unwrap();
+        let finding = |text: &str| Finding::new(Kind::Sums, user, text.to_owned());
+        assert!(finding("5 and 4").is_same(&finding("5 and 4")));
+        assert!(!finding("5 and 4").is_same(&finding("7 and 6")));
+        assert!(finding("since 5").at(3).is_same(&finding("since 4").at(3)));
+        assert!(!finding("since 5").at(3).is_same(&finding("since 5").at(4)));
     }
 }
