@@ -90,7 +90,8 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), FilterError> {
     };
     // A log that nobody reads any more must not end the process: errors of writing are dropped.
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
-    let json = is_json.then(|| fmt::layer().json().flatten_event(true).with_span_list(false));
+    let json = is_json
+        .then(|| fmt::layer().json().flatten_event(true).with_span_list(false).with_current_span(false));
     let text = (!is_json).then_some(lines);
     let text = text.map(|lines| if is_terminal { lines } else { lines.with_ansi(false) }.event_format(Story));
     let json = json.map(|lines| lines.with_writer(std::io::stderr).log_internal_errors(false));
