@@ -1,9 +1,12 @@
 //! Images are pinned, ports stay on this machine, every service can be asked how it is.
 
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::expect_none;
-use crate::file::{compose, mounted, root, services, text};
+use crate::file::{below, compose, mounted, root, services, text};
 
 /// The profiles that the README names.
 const PROFILES: [&str; 3] = ["aws", "full", "obs"];
@@ -128,17 +131,75 @@ fn the_image_is_built_by_our_toolchain_and_runs_without_rights() {
     assert!(health.is_some(), "{dockerfile}");
 }
 
-/// What the build copies exists, and the context lets it through.
+/// What the Dockerfile copies of the context, each to where it was.
+fn copied(dockerfile: &str) -> Vec<&str> {
+    let copies = dockerfile.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let copies = copies.filter(|rest| !rest.starts_with("--from"));
+    let copies = copies.map(|rest| rest.rsplit_once(' ').unwrap());
+    let each = copies.flat_map(|(from, to)| {
+        assert!(to == "./" || from == to, "{from} goes to {to}");
+        from.split(' ')
+    });
+    each.collect()
+}
+
+/// What `.dockerignore` lets through. It hides everything first.
+fn allowed(ignored: &str) -> Vec<&str> {
+    let mut lines = ignored.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(lines.next(), Some("*"));
+    lines
+        .map(|line| line.strip_prefix('!').unwrap_or_else(|| panic!("{line} hides something again")))
+        .collect()
+}
+
+/// Puts into a folder what the build would find there.
+fn lay_out(folder: &Path, dockerfile: &str, ignored: &str) {
+    let allowed = allowed(ignored);
+    for from in copied(dockerfile) {
+        let source = root().join(from);
+        let files = if source.is_dir() { below(from) } else { vec![source] };
+        for file in files {
+            let place = file.strip_prefix(root()).unwrap();
+            if allowed.iter().any(|allowed| place.starts_with(allowed)) {
+                let target = folder.join(place);
+                std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+                std::fs::copy(&file, target).unwrap();
+            }
+        }
+    }
+}
+
+/// What cargo says of the packages in a folder: nothing, or what is wrong.
+fn refused(folder: &Path) -> Option<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    // It loads all packages, their targets and the lock file as a build does, and stops there.
+    command.args(["fetch", "--offline", "--locked", "--target", "host-tuple"]);
+    let ended = command.current_dir(folder).output().unwrap();
+    (!ended.status.success()).then(|| String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
+/// What the build copies is there, and the context lets it through; it is enough for cargo.
 #[test]
-fn the_build_copies_what_exists_and_what_the_context_holds() {
+fn cargo_finds_all_it_needs_in_what_the_build_copies() {
     let (dockerfile, ignored) = (text("deploy/Dockerfile"), text(".dockerignore"));
-    let copied = dockerfile.lines().filter_map(|line| line.strip_prefix("COPY "));
-    let copied = copied.filter(|rest| !rest.starts_with("--from"));
-    let paths: Vec<_> = copied.flat_map(|rest| rest.rsplit_once(' ').unwrap().0.split(' ')).collect();
-    assert!(paths.contains(&"src") && paths.contains(&"Cargo.lock"), "{paths:?}");
-    for path in paths {
+    let check = |dockerfile: &str, ignored: &str, expected: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        lay_out(folder.path(), dockerfile, ignored);
+        match (refused(folder.path()), expected) {
+            (None, None) => {}
+            (Some(said), Some(expected)) => assert!(said.contains(expected), "{said}"),
+            (said, _) => panic!("{said:?} is not {expected:?}"),
+        }
+    };
+    let missing = Some("tests/model/Cargo.toml");
+    check(&dockerfile, &ignored, None);
+    check(&dockerfile, &ignored.replace("!tests/model\n", ""), missing);
+    check(&dockerfile.replace("COPY tests/model tests/model\n", ""), &ignored, missing);
+    check(&dockerfile, &ignored.replace("!benches\n", ""), Some("can't find"));
+    for path in copied(&dockerfile) {
         assert!(root().join(path).exists(), "{path} does not exist");
-        assert!(ignored.lines().any(|line| line == format!("!{path}")), ".dockerignore hides {path}");
+        assert!(allowed(&ignored).contains(&path), ".dockerignore hides {path}");
     }
     // What the code includes at build time lies in a folder that is copied.
     for folder in ["nats", "scylla"] {
