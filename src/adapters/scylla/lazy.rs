@@ -34,9 +34,17 @@ impl LazyScyllaLedger {
         Self { settings: Arc::new(settings), ledger: Arc::default(), failed: Arc::default() }
     }
 
-    /// The ledger, connected; one caller tries at a time, the others wait for it.
+    /// The ledger, connected. One try at a time, in a task: it goes on when who asked no longer waits, and the next
+    /// one finds it under way.
     async fn ledger(&self) -> Result<&ScyllaLedger, String> {
-        self.ledger.get_or_try_init(|| self.connect()).await
+        if let Some(ledger) = self.ledger.get() {
+            return Ok(ledger);
+        }
+        let lazy = self.clone();
+        let tried =
+            tokio::spawn(async move { lazy.ledger.get_or_try_init(|| lazy.connect()).await.map(drop) });
+        tried.await.map_err(|error| format!("the connecting ended badly: {error}"))??;
+        self.ledger.get().ok_or_else(|| "not connected".to_owned())
     }
 
     async fn connect(&self) -> Result<ScyllaLedger, String> {
@@ -100,5 +108,45 @@ impl LedgerPort for LazyScyllaLedger {
 
     async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
         async { self.reader().await?.scan(after, limit).await }.boxed().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    async fn accepted(listener: &TcpListener) -> TcpStream {
+        timeout(SOON, listener.accept()).await.expect("somebody connects").expect("accept").0
+    }
+
+    #[tokio::test]
+    async fn a_try_goes_on_when_nobody_waits_and_is_shared_by_who_asks_next() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let nodes = vec![silent.local_addr().expect("bound").to_string()];
+        let ledger = LazyScyllaLedger::new(ScyllaSettings { nodes, ..ScyllaSettings::default() });
+        let nobody = UserId::from_uuid(Uuid::nil());
+        // Polled once each: who is in a hurry goes away at once.
+        let hurried = || timeout(Duration::ZERO, ledger.load(nobody));
+        assert!(hurried().await.is_err());
+        let first = accepted(&silent).await;
+        for _ in 0..5 {
+            assert!(hurried().await.is_err());
+        }
+        let patient = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.load(nobody).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!patient.is_finished());
+        drop(first);
+        let told = timeout(SOON, patient).await.expect("it is told").expect("no panic");
+        assert!(matches!(told, Err(LedgerError::Unavailable { .. })), "{told:?}");
+        assert!(silent.accept().now_or_never().is_none(), "there was another try");
     }
 }

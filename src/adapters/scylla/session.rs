@@ -16,8 +16,8 @@ use super::errors::ConnectError;
 use super::tls;
 use crate::config::{ScyllaSettings, SerialLevel};
 
-/// How long a connection may take to be made.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made. Every node is waited for, one that drops packets too.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long the nodes may take to agree on a change of the tables.
 const AGREE_WITHIN: Duration = Duration::from_secs(30);
 
