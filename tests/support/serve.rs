@@ -1,7 +1,7 @@
 //! A running `wharfinger serve` with settings of a test.
 
 use std::net::TcpListener;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, io::BufRead as _, io::BufReader};
@@ -67,14 +67,23 @@ impl Site {
 
     /// Starts, and waits until it answers; it need not be ready.
     pub(crate) async fn serve(&self) -> Serve {
-        let mut child = wharfinger()
-            .arg("serve")
-            .arg("--config")
-            .arg(self.folder.path().join("wharfinger.toml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut command = wharfinger();
+        command.arg("serve").arg("--config").arg(self.folder.path().join("wharfinger.toml"));
+        Serve::start(command, [self.api, self.admin]).await
+    }
+}
+
+/// Ports that nobody listens on at the moment.
+pub(crate) fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+impl Serve {
+    /// Starts by a command that listens on these ports, and waits until it answers.
+    pub(crate) async fn start(mut command: Command, [api, admin]: [u16; 2]) -> Self {
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let said = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let kept = Arc::clone(&said);
@@ -85,21 +94,13 @@ impl Site {
                 kept.push('\n');
             }
         });
-        let api_url = format!("http://127.0.0.1:{}", self.api);
-        let admin_url = format!("http://127.0.0.1:{}", self.admin);
-        let mut serve = Serve { child, api_url, admin_url, said };
+        let api_url = format!("http://127.0.0.1:{api}");
+        let admin_url = format!("http://127.0.0.1:{admin}");
+        let mut serve = Self { child, api_url, admin_url, said };
         serve.wait_for_life().await;
         serve
     }
-}
 
-/// Ports that nobody listens on at the moment.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
-}
-
-impl Serve {
     async fn wait_for_life(&mut self) {
         let deadline = Instant::now() + SOON;
         let api = self.user("anybody");
@@ -116,7 +117,12 @@ impl Serve {
         let claims = json!({"iss": "test", "aud": "wharfinger", "sub": sub, "exp": exp, "roles": ["user"]});
         let token =
             jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&KEY));
-        Api { http: client(), base: self.api_url.clone(), token: token.expect("a token") }
+        self.with_token(&token.expect("a token"))
+    }
+
+    /// A client with any token.
+    pub(crate) fn with_token(&self, token: &str) -> Api {
+        Api { http: client(), base: self.api_url.clone(), token: token.to_owned() }
     }
 
     /// What operators see of its parts.
