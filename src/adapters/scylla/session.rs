@@ -10,6 +10,7 @@ use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use super::errors::ConnectError;
@@ -18,6 +19,11 @@ use crate::config::{ScyllaSettings, SerialLevel};
 
 /// How long a connection may take to be made. Every node is waited for, one that drops packets too.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How long a connection rests until its node is asked whether it still is there, and how long it may take to say so.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+const KEEPALIVE_WITHIN: Duration = Duration::from_secs(3);
+/// How long one node may take to answer a read until another is asked too.
+const ASK_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 /// How long the nodes may take to agree on a change of the tables.
 const AGREE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -46,7 +52,15 @@ impl Profiles {
             SerialLevel::Local => (SerialConsistency::LocalSerial, Consistency::LocalSerial),
             SerialLevel::Global => (SerialConsistency::Serial, Consistency::Serial),
         };
-        let reads = || profile(settings).retry_policy(Arc::new(DefaultRetryPolicy::new()));
+        // A second reader does no harm: a serial read finishes a write that others accepted, or sees none; it
+        // proposes nothing of its own, so the first answer of two is as true as the only one.
+        let another =
+            SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: ASK_ANOTHER_AFTER };
+        let reads = || {
+            profile(settings)
+                .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+                .speculative_execution_policy(Some(Arc::new(another.clone())))
+        };
         Self {
             linear: reads().consistency(linear).build().into_handle(),
             read: reads().consistency(Consistency::LocalQuorum).build().into_handle(),
@@ -81,6 +95,8 @@ impl CqlSession {
         let mut builder = SessionBuilder::new()
             .known_nodes(&settings.nodes)
             .connection_timeout(CONNECT_WITHIN)
+            .keepalive_interval(KEEPALIVE_EVERY)
+            .keepalive_timeout(KEEPALIVE_WITHIN)
             .schema_agreement_timeout(AGREE_WITHIN)
             // No timestamp generator: conditional writes take the server's timestamp.
             .tls_context(tls::client_config(settings)?);
@@ -134,6 +150,28 @@ mod tests {
         assert!(format!("{:?}", write.get_retry_policy()).contains("Fallthrough"));
         assert!(write.get_speculative_execution_policy().is_none());
         assert_eq!(write.get_request_timeout(), Some(Duration::from_secs(3)));
+    }
+
+    // A read of a host that is gone is answered by another within the time a request has.
+    #[test]
+    fn a_slow_read_is_asked_of_one_more_node_in_time() {
+        let profiles = profiles(SerialLevel::Local);
+        for read in [profiles.linear.to_profile(), profiles.read.to_profile()] {
+            let another = format!("{:?}", read.get_speculative_execution_policy());
+            assert!(another.contains("max_retry_count: 1"), "{another}");
+            assert!(read.get_request_timeout() > Some(ASK_ANOTHER_AFTER * 2));
+        }
+    }
+
+    /// A host that accepts and says nothing, as one that was frozen.
+    #[tokio::test]
+    async fn a_host_that_falls_silent_is_given_up_within_seconds() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let nodes = vec![silent.local_addr().expect("bound").to_string()];
+        let settings = ScyllaSettings { nodes, ..ScyllaSettings::default() };
+        let within = KEEPALIVE_EVERY + KEEPALIVE_WITHIN + CONNECT_WITHIN * 2;
+        let outcome = tokio::time::timeout(within, CqlSession::connect(&settings)).await;
+        assert!(matches!(outcome, Ok(Err(ConnectError::Unreachable { .. }))), "{outcome:?}");
     }
 
     #[test]
