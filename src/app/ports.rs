@@ -16,7 +16,7 @@ use crate::adapters::sqs::SqsQueue;
 use crate::adapters::{Ledger, Log, Objects, Queue, Signer};
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind, SignerKind};
 use crate::ports::Clock;
-use crate::telemetry::health::Health;
+use crate::telemetry::health::{Health, Part};
 
 /// How long the start waits for keys to sign with.
 const KEYS_WITHIN: Duration = Duration::from_secs(3);
@@ -72,6 +72,7 @@ impl Site<'_> {
             LedgerKind::Embedded => Ledger::Embedded(self.embedded.store().ledger()),
             LedgerKind::Scylla => {
                 let ledger = Ledger::Scylla(LazyScyllaLedger::new(self.config.ledger.scylla.clone()));
+                self.health.awaits(Part::Ledger, self.clock.now());
                 upkeep.start(watch_ledger(ledger.clone(), self.health.clone(), self.clock.clone()));
                 ledger
             }
@@ -127,6 +128,7 @@ impl Site<'_> {
                 let options = translate::s3_signer(self.config)?;
                 let made = S3Signer::new(&options, self.clock.clone(), self.health.clone()).await;
                 let (signer, mut keeper) = made?;
+                self.health.awaits(Part::Signer, self.clock.now());
                 // So that the first request finds keys; if there are none yet, the keeper goes on asking.
                 drop(tokio::time::timeout(KEYS_WITHIN, keeper.refresh()).await);
                 upkeep.start(keeper.keep());

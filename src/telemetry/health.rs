@@ -81,9 +81,14 @@ pub enum PartState {
     },
 }
 
+/// How a part is that nobody has heard of.
+const UNHEARD: &str = "it has not answered yet";
+
 #[derive(Debug, Default)]
 struct Parts {
     states: BTreeMap<Part, PartState>,
+    /// Those that will report and have not, since when.
+    awaited: BTreeMap<Part, Timestamp>,
     is_draining: bool,
 }
 
@@ -96,9 +101,15 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that a part will report: until it does it is no outage, but not up either.
+    pub fn awaits(&self, part: Part, now: Timestamp) {
+        self.parts().awaited.insert(part, now);
+    }
+
     /// Notes that a part answered, and logs it if it had been away.
     pub fn up(&self, part: Part) {
         let mut parts = self.parts();
+        parts.awaited.remove(&part);
         if parts.states.get(&part) == Some(&PartState::Up) {
             return;
         }
@@ -113,6 +124,7 @@ impl Health {
     pub fn down(&self, part: Part, reason: &(impl fmt::Display + ?Sized), now: Timestamp) {
         let reason = reason.to_string();
         let mut parts = self.parts();
+        parts.awaited.remove(&part);
         let (since, is_news) = match parts.states.get(&part) {
             Some(PartState::Down { since, .. }) => (*since, false),
             Some(PartState::Up) | None => (now, true),
@@ -151,13 +163,18 @@ impl Health {
             .states
             .iter()
             .any(|(part, state)| part.is_essential() && matches!(state, PartState::Down { .. }));
-        !parts.is_draining && !essential_down
+        let essential_unheard = parts.awaited.keys().any(|part| part.is_essential());
+        !parts.is_draining && !essential_down && !essential_unheard
     }
 
-    /// Every part that has reported, with its state.
+    /// Every part that has reported or will, with its state.
     #[must_use]
     pub fn states(&self) -> Vec<(Part, PartState)> {
-        self.parts().states.iter().map(|(part, state)| (*part, state.clone())).collect()
+        let parts = self.parts();
+        let unheard = |since: &Timestamp| PartState::Down { reason: UNHEARD.to_owned(), since: *since };
+        let mut states = parts.states.clone();
+        states.extend(parts.awaited.iter().map(|(part, since)| (*part, unheard(since))));
+        states.into_iter().collect()
     }
 }
 
@@ -176,6 +193,22 @@ mod tests {
         assert_eq!(health.states(), [(Part::Queue, down)]);
         health.heard(Part::Queue, &Ok::<_, &str>(()), AT);
         assert_eq!(health.states(), [(Part::Queue, PartState::Up)]);
+    }
+
+    #[test]
+    fn a_part_that_will_report_is_not_up_before_it_did() {
+        let first: [fn(&Health); 2] =
+            [|health| health.up(Part::Ledger), |health| health.down(Part::Ledger, "gone", AT)];
+        for (report, is_ready) in first.into_iter().zip([true, false]) {
+            let health = Health::default();
+            health.awaits(Part::Ledger, AT);
+            assert!(!health.is_ready());
+            let unheard = PartState::Down { reason: UNHEARD.to_owned(), since: AT };
+            assert_eq!(health.states(), [(Part::Ledger, unheard.clone())]);
+            report(&health);
+            assert_eq!(health.is_ready(), is_ready);
+            assert!(!health.states().contains(&(Part::Ledger, unheard)));
+        }
     }
 
     #[test]

@@ -211,7 +211,9 @@ replicas = {replicas}
             answer = call("GET", f"http://127.0.0.1:{self.ports[1]}/readyz?verbose", timeout=5)
         except Exception:  # It does not listen yet.
             return False
-        return answer.status_code == 200 and "[-]" not in answer.text
+        of_a_bucket = ["objects", "signer"] if any(isinstance(part, Bucket) for part in self.parts) else []
+        parts = ["ledger", "log", "queue", *of_a_bucket]
+        return answer.status_code == 200 and all(f"[+] {part} up" in answer.text for part in parts)
 
     def kill(self) -> None:
         """`kill -9`."""
