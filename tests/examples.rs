@@ -36,3 +36,47 @@ fn native_has_every_engine_real() {
     assert_eq!((config.ledger.kind, config.log.kind), (LedgerKind::Scylla, LogKind::Nats));
     assert_eq!((config.queue.kind, config.objects.kind), (QueueKind::Sqs, BucketKind::Embedded));
 }
+
+/// What the service asks of AWS, by the SDK's name, and what it must be allowed for that.
+const ASKED: [(&str, &str); 14] = [
+    ("head_bucket", "s3:ListBucket"),
+    ("list_objects_v2", "s3:ListBucket"),
+    ("list_multipart_uploads", "s3:ListBucketMultipartUploads"),
+    ("head_object", "s3:GetObject"),
+    ("delete_object", "s3:DeleteObject"),
+    ("create_multipart_upload", "s3:PutObject"),
+    ("complete_multipart_upload", "s3:PutObject"),
+    ("abort_multipart_upload", "s3:AbortMultipartUpload"),
+    ("list_parts", "s3:ListMultipartUploadParts"),
+    ("receive_message", "sqs:ReceiveMessage"),
+    ("delete_message_batch", "sqs:DeleteMessage"),
+    ("change_message_visibility", "sqs:ChangeMessageVisibility"),
+    ("get_queue_url", "sqs:GetQueueUrl"),
+    ("get_queue_attributes", "sqs:GetQueueAttributes"),
+];
+/// Only the embedded bucket sends.
+const NEVER_ON_AWS: &str = "send_message";
+
+#[test]
+fn aws_allows_all_that_the_service_asks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let example = std::fs::read_to_string(root.join("examples/aws.toml")).expect("a file");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == ':';
+    let allowed: Vec<&str> = example.split(|c| !is_word(c)).collect();
+    let mut asked = 0;
+    for file in ["s3/port.rs", "s3/multipart.rs", "sqs/client.rs", "sqs/port.rs", "sqs/depth.rs"] {
+        let text = std::fs::read_to_string(root.join("src/adapters").join(file)).expect("a file");
+        let text: String = text.split_whitespace().collect();
+        let calls = [".s3.", ".sqs."].map(|client| text.split(client).skip(1));
+        for call in calls.into_iter().flatten().filter_map(|rest| Some(rest.split_once("()")?.0)) {
+            let is_name = call.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'2'));
+            if is_name && call != NEVER_ON_AWS {
+                let action = ASKED.iter().find(|(name, _)| *name == call);
+                let (_, action) = action.unwrap_or_else(|| panic!("{file} asks {call}: what allows it?"));
+                assert!(allowed.contains(action), "{call} needs {action}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= ASKED.len(), "only {asked} calls were found");
+}

@@ -69,6 +69,9 @@ fn told(Step { what, outcome }: &Step) -> String {
         Outcome::Right => format!("right    {what}"),
         Outcome::Planned { change } => format!("to do    {what}: {change}"),
         Outcome::Changed { change } => format!("done     {what}: {change}"),
+        Outcome::Unseen { change } => {
+            format!("unseen   {what}: {change}: not visible yet; repeat this in a minute")
+        }
         Outcome::Lacking { reason } => format!("lacking  {what}: {reason}"),
         Outcome::Failed { reason } => format!("failed   {what}: {reason}"),
     }
@@ -81,6 +84,7 @@ fn summed(steps: &[Step]) -> String {
         (count(|outcome| matches!(outcome, Outcome::Planned { .. })), "to do"),
         (count(|outcome| matches!(outcome, Outcome::Changed { .. })), "done"),
         (count(|outcome| matches!(outcome, Outcome::Right)), "right already"),
+        (count(|outcome| matches!(outcome, Outcome::Unseen { .. })), "not visible yet"),
         (count(|outcome| matches!(outcome, Outcome::Lacking { .. })), "not offered there"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
     ];
@@ -104,6 +108,7 @@ mod tests {
             step(Outcome::Right),
             step(Outcome::Planned { change: make() }),
             step(Outcome::Changed { change: make() }),
+            step(Outcome::Unseen { change: make() }),
             step(Outcome::Lacking { reason: "501".to_owned() }),
             step(Outcome::Failed { reason: "403".to_owned() }),
         ];
@@ -113,11 +118,15 @@ mod tests {
             "right    bucket files",
             "to do    bucket files: make it",
             "done     bucket files: make it",
+            "unseen   bucket files: make it: not visible yet; repeat this in a minute",
             "lacking  bucket files: 501",
             "failed   bucket files: 403",
         ];
         assert_eq!(lines, expected);
-        assert_eq!(summed(&steps), "1 to do, 1 done, 2 right already, 1 not offered there, 1 failed");
+        assert_eq!(
+            summed(&steps),
+            "1 to do, 1 done, 2 right already, 1 not visible yet, 1 not offered there, 1 failed"
+        );
         assert_eq!(summed(&steps[..1]), "1 right already");
     }
 

@@ -225,6 +225,23 @@ async fn told(answers: &'static [Said]) -> (S3Bucket, Canned) {
 }
 
 #[tokio::test]
+async fn a_bucket_that_cannot_reach_the_queue_yet_is_told_again() {
+    const ARN: &str = "arn:aws:sqs:us-east-1:1:wharf";
+    const NOBODY: Said = (200, "<NotificationConfiguration></NotificationConfiguration>");
+    const UNREACHED: Said = (
+        400,
+        "<Error><Code>InvalidArgument</Code><Message>Unable to validate the following destination \
+         configurations</Message></Error>",
+    );
+    let canned = Canned::new(&[NOBODY, UNREACHED, UNREACHED, (200, ""), NOBODY]).await;
+    let access = canned.access.clone();
+    let options = S3Options { access, bucket: "files".to_owned(), style: Style::Path, public_endpoint: None };
+    S3Setup::new(&options, Clock::System, false).await.notification(Some(ARN)).await;
+    let puts = canned.asked().iter().filter(|line| line.starts_with("PUT ")).count();
+    assert_eq!(puts, 3, "until it can: {:?}", canned.asked());
+}
+
+#[tokio::test]
 async fn a_head_that_is_forbidden_is_not_a_missing_object() {
     let (bucket, _) = told(&[(403, "")]).await;
     let refused = bucket.head(file_of(new_user())).await.expect_err("403");

@@ -27,7 +27,8 @@ pub struct AwsAccess {
 /// Whose requests these are.
 #[derive(Clone, Debug)]
 pub enum AwsKeys {
-    /// As every AWS SDK finds them: environment, profile, web identity, container, instance.
+    /// As the AWS SDKs find them: environment, profile (not `credential_process`, not SSO), web identity, container,
+    /// instance.
     Chain,
     /// Two keys that somebody wrote down. They do not expire.
     Static {

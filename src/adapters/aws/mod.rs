@@ -13,4 +13,4 @@ pub use plan::{Outcome, Step};
 pub(super) use access::Provider;
 pub(super) use failure::{causes, code, reason, status};
 pub(super) use patience::{Patience, retries};
-pub(super) use plan::{Look, Planner, SetupError};
+pub(super) use plan::{Look, Planner, SetupError, Shows};

@@ -1,16 +1,20 @@
 //! Setting things up: look, change what is not so, look again.
 
 use std::error::Error;
+use std::iter::successors;
 use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::failure::{code, reason, status};
 
-/// Looks after a change, until it shows.
-const LOOKS_MAX: u32 = 4;
-/// Between them.
-const LOOK_PAUSE: Duration = Duration::from_millis(250);
+/// After a change: from one look to the next. Pauses double up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(250);
+const PAUSE_LONGEST: Duration = Duration::from_secs(8);
+/// A second of looks: elsewhere a change shows at once or never.
+const LOOKS_ELSEWHERE: usize = 4;
+/// A minute of looks: so long AWS may take to show a change.
+const LOOKS_ON_AWS: usize = 12;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,11 @@ pub enum Outcome {
     },
     /// It is so now.
     Changed {
+        /// What was done.
+        change: String,
+    },
+    /// It was done, and AWS does not show it yet.
+    Unseen {
         /// What was done.
         change: String,
     },
@@ -71,17 +80,43 @@ pub(in crate::adapters) enum SetupError {
     Failed(String),
 }
 
+/// How long whoever keeps a change takes to show it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::adapters) enum Shows {
+    /// At once, or never.
+    AtOnce,
+    /// As on AWS: within a minute.
+    Later,
+}
+
+impl Shows {
+    /// By the endpoint; none is AWS itself.
+    pub(in crate::adapters) const fn at(endpoint: Option<&String>) -> Self {
+        if endpoint.is_some() { Self::AtOnce } else { Self::Later }
+    }
+
+    /// The pauses between looks.
+    pub(in crate::adapters) fn pauses(self) -> impl Iterator<Item = Duration> {
+        let (longest, count) = match self {
+            Self::AtOnce => (PAUSE_FIRST, LOOKS_ELSEWHERE),
+            Self::Later => (PAUSE_LONGEST, LOOKS_ON_AWS),
+        };
+        successors(Some(PAUSE_FIRST), move |pause| Some((*pause * 2).min(longest))).take(count)
+    }
+}
+
 /// Goes through steps, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::adapters) struct Planner {
     is_dry_run: bool,
+    shows: Shows,
     steps: Vec<Step>,
 }
 
 impl Planner {
     /// One that only looks, or one that changes things too.
-    pub(in crate::adapters) const fn new(is_dry_run: bool) -> Self {
-        Self { is_dry_run, steps: Vec::new() }
+    pub(in crate::adapters) const fn new(is_dry_run: bool, shows: Shows) -> Self {
+        Self { is_dry_run, shows, steps: Vec::new() }
     }
 
     /// One step. Repeating it changes nothing.
@@ -91,7 +126,7 @@ impl Planner {
         look: impl AsyncFn() -> Result<Look<T>, SetupError>,
         make: impl AsyncFnOnce(T) -> Result<(), SetupError>,
     ) {
-        let outcome = settle(self.is_dry_run, look, make).await;
+        let outcome = self.settle(look, make).await;
         self.steps.push(Step { what: what.into(), outcome });
     }
 
@@ -99,33 +134,38 @@ impl Planner {
     pub(in crate::adapters) fn into_steps(self) -> Vec<Step> {
         self.steps
     }
-}
 
-async fn settle<T>(
-    is_dry_run: bool,
-    look: impl AsyncFn() -> Result<Look<T>, SetupError>,
-    make: impl AsyncFnOnce(T) -> Result<(), SetupError>,
-) -> Outcome {
-    let (change, to) = match look().await {
-        Ok(Look::Right) => return Outcome::Right,
-        Ok(Look::Change { change, .. }) if is_dry_run => return Outcome::Planned { change },
-        Ok(Look::Change { change, to: Some(to) }) => (change, to),
-        Ok(Look::Change { to: None, .. }) => {
-            return Outcome::Failed { reason: "what it needs is not there".to_owned() };
-        }
-        Err(error) => return error.into(),
-    };
-    if let Err(error) = make(to).await {
-        return error.into();
-    }
-    for _ in 0..LOOKS_MAX {
-        match look().await {
-            Ok(Look::Right) => return Outcome::Changed { change },
-            Ok(Look::Change { .. }) => tokio::time::sleep(LOOK_PAUSE).await,
+    async fn settle<T>(
+        &self,
+        look: impl AsyncFn() -> Result<Look<T>, SetupError>,
+        make: impl AsyncFnOnce(T) -> Result<(), SetupError>,
+    ) -> Outcome {
+        let (change, to) = match look().await {
+            Ok(Look::Right) => return Outcome::Right,
+            Ok(Look::Change { change, .. }) if self.is_dry_run => return Outcome::Planned { change },
+            Ok(Look::Change { change, to: Some(to) }) => (change, to),
+            Ok(Look::Change { to: None, .. }) => {
+                return Outcome::Failed { reason: "what it needs is not there".to_owned() };
+            }
             Err(error) => return error.into(),
+        };
+        if let Err(error) = make(to).await {
+            return error.into();
+        }
+        for pause in self.shows.pauses() {
+            match look().await {
+                Ok(Look::Right) => return Outcome::Changed { change },
+                Ok(Look::Change { .. }) => tokio::time::sleep(pause).await,
+                Err(error) => return error.into(),
+            }
+        }
+        match self.shows {
+            Shows::AtOnce => {
+                Outcome::Lacking { reason: format!("the endpoint took it and does not show it: {change}") }
+            }
+            Shows::Later => Outcome::Unseen { change },
         }
     }
-    Outcome::Lacking { reason: format!("the endpoint took it and does not show it: {change}") }
 }
 
 impl SetupError {
@@ -166,6 +206,8 @@ mod tests {
 
     use super::*;
 
+    const ELSEWHERE: Shows = Shows::AtOnce;
+
     /// A thing that is a number and should be 5; `keeps` says whether a change shows.
     async fn check(now: Result<u32, SetupError>, keeps: bool, is_dry_run: bool, expected: Outcome) {
         let (thing, made) = (Cell::new(now.clone().unwrap_or(0)), Cell::new(0));
@@ -180,7 +222,7 @@ mod tests {
             Ok(())
         };
         let is_made = matches!(expected, Outcome::Changed { .. }) || !keeps;
-        let mut planner = Planner::new(is_dry_run);
+        let mut planner = Planner::new(is_dry_run, ELSEWHERE);
         planner.step("it", look, make).await;
         assert_eq!(planner.into_steps(), [Step { what: "it".to_owned(), outcome: expected }]);
         assert_eq!(made.get(), u32::from(is_made));
@@ -202,5 +244,33 @@ mod tests {
         check(Err(SetupError::Lacking(word())), true, false, Outcome::Lacking { reason: word() }).await;
         check(Err(SetupError::Failed(word())), true, false, Outcome::Failed { reason: word() }).await;
         check(Err(SetupError::Failed(word())), true, true, Outcome::Failed { reason: word() }).await;
+    }
+
+    /// A change that shows after so many seconds.
+    async fn check_after(secs: u64, shows: Shows, expected: fn(&Outcome) -> bool) {
+        let made_at = Cell::new(None::<tokio::time::Instant>);
+        let look = async || {
+            let is_seen = made_at.get().is_some_and(|at| at.elapsed() >= Duration::from_secs(secs));
+            Ok(if is_seen { Look::Right } else { Look::Change { change: "it".to_owned(), to: Some(()) } })
+        };
+        let make = async |()| {
+            made_at.set(Some(tokio::time::Instant::now()));
+            Ok(())
+        };
+        let mut planner = Planner::new(false, shows);
+        planner.step("it", look, make).await;
+        let steps = planner.into_steps();
+        assert!(expected(&steps[0].outcome), "{secs} s, {shows:?}: {steps:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_aws_shows_late_is_done_and_what_it_does_not_show_is_not_called_lacking() {
+        let on_aws = Shows::at(None);
+        check_after(0, ELSEWHERE, |outcome| matches!(outcome, Outcome::Changed { .. })).await;
+        check_after(50, ELSEWHERE, |outcome| matches!(outcome, Outcome::Lacking { .. })).await;
+        check_after(50, on_aws, |outcome| matches!(outcome, Outcome::Changed { .. })).await;
+        check_after(90, on_aws, |outcome| matches!(outcome, Outcome::Unseen { .. })).await;
+        let minute: Duration = on_aws.pauses().sum();
+        assert!(minute >= Duration::from_secs(60), "{minute:?}");
     }
 }

@@ -11,7 +11,7 @@ use super::client;
 use super::options::S3Options;
 use super::rules;
 use super::skew::Skew;
-use crate::adapters::aws::{self, Look, Planner, SetupError, Step};
+use crate::adapters::aws::{self, Look, Planner, SetupError, Shows, Step};
 use crate::ports::Clock;
 
 pub use super::rules::BucketRules;
@@ -29,6 +29,7 @@ pub struct S3Setup {
     bucket: String,
     region: String,
     is_dry_run: bool,
+    shows: Shows,
 }
 
 impl S3Setup {
@@ -39,12 +40,13 @@ impl S3Setup {
             bucket: options.bucket.clone(),
             region: options.access.region.clone(),
             is_dry_run,
+            shows: Shows::at(options.access.endpoint.as_ref()),
         }
     }
 
     /// The bucket with all that does not need a queue. Repeating it changes nothing.
     pub async fn bucket(&self, rules: &BucketRules) -> Vec<Step> {
-        let mut planner = Planner::new(self.is_dry_run);
+        let mut planner = Planner::new(self.is_dry_run, self.shows);
         self.exists(&mut planner).await;
         self.is_private(&mut planner).await;
         self.has_policy(&mut planner, rules).await;
@@ -55,7 +57,7 @@ impl S3Setup {
 
     /// Has the bucket tell this queue, which must let it; none: the queue is not there yet.
     pub async fn notification(&self, queue_arn: Option<&str>) -> Vec<Step> {
-        let mut planner = Planner::new(self.is_dry_run);
+        let mut planner = Planner::new(self.is_dry_run, self.shows);
         let look = async || {
             let now = self.s3.get_bucket_notification_configuration().bucket(&self.bucket).send().await;
             let now = if now.as_ref().is_err_and(is_empty_answer) { None } else { there(now)? };
@@ -73,7 +75,15 @@ impl S3Setup {
         };
         let make = async |to: NotificationConfiguration| {
             let put = self.s3.put_bucket_notification_configuration().bucket(&self.bucket);
-            done(put.notification_configuration(to).send().await)
+            let put = put.notification_configuration(to);
+            // The bucket tries the queue, which may not have heard yet that it must let it.
+            let mut pauses = self.shows.pauses();
+            loop {
+                match (put.clone().send().await, pauses.next()) {
+                    (Err(error), Some(pause)) if cannot_reach(&error) => tokio::time::sleep(pause).await,
+                    (put, _) => return done(put),
+                }
+            }
         };
         planner.step(self.about("notification"), look, make).await;
         planner.into_steps()
@@ -179,6 +189,12 @@ impl S3Setup {
         };
         planner.step(self.about("lifecycle"), look, make).await;
     }
+}
+
+/// Whether the bucket says that it could not send to the queue.
+fn cannot_reach<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let text = error.as_service_error().and_then(ProvideErrorMetadata::message);
+    text.is_some_and(|text| text.contains("Unable to validate the following destination"))
 }
 
 /// Whether an answer that cannot be read says that nobody is told. Some call an empty one by another name.

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::client::{self, is_missing};
 use super::options::SqsOptions;
-use crate::adapters::aws::{self, Look, Planner, SetupError, Step};
+use crate::adapters::aws::{self, Look, Planner, SetupError, Shows, Step};
 use crate::limits::{DELIVERIES_MAX, NOTIFICATION_BYTES_MAX};
 
-/// How long a notification waits to be read (4 days).
-const RETENTION_SECS: u64 = 4 * 24 * 3600;
+/// How long a notification waits to be read (10 days): the rest of the 14 is for a human.
+const RETENTION_SECS: u64 = 10 * 24 * 3600;
 /// How long a dead letter waits for a human (14 days, the most there is). It counts from when the notification was
 /// sent, so it must be longer than the queue's own.
 const DEAD_RETENTION_SECS: u64 = 14 * 24 * 3600;
@@ -34,6 +34,7 @@ pub struct SqsSetup {
     sqs: Client,
     name: String,
     visibility_secs: u64,
+    shows: Shows,
 }
 
 /// An attribute that a queue should have.
@@ -53,13 +54,14 @@ impl SqsSetup {
             sqs: client::client(&options.access).await,
             name: options.queue.name().to_owned(),
             visibility_secs: options.visibility.as_secs(),
+            shows: Shows::at(options.access.endpoint.as_ref()),
         }
     }
 
     /// Does it, or only looks; repeating it changes nothing. Returns what came of it, and the queue's ARN if it is
     /// there.
     pub async fn run(&self, senders: Option<&Senders>, is_dry_run: bool) -> (Vec<Step>, Option<String>) {
-        let mut planner = Planner::new(is_dry_run);
+        let mut planner = Planner::new(is_dry_run, self.shows);
         let dead_name = format!("{}{DEAD_SUFFIX}", self.name);
         let dead_arn = self.queue(&mut planner, &dead_name).await;
         self.attribute(&mut planner, &dead_name, kept_for(DEAD_RETENTION_SECS)).await;
