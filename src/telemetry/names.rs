@@ -81,6 +81,7 @@ metrics! {
     // adapters: sqs, s3
     QUEUE_WAITING = Gauge "wharf_queue_waiting", "Notifications in SQS that wait to be received, as SQS counts them.";
     QUEUE_IN_FLIGHT = Gauge "wharf_queue_in_flight", "Notifications in SQS that were received and not deleted. At 120,000 it falls silent.";
+    QUEUE_DEAD = Gauge "wharf_queue_dead", "Notifications in SQS that were delivered too often, and wait in its dead letter queue for a human.";
     BUCKET_CLOCK_SKEW_SECONDS = Gauge "wharf_bucket_clock_skew_seconds", "How far our clock and the bucket's are apart. At 15 minutes it refuses us.";
     // bridge
     BRIDGE_DELIVERIES_TOTAL = Counter "wharf_bridge_deliveries_total", "Deliveries taken from the queue.";

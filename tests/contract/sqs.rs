@@ -183,6 +183,32 @@ async fn the_depth_counts_what_waits_and_what_is_in_flight() {
     assert!(!depth.is_alarming());
 }
 
+#[tokio::test]
+async fn what_was_delivered_too_often_is_counted() {
+    let Some(world) = World::new().await else { return };
+    assert_eq!(world.queue.dead_letters().await, Ok(Some(0)));
+    world.queue.send("a".to_owned()).await.expect("send");
+    let deadline = Instant::now() + SOON * 2;
+    while world.queue.dead_letters().await != Ok(Some(1)) {
+        assert!(Instant::now() < deadline, "it is not counted");
+        for delivery in world.queue.receive(1, Duration::from_secs(1)).await.expect("receive") {
+            world.queue.extend(&delivery.receipt, Duration::ZERO).await.expect("given back");
+        }
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_counted_where_the_policy_says() {
+    const POLICY: Said = (
+        200,
+        r#"{"Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:7:gone\"}"}}"#,
+    );
+    const URL: Said = (200, r#"{"QueueUrl":"http://sqs/7/gone"}"#);
+    const COUNT: Said = (200, r#"{"Attributes":{"ApproximateNumberOfMessages":"3"}}"#);
+    assert_eq!(told(&[POLICY, URL, COUNT]).await.dead_letters().await, Ok(Some(3)));
+    assert_eq!(told(&[(200, "{}")]).await.dead_letters().await, Ok(None), "no policy, no such queue");
+}
+
 /// A queue whose server says this.
 async fn told(answers: &'static [Said]) -> SqsQueue {
     let access = Canned::new(answers).await.access;

@@ -7,13 +7,14 @@ use wharfinger::telemetry::names::{self, Kind, Metric};
 use crate::expect_none;
 
 /// Gauges that count things; all others end in a unit.
-const COUNTS: [&str; 12] = [
+const COUNTS: [&str; 13] = [
     "wharf_desks",
     "wharf_files",
     "wharf_http_connections",
     "wharf_http_event_streams",
     "wharf_http_requests_in_flight",
     "wharf_nats_publishes_in_flight",
+    "wharf_queue_dead",
     "wharf_queue_in_flight",
     "wharf_queue_waiting",
     "wharf_sweep_drifted_accounts",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use metrics::gauge;
+use serde_json::Value;
 use tracing::{debug, warn};
 
 use super::port::SqsQueue;
@@ -60,6 +61,36 @@ impl SqsQueue {
 }
 
 impl SqsQueue {
+    /// How many notifications wait in the dead letter queue; none where there is no such queue.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub async fn dead_letters(&self) -> Result<Option<u64>, QueueError> {
+        use QueueAttributeName::{ApproximateNumberOfMessages, RedrivePolicy};
+        let policy = self.attribute(self.connected.url().await?, RedrivePolicy).await?;
+        let Some((account, name)) = policy.as_deref().and_then(dead_letter_queue) else { return Ok(None) };
+        let found = self.connected.sqs.get_queue_url().queue_name(name).queue_owner_aws_account_id(account);
+        let found = found.send().await.map_err(|error| self.connected.failed(&error))?;
+        let count = self.attribute(&found.queue_url.unwrap_or_default(), ApproximateNumberOfMessages).await?;
+        Ok(count.and_then(|count| count.parse().ok()))
+    }
+
+    async fn attribute(&self, url: &str, name: QueueAttributeName) -> Result<Option<String>, QueueError> {
+        let read = self.connected.sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone());
+        let read = read.send().await.map_err(|error| self.connected.failed(&error))?;
+        Ok(read.attributes.and_then(|mut attributes| attributes.remove(&name)))
+    }
+}
+
+/// Account and name of the queue that a redrive policy names.
+fn dead_letter_queue(policy: &str) -> Option<(String, String)> {
+    let policy: Value = serde_json::from_str(policy).ok()?;
+    let mut parts = policy["deadLetterTargetArn"].as_str()?.rsplit(':').map(str::to_owned);
+    let name = parts.next()?;
+    Some((parts.next()?, name))
+}
+
+impl SqsQueue {
     /// Measures at once and then once a minute, for the metrics and for an operator's log, for ever.
     pub async fn watch(self) {
         let mut was_alarming = false;
@@ -79,6 +110,10 @@ impl SqsQueue {
                 }
                 // Whether the queue answers is the bridge's to tell.
                 Err(error) => debug!("the queue's depth is not known: {error}"),
+            }
+            match self.dead_letters().await {
+                Ok(dead) => gauge!(names::QUEUE_DEAD).set(lossy(dead.unwrap_or(0))),
+                Err(error) => debug!("how many dead letters there are is not known: {error}"),
             }
             tokio::time::sleep(MEASURE_EVERY).await;
         }
