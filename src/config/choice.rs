@@ -8,6 +8,7 @@ use super::backends::{
     BucketKind, BucketSettings, LedgerKind, LogKind, QueueKind, QueueSettings, SignerKind,
 };
 use super::check::{Findings, is_origin, is_origin_and_path, is_region};
+use super::nats::NatsSettings;
 use super::settings::Config;
 use super::source::Origin;
 use crate::limits;
@@ -16,6 +17,10 @@ use crate::limits;
 const POLLERS_MAX: usize = limits::PUBLISHES_IN_FLIGHT_MAX / limits::QUEUE_BATCH_MAX;
 /// From what the bridge needs before it asks for more time, to the most that SQS allows.
 const VISIBILITY_SECS: RangeInclusive<u64> = 30..=12 * 3600;
+/// Copies of a stream, by the rules of NATS.
+const REPLICAS: RangeInclusive<u8> = 1..=5;
+/// The least a stream may hold: some of the largest notifications.
+const STREAM_BYTES_MIN: u64 = 16 << 20;
 /// Characters of a queue's name, by the rules of SQS.
 const QUEUE_NAME_CHARS: RangeInclusive<usize> = 1..=80;
 
@@ -122,10 +127,39 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     if let Err(error) = config.ledger.scylla.check() {
         findings.expect(false, "ledger.scylla", || error.to_string());
     }
+    if config.log.kind == LogKind::Nats {
+        nats(&config.log.nats, findings);
+    }
     queue(&config.queue, findings);
     bucket(&config.objects, findings);
     reachable(config, findings);
     keys(findings, "signer", (&config.signer.access_key_id, &config.signer.secret_key_file));
+}
+
+fn nats(nats: &NatsSettings, findings: &mut Findings<'_>) {
+    let replicas = nats.replicas;
+    findings.expect(REPLICAS.contains(&replicas), "log.nats.replicas", || {
+        format!("{replicas} must be 1 to 5; odd, and at least 3 to survive the loss of a server")
+    });
+    let prefix = &nats.inbox_prefix;
+    findings.expect(is_subject(prefix), "log.nats.inbox_prefix", || {
+        format!("{prefix:?} must be a subject without wildcards, like _INBOX")
+    });
+    for (key, bytes) in [
+        ("log.nats.ingest_bytes_max", nats.ingest_bytes_max),
+        ("log.nats.events_bytes_max", nats.events_bytes_max),
+        ("log.nats.dlq_bytes_max", nats.dlq_bytes_max),
+    ] {
+        findings.expect((STREAM_BYTES_MIN..=i64::MAX.unsigned_abs()).contains(&bytes), key, || {
+            format!("{bytes} must be at least {STREAM_BYTES_MIN} (16 MiB); NATS takes 0 as no bound")
+        });
+    }
+}
+
+/// Words with dots between them.
+fn is_subject(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'*' | b'>');
+    text.split('.').all(|word| !word.is_empty() && word.bytes().all(is_plain))
 }
 
 fn queue(queue: &QueueSettings, findings: &mut Findings<'_>) {
@@ -251,6 +285,34 @@ mod tests {
     fn s3(config: &mut Config) -> &mut BucketSettings {
         (config.objects.kind, config.signer.kind) = (BucketKind::S3, SignerKind::S3);
         &mut config.objects
+    }
+
+    fn nats(config: &mut Config) -> &mut NatsSettings {
+        config.log.kind = LogKind::Nats;
+        &mut config.log.nats
+    }
+
+    #[test]
+    fn streams_have_copies_and_room() {
+        check(|c| _ = nats(c), "");
+        for bad in [0, 6] {
+            check(|c| nats(c).replicas = bad, "log.nats.replicas: ");
+        }
+        check(|c| nats(c).replicas = 5, "");
+        for bad in [0, (16 << 20) - 1, u64::MAX] {
+            check(|c| nats(c).ingest_bytes_max = bad, "log.nats.ingest_bytes_max: ");
+            check(|c| nats(c).events_bytes_max = bad, "log.nats.events_bytes_max: ");
+            check(|c| nats(c).dlq_bytes_max = bad, "log.nats.dlq_bytes_max: ");
+        }
+        check(|c| nats(c).dlq_bytes_max = 16 << 20, "");
+    }
+
+    #[test]
+    fn answers_come_to_a_plain_subject() {
+        for bad in ["", ".", "_INBOX.", "_INBOX.>", "a b", "a..b", "*"] {
+            check(|c| nats(c).inbox_prefix = bad.to_owned(), "log.nats.inbox_prefix: ");
+        }
+        check(|c| nats(c).inbox_prefix = "_INBOX_worker.a".to_owned(), "");
     }
 
     #[test]
