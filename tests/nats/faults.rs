@@ -106,11 +106,11 @@ async fn a_delivery_comes_again_after_a_restart() {
     publish(&log, arrival("a")).await;
     assert_eq!(pull(&mut consumer).await[0].deliveries, 1);
     server.stop();
-    eventually("it is noticed", || async { log.flush(SOON).await.is_err() }).await;
+    eventually("it is noticed", || async { log.ready().await.is_err() }).await;
     server.again().await;
     let again = pull(&mut consumer).await;
     assert_eq!((texts(&again), again[0].deliveries), (vec!["a".to_owned()], 2));
-    assert_eq!(log.flush(SOON).await, Ok(()));
+    assert_eq!(log.ready().await, Ok(()));
     server.kill();
     server.again().await;
     // A killed server may have forgotten that it handed it out.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::batch::Batcher;
 use super::connect::ConnectError;
 use super::consumer::JetStreamConsumer;
-use super::link::{AskError, Link, failed};
+use super::link::{AskError, Link};
 use super::manage::{Readiness, inspect};
 use super::publish::{STORED_WITHIN, meaning, publish};
 use super::replay::JetStreamReplay;
@@ -101,18 +101,6 @@ impl JetStreamLog {
     pub async fn ready(&self) -> Result<(), LogError> {
         self.shared.link.connected(Duration::ZERO).await?;
         self.shared.ready().await
-    }
-
-    /// Waits until everything that was said so far has left, acknowledgements too. For a stop; at most `within`.
-    ///
-    /// # Errors
-    /// It has not, or there is no server; what was not acknowledged is delivered again.
-    pub async fn flush(&self, within: Duration) -> Result<(), LogError> {
-        self.shared.link.connected(Duration::ZERO).await?;
-        match timeout(within, self.shared.link.client.flush()).await {
-            Ok(flushed) => flushed.map_err(failed),
-            Err(_) => Err(failed("not flushed in time")),
-        }
     }
 
     /// Whether arrivals that come together are stored together, as far as is known now.
