@@ -2,7 +2,8 @@
 //!
 //! `WHARFDEV_TEST_NATS=any [WHARFDEV_TEST_SQS=http://127.0.0.1:9324] cargo bench --bench bridge`; starts NATS servers of its
 //! own, so that name only says that it may. The queue is full before the bridge starts; the clock stops when the last
-//! record can be read from the log.
+//! record can be read from the log. Records are stored together only where enough wait, so those rows have more pollers, and
+//! one in which no batch came about stops the run.
 
 #[path = "../tests/nats/server.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -24,7 +25,9 @@ use wharfinger::bridge::{Bridge, BridgeParts};
 use wharfinger::config::{AtomicBatches, NatsSettings};
 use wharfinger::domain::shard::ShardCount;
 use wharfinger::ports::{Clock, LogPort as _, QueuePort as _, ReplayFrom, ReplayPort as _, Stream};
+use wharfinger::telemetry::MetricsHandle;
 use wharfinger::telemetry::health::Health;
+use wharfinger::telemetry::names::NATS_BATCHES_TOTAL;
 
 use server::{Server, Setup};
 use tools::{DEADLINE, ready_log};
@@ -34,34 +37,53 @@ const EMBEDDED: u32 = 20_000;
 const SQS: u32 = 4_000;
 /// How many sends are under way while a queue is filled.
 const SENDERS: usize = 64;
-const POLLERS: [usize; 2] = [2, 8];
+/// How records are stored, and by how many pollers. Each has ten under way, and a batch begins at 64 that wait.
+const ROWS: [(&str, AtomicBatches, usize); 4] = [
+    ("singly", AtomicBatches::Off, 2),
+    ("singly", AtomicBatches::Off, 8),
+    ("singly", AtomicBatches::Off, 25),
+    ("in atomic batches", AtomicBatches::Auto, 25),
+];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return; // the tests build it; only cargo bench measures
     }
-    say(format_args!("| queue | pollers | server syncs | records | notifications a second |"));
-    say(format_args!("|---|---|---|---|---|"));
+    let metrics = MetricsHandle::install();
+    say(format_args!(
+        "| queue | pollers | server syncs | records | batches stored | notifications a second |"
+    ));
+    say(format_args!("|---|---|---|---|---|---|"));
     for (syncs, jetstream) in
         [("every 2 min", "max_file: 8GB"), ("always", "max_file: 8GB, sync_interval: always")]
     {
-        for (how, atomic_batches) in [("singly", AtomicBatches::Off), ("in batches", AtomicBatches::Auto)] {
-            for pollers in POLLERS {
-                for (name, count) in [("embedded", EMBEDDED), ("SQS (ElasticMQ)", SQS)] {
-                    // A server and a queue of its own, so that no run finds what another left.
-                    let setup = Setup { jetstream, ..Setup::default() };
-                    let Some(server) = Server::start_with(setup).await else { return };
-                    let settings = NatsSettings { atomic_batches, ..server.settings() };
-                    let log = Log::Nats(ready_log(settings).await);
-                    let folder = tempfile::tempdir().expect("a folder");
-                    let Some(queue) = queue_of(name, folder.path()).await else { continue };
-                    let rate = f64::from(count) / run(queue, log, pollers, count).await.as_secs_f64();
-                    say(format_args!("| {name} | {pollers} | {syncs} | {how} | {rate:.0} |"));
-                }
+        for (how, atomic_batches, pollers) in ROWS {
+            for (name, count) in [("embedded", EMBEDDED), ("SQS (ElasticMQ)", SQS)] {
+                // A server and a queue of its own, so that no run finds what another left.
+                let setup = Setup { jetstream, ..Setup::default() };
+                let Some(server) = Server::start_with(setup).await else { return };
+                let settings = NatsSettings { atomic_batches, ..server.settings() };
+                let log = Log::Nats(ready_log(settings).await);
+                let folder = tempfile::tempdir().expect("a folder");
+                let Some(queue) = queue_of(name, folder.path()).await else { continue };
+                let before = batches(&metrics);
+                let rate = f64::from(count) / run(queue, log, pollers, count).await.as_secs_f64();
+                let batches = batches(&metrics) - before;
+                let is_together = atomic_batches == AtomicBatches::Auto;
+                assert_eq!(batches > 0, is_together, "{name}, {pollers} pollers, {how}: {batches} batches");
+                say(format_args!("| {name} | {pollers} | {syncs} | {how} | {batches} | {rate:.0} |"));
             }
         }
     }
+}
+
+/// How many batches were stored whole so far.
+fn batches(metrics: &MetricsHandle) -> u64 {
+    let series = format!("{NATS_BATCHES_TOTAL}{{outcome=\"stored\"}} ");
+    let text = metrics.render();
+    let count = text.lines().find_map(|line| line.strip_prefix(series.as_str()));
+    count.map_or(0, |count| count.parse().expect("a number"))
 }
 
 fn say(line: std::fmt::Arguments<'_>) {
