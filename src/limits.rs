@@ -105,7 +105,7 @@ pub const PULL_BATCH_MAX: usize = 64;
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 /// Deliveries of one consumer that may be open.
 pub const ACK_PENDING_MAX: usize = 256;
-/// Deliveries of one arrival before it is kept on the DLQ instead.
+/// Failures of one delivery, on its own account, before it is kept among the dead instead.
 pub const DELIVERIES_MAX: u32 = 10;
 /// Object inspections (HEAD and gates) at the same time.
 pub const INSPECTIONS_MAX: usize = 64;

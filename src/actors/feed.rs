@@ -1,13 +1,20 @@
 //! A feed: takes one shard's arrivals from the log, inspects their objects and settles their files.
 //!
-//! An arrival is acknowledged only after its transition is durable or proven a no-op (invariant 20).
+//! An arrival is acknowledged only after its transition is durable or proven a no-op (invariant 20). While the bucket or
+//! the ledger is away it is put off, for as long as that takes; only what fails on its own account ends on the DLQ.
 
+mod strikes;
+
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use strikes::Strikes;
 
 use super::desks::Desks;
 use super::inspector::Inspector;
@@ -17,7 +24,7 @@ use crate::adapters::{Log, LogConsumer};
 use crate::domain::arrival::{Arrival, ArrivalKind};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardId;
-use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX, UPSTREAM_WITHIN};
+use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, PULL_BATCH_MAX, UPSTREAM_WITHIN};
 use crate::ports::{Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, Stream};
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::{STORY, millis, names};
@@ -58,6 +65,7 @@ pub(super) struct FeedState {
     parts: Arc<FeedParts>,
     consumer: Option<Arc<tokio::sync::Mutex<LogConsumer>>>,
     failures: u32,
+    strikes: Strikes,
 }
 
 impl Actor for FeedActor {
@@ -71,7 +79,7 @@ impl Actor for FeedActor {
         parts: FeedParts,
     ) -> Result<FeedState, ActorProcessingErr> {
         drop(myself.cast(Pull));
-        Ok(FeedState { parts: Arc::new(parts), consumer: None, failures: 0 })
+        Ok(FeedState { parts: Arc::new(parts), consumer: None, failures: 0, strikes: Strikes::default() })
     }
 
     async fn handle(
@@ -111,24 +119,45 @@ impl FeedState {
         let mut work = JoinSet::new();
         for delivery in deliveries {
             let (parts, consumer) = (Arc::clone(&self.parts), Arc::clone(&consumer));
+            let sequence = delivery.record.sequence;
+            let is_out = self.strikes.is_out(sequence);
             // After the ack wait it comes again anyway.
-            work.spawn(timeout(ACK_WAIT, async move {
-                let verdict = judge(&parts, &delivery).await;
+            let worked = timeout(ACK_WAIT, async move {
+                let verdict = judge(&parts, &delivery, is_out).await;
                 let consumer = consumer.lock().await;
-                match verdict {
-                    Verdict::Done => consumer.ack(&delivery.token).await,
-                    Verdict::Later(delay) => consumer.nak(&delivery.token, delay).await,
-                }
-            }));
+                let told = match verdict {
+                    Verdict::Settled | Verdict::Done => consumer.ack(&delivery.token).await,
+                    Verdict::Later | Verdict::Away => consumer.nak(&delivery.token, pause(&delivery)).await,
+                };
+                told.map(|()| verdict)
+            });
+            work.spawn(AssertUnwindSafe(worked).catch_unwind().map(move |ended| (sequence, ended)));
         }
         while let Some(ended) = work.join_next().await {
+            // A panic does not come this far.
+            let Ok((sequence, ended)) = ended else { continue };
             match ended {
-                Ok(Ok(acknowledged)) => acknowledged?,
-                Ok(Err(_)) => tracing::warn!("working on an arrival took longer than {ACK_WAIT:?}"),
-                Err(panic) => tracing::error!("working on an arrival failed: {panic}"),
+                Ok(Ok(told)) => self.note(sequence, told?),
+                Ok(Err(_)) => {
+                    tracing::warn!(sequence, "working on an arrival took longer than {ACK_WAIT:?}");
+                    self.strikes.failed(sequence);
+                }
+                Err(_) => {
+                    tracing::error!(sequence, "working on an arrival panicked");
+                    self.strikes.failed(sequence);
+                }
             }
         }
         Ok(())
+    }
+
+    fn note(&mut self, sequence: u64, verdict: Verdict) {
+        match verdict {
+            Verdict::Settled => self.strikes.settled(sequence),
+            Verdict::Done => self.strikes.ended(sequence),
+            Verdict::Away => self.strikes.away(sequence),
+            Verdict::Later => {}
+        }
     }
 
     async fn consumer(&mut self, shard: ShardId) -> Result<Arc<tokio::sync::Mutex<LogConsumer>>, LogError> {
@@ -149,14 +178,21 @@ impl FeedState {
 }
 
 /// What to tell the log about a delivery.
+#[derive(Clone, Copy)]
 enum Verdict {
+    /// The bucket and the ledger have said what becomes of it.
+    Settled,
+    /// There is nothing more to do about it.
     Done,
-    Later(Duration),
+    /// It is too early.
+    Later,
+    /// The bucket or the ledger is away, be it for this one only.
+    Away,
 }
 
-async fn judge(parts: &FeedParts, delivery: &LogDelivery) -> Verdict {
-    if delivery.deliveries > DELIVERIES_MAX {
-        return keep_dead(parts, delivery, "delivered too often").await;
+async fn judge(parts: &FeedParts, delivery: &LogDelivery, is_out: bool) -> Verdict {
+    if is_out {
+        return keep_dead(parts, delivery, "failed too often").await;
     }
     let arrival: Arrival = match serde_json::from_slice(&delivery.record.payload) {
         Ok(arrival) => arrival,
@@ -178,7 +214,7 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
     let seen = match parts.inspector.inspect(key, arrival.seen_at).await {
         Ok(Some(seen)) => seen,
         Ok(None) => return counted("no_object", Verdict::Done),
-        Err(_) => return counted("bucket_away", later(deliveries)),
+        Err(_) => return counted("bucket_away", Verdict::Away),
     };
     let landed_at = seen.landed_at;
     match parts.desks.ask(key.user, Settle { file: key.file, seen }, None).await {
@@ -187,15 +223,15 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
             metrics::histogram!(names::SETTLE_SECONDS).record(delay);
             let status = file.shown().as_str();
             tracing::info!(target: STORY, { file.id = %key.file, file.status = status, after_ms = millis(delay) }, "settled");
-            counted("settled", Verdict::Done)
+            counted("settled", Verdict::Settled)
         }
         Ok(Settled::Remove(_)) => {
             parts.remover.remove(key);
-            counted("to_remove", Verdict::Done)
+            counted("to_remove", Verdict::Settled)
         }
-        Ok(Settled::Unknown) if deliveries < UNKNOWN_DELIVERIES_MAX => counted("unknown", later(deliveries)),
+        Ok(Settled::Unknown) if deliveries < UNKNOWN_DELIVERIES_MAX => counted("unknown", Verdict::Later),
         Ok(Settled::Unknown) => counted("unknown", Verdict::Done),
-        Err(_) => counted("ledger_away", later(deliveries)),
+        Err(_) => counted("ledger_away", Verdict::Away),
     }
 }
 
@@ -217,7 +253,7 @@ async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> V
             counted("dead", Verdict::Done)
         }
         // What may be there already is kept again under the same id.
-        Ok(Err(_)) | Err(_) => counted("log_away", later(delivery.deliveries)),
+        Ok(Err(_)) | Err(_) => counted("log_away", Verdict::Later),
     }
 }
 
@@ -226,7 +262,12 @@ fn counted(outcome: &'static str, verdict: Verdict) -> Verdict {
     verdict
 }
 
-/// Half a second, doubling to half a minute.
-fn later(deliveries: u32) -> Verdict {
-    Verdict::Later(Duration::from_millis(500 << deliveries.saturating_sub(1).min(6)))
+/// Half a second, doubling to half a minute, less up to the half of it: what was put off together does not come back
+/// together. By how much less depends on the record alone, so that the same run is the same again.
+fn pause(delivery: &LogDelivery) -> Duration {
+    let longest_ms = 500_u64 << delivery.deliveries.saturating_sub(1).min(6);
+    // The first bits of a product with the golden ratio are as good as random.
+    let mixed = delivery.record.sequence ^ (u64::from(delivery.deliveries) << 32);
+    let spread = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+    Duration::from_millis(longest_ms - longest_ms / 2 * spread / 256)
 }

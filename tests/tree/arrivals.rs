@@ -7,7 +7,7 @@ use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::moves::Removal;
-use wharfinger::limits::ACK_WAIT;
+use wharfinger::limits::{ACK_WAIT, DELIVERIES_MAX};
 use wharfinger::ports::{Record, Stream};
 
 use crate::inside::{PATIENCE, eventually};
@@ -68,22 +68,71 @@ async fn row_13_news_that_comes_again_or_in_the_wrong_order_changes_nothing() {
     world.check_ledger().await;
 }
 
-// proves: I20 F15
-#[tokio::test]
-async fn row_15_while_the_bucket_is_away_nothing_is_acknowledged_and_uploads_go_on() {
+/// An outage of what this call belongs to, of far more deliveries than a failure of its own would be given.
+async fn check_outage(op: Op) {
     let world = World::start().await;
     let key = world.reserve(5).await.unwrap();
     world.land(key).await;
-    world.plan.set(Op::Head, Fault::Unavailable);
+    world.plan.set(op, Fault::Unavailable);
     world.tell(ArrivalKind::Created, key).await;
-    world.calls(Op::Nak, 1).await;
-    assert_eq!(world.plan.calls(Op::Ack), 0, "it stays in the log");
+    for delivery in 1..=u64::from(DELIVERIES_MAX) + 5 {
+        world.calls(Op::Nak, delivery).await;
+        // Those of the rings before.
+        world.calls(Op::Ack, delivery - 1).await;
+        assert_eq!(world.plan.calls(Op::Ack), delivery - 1, "{op:?}: it stays in the log");
+        world.pass_and_ring(PUT_OFF_MAX).await;
+    }
     world.check_status(key, Status::Pending).await;
-    world.reserve(1).await.unwrap();
     world.plan.heal();
     world.pass_and_ring(PUT_OFF_MAX).await;
     world.wait_for_status(key, Status::Processed).await;
-    world.check_bytes(5, 1).await;
+    assert_eq!(dead(&world).await, Vec::<String>::new(), "{op:?}");
+}
+
+// proves: I20 F15
+#[tokio::test]
+async fn row_15_while_the_bucket_is_away_nothing_is_acknowledged_however_long_that_takes() {
+    check_outage(Op::Head).await;
+}
+
+// proves: I20 F35
+#[tokio::test]
+async fn row_35_while_the_ledger_is_away_nothing_is_acknowledged_however_long_that_takes() {
+    check_outage(Op::Commit).await;
+}
+
+// proves: F15
+#[tokio::test]
+async fn row_15_while_the_bucket_is_away_uploads_go_on() {
+    let world = World::start().await;
+    world.plan.set(Op::Head, Fault::Unavailable);
+    world.reserve(1).await.unwrap();
+}
+
+// proves: F15
+#[tokio::test]
+async fn row_15_an_object_the_bucket_never_answers_for_while_it_does_for_others_ends_on_the_dlq() {
+    let world = World::start().await;
+    let key = world.reserve(5).await.unwrap();
+    world.land(key).await;
+    world.plan.next(Op::Head, Fault::Unavailable);
+    world.tell(ArrivalKind::Created, key).await;
+    world.calls(Op::Nak, 1).await;
+    for failures in 1..=u64::from(DELIVERIES_MAX) {
+        let other = world.reserve(1).await.unwrap();
+        world.land(other).await;
+        world.tell(ArrivalKind::Created, other).await;
+        world.wait_for_status(other, Status::Processed).await;
+        assert_eq!(dead(&world).await, Vec::<String>::new(), "not before failure {failures}");
+        world.plan.next(Op::Head, Fault::Unavailable);
+        world.pass_and_ring(PUT_OFF_MAX).await;
+        world.calls(Op::Nak, failures + 1).await;
+    }
+    world.pass_and_ring(PUT_OFF_MAX).await;
+    assert_eq!(wait_for_dead(&world).await, ["failed too often"]);
+    world.pass(Duration::from_secs(3600));
+    world.sweep().await;
+    world.check_status(key, Status::Processed).await;
 }
 
 // proves: I20 F15
@@ -153,18 +202,19 @@ async fn row_31_work_that_outlives_its_ack_wait_is_done_twice_and_counts_once() 
 
 // proves: F32
 #[tokio::test]
-async fn row_32_an_arrival_that_fails_ten_times_is_kept_on_the_dlq() {
+async fn row_32_an_arrival_whose_work_panics_ten_times_is_kept_on_the_dlq() {
     let world = World::start().await;
     let key = world.reserve(5).await.unwrap();
     world.land(key).await;
-    world.plan.set(Op::Head, Fault::Unavailable);
+    world.plan.set(Op::Head, Fault::Panic);
     world.tell(ArrivalKind::Created, key).await;
-    for delivery in 1..=10 {
-        world.calls(Op::Nak, delivery).await;
+    for delivery in 1..=u64::from(DELIVERIES_MAX) {
+        world.calls(Op::Head, delivery).await;
         assert_eq!(dead(&world).await, Vec::<String>::new(), "not before delivery {delivery}");
-        world.pass_and_ring(PUT_OFF_MAX).await;
+        world.pass_and_ring(ACK_WAIT).await;
     }
-    assert_eq!(wait_for_dead(&world).await, ["delivered too often"]);
+    assert_eq!(wait_for_dead(&world).await, ["failed too often"]);
+    assert_eq!(world.plan.calls(Op::Nak), 0);
     world.plan.heal();
     world.pass(Duration::from_secs(3600));
     world.sweep().await;
