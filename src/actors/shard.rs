@@ -305,7 +305,14 @@ struct Wanted {
 
 async fn load(parts: &ShardParts, user: UserId, wanted: Wanted) -> Option<Loaded> {
     let read = read(&parts.ledger, user, wanted).await;
-    parts.health.heard(Part::Ledger, &read, parts.clock.now());
+    match &read {
+        Ok(_) => parts.health.up(Part::Ledger),
+        Err(error @ LedgerError::Unavailable { .. }) => {
+            parts.health.down(Part::Ledger, error, parts.clock.now());
+        }
+        // It answers, and one user's rows cannot be understood: that is no outage for the others.
+        Err(error @ LedgerError::Corrupt { .. }) => tracing::error!(user.id = %user, "{error}"),
+    }
     read.ok()
 }
 

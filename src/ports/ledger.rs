@@ -65,7 +65,8 @@ pub trait LedgerPort: Send + Sync {
 
     /// All accounts, a page at a time, in an order of the backend's own.
     ///
-    /// An account that exists for the whole scan is seen; one that is written meanwhile may be seen old.
+    /// An account that exists for the whole scan is seen; one that is written meanwhile may be seen old. One that
+    /// cannot be understood is named, and hides no other.
     fn scan(
         &self,
         after: Option<ScanCursor>,
@@ -87,12 +88,23 @@ pub struct FilePage {
 pub struct ScanCursor(pub Vec<u8>);
 
 /// Some accounts of a scan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanPage {
     /// The accounts.
     pub accounts: Vec<Summary>,
+    /// Those that are there and cannot be understood.
+    pub unreadable: Vec<Unreadable>,
     /// Where to go on; none: that was all.
     pub next: Option<ScanCursor>,
+}
+
+/// An account that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Whose it is.
+    pub user: UserId,
+    /// Why, as a read of it would say.
+    pub error: LedgerError,
 }
 
 /// An account as far as a search for due work, and the totals of a deployment, need it.

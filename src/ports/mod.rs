@@ -10,7 +10,7 @@ mod queue;
 mod signer;
 
 pub use clock::{Clock, ManualClock};
-pub use ledger::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary};
+pub use ledger::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary, Unreadable};
 pub use log::{
     AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
     Record, ReplayFrom, ReplayPort, Stored, Stream,

@@ -62,6 +62,7 @@ metrics! {
     SWEEP_MISSING_OBJECTS = Gauge "wharf_sweep_missing_objects", "Processed files whose object is not in the bucket. Any is a loss.";
     SWEEP_ORPHAN_OBJECTS = Gauge "wharf_sweep_orphan_objects", "Objects older than a day that no row knows.";
     SWEEP_ORPHAN_BYTES = Gauge "wharf_sweep_orphan_bytes", "Bytes of those objects.";
+    SWEEP_UNREADABLE_ACCOUNTS = Gauge "wharf_sweep_unreadable_accounts", "Accounts that cannot be read, as the last sweep met them; it went on with the others. Any is a bug or a damage.";
     USERS = Gauge "wharf_users", "Accounts, as the last sweep counted them.";
     FILES = Gauge "wharf_files", "Files pending, processed or trashed, as the last sweep counted them.";
     USED_BYTES = Gauge "wharf_used_bytes", "Bytes of processed and trashed files, as the last sweep counted them.";

@@ -340,6 +340,7 @@ pub(crate) async fn a_scan_sees_every_account_once(world: &impl LedgerWorld) {
     loop {
         let page = ledger.scan(cursor, 3).await.expect("scan");
         assert!(page.accounts.len() <= 3);
+        assert_eq!(page.unreadable, []);
         seen += page.accounts.len();
         for summary in page.accounts {
             let account = account(ledger, summary.user).await;

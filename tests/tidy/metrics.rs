@@ -20,6 +20,7 @@ const COUNTS: [&str; 13] = [
     "wharf_sweep_drifted_accounts",
     "wharf_sweep_missing_objects",
     "wharf_sweep_orphan_objects",
+    "wharf_sweep_unreadable_accounts",
     "wharf_users",
 ];
 

@@ -8,7 +8,7 @@ use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
 use wharfinger::limits::{GONE_RETENTION, MISSING_AGE_MIN, ORPHAN_AGE_MIN, TRASH_RETENTION};
-use wharfinger::ports::{LedgerPort as _, Stream};
+use wharfinger::ports::{LedgerPort as _, ObjectsPort as _, Stream};
 
 use crate::counted::Counted;
 use crate::inside::{Chosen, eventually};
@@ -193,6 +193,37 @@ async fn an_object_that_is_nobodys_is_removed_where_a_setting_says_so() {
 #[tokio::test]
 async fn while_a_backup_is_restored_nobody_looks_for_orphans() {
     check_orphans(Orphans::Off, false, 0).await;
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_read_is_told_of_and_hides_no_other() {
+    let world = World::start().await;
+    let (damaged, stranger) = (user_at(1), user_at(u128::MAX));
+    world.fill(damaged, std::iter::once("a".to_owned())).await;
+    let (trashed, late) = (world.upload(5).await, world.reserve(6).await.unwrap());
+    world.handle.remove(trashed.user, trashed.file, Removal::Trash).await.unwrap();
+    for user in [damaged, stranger] {
+        let key = orphan(&world, user).await;
+        world.well.objects.create_multipart(key, "text/plain", Vec::new()).await.unwrap();
+    }
+    world.late.damage(damaged);
+    world.pass(TRASH_RETENTION + A_MOMENT);
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.plain("wharf_sweep_unreadable_accounts"), Some(1.0));
+    // In each pass, and for its upload.
+    assert_eq!(found.of("wharf_sweep_failures_total", "an account"), 3);
+    world.check_status(late, Status::Expired).await;
+    world.wait_for_status(trashed, Status::Gone).await;
+    assert_eq!(found.of("wharf_sweep_found_total", "orphan"), 1, "of the stranger");
+    assert_eq!(found.of("wharf_sweep_found_total", "upload"), 1, "of the stranger");
+    assert_eq!(world.handle.census().map(|census| (census.users, census.unreadable)), Some((1, 1)));
+    world.reserve(1).await.unwrap();
+    assert!(world.health.is_ready(), "it is no outage");
+}
+
+/// A user who comes before the others in every list, or behind them.
+fn user_at(place: u128) -> UserId {
+    UserId::from_uuid(uuid::Uuid::from_u128(place))
 }
 
 // proves: I14

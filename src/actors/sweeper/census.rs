@@ -24,6 +24,8 @@ pub struct Census {
     pub reserved_bytes: u64,
     /// Bytes of trashed files; part of `used_bytes`.
     pub trashed_bytes: u64,
+    /// Accounts that cannot be read; they are in none of the numbers above.
+    pub unreadable: u64,
     /// Those who use the most, the most first; at most [`TOP_USERS_MAX`].
     pub top: Vec<TopUser>,
 }
@@ -78,6 +80,7 @@ impl CensusBoard {
             (names::USED_BYTES, census.used_bytes),
             (names::RESERVED_BYTES, census.reserved_bytes),
             (names::TRASHED_BYTES, census.trashed_bytes),
+            (names::SWEEP_UNREADABLE_ACCOUNTS, census.unreadable),
         ];
         for (name, value) in gauges {
             names::set_gauge(name, value);

@@ -1,10 +1,11 @@
 //! The slow pass: every row of every account, every object of the bucket.
 
 use super::requests::{EndRetention, FILES_PER_REQUEST, Forget};
-use super::tools::{SweepError, Tools, failed, found};
+use super::tools::{SweepError, Tools, failed, found, unreadable};
 use super::{shelf, strays, uploads};
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::invariant::Broken;
+use crate::ports::Unreadable;
 use crate::telemetry::names;
 
 /// What a pass found that should not be.
@@ -40,6 +41,10 @@ async fn accounts(tools: &mut Tools, findings: &mut Findings) {
             Ok(page) => page,
             Err(error) => return findings.failed("accounts", &error),
         };
+        for Unreadable { user, error } in page.unreadable {
+            findings.is_partial = true;
+            unreadable(user, &error);
+        }
         for account in page.accounts {
             if let Err(error) = look_at(tools, account.user, findings).await {
                 findings.failed("an account", &error);

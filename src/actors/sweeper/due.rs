@@ -1,11 +1,11 @@
 //! The quick pass: accounts only. What is past its time, never published, or still to be removed; and the totals.
 
 use super::census::Census;
-use super::tools::{ROWS_PAGE, SweepError, Tools, failed, found};
+use super::tools::{ROWS_PAGE, SweepError, Tools, failed, found, unreadable};
 use crate::actors::requests::Expire;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
-use crate::ports::Summary;
+use crate::ports::{Summary, Unreadable};
 
 /// Looks at every account once.
 pub(super) async fn pass(mut tools: Tools) {
@@ -16,6 +16,10 @@ pub(super) async fn pass(mut tools: Tools) {
             Ok(page) => page,
             Err(error) => return failed("accounts", &error),
         };
+        for Unreadable { user, error } in page.unreadable {
+            census.unreadable += 1;
+            unreadable(user, &error);
+        }
         for account in &page.accounts {
             tools.take_account().await;
             census.add(account);

@@ -10,7 +10,7 @@ use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::moves::FileRefusal;
 use crate::limits::{MISSING_AGE_MIN, ORPHAN_AGE_MIN, ORPHANS_REMOVED_MAX};
-use crate::ports::ListedObject;
+use crate::ports::{LedgerError, ListedObject};
 
 /// Compares the objects of one user with their rows. Returns the rows that may be forgotten.
 pub(super) async fn compare(
@@ -66,7 +66,12 @@ pub(super) async fn strangers(tools: &mut Tools, findings: &mut Findings) -> Res
             let Ok(key) = ObjectKey::parse(&object.key) else { continue };
             let is_known = match last {
                 Some((user, is_known)) if user == key.user => is_known,
-                Some(_) | None => tools.load(key.user).await?.is_some(),
+                Some(_) | None => match tools.load(key.user).await {
+                    Ok(account) => account.is_some(),
+                    // It is there, and has been told of.
+                    Err(SweepError::Ledger(LedgerError::Corrupt { .. })) => true,
+                    Err(error) => return Err(error),
+                },
             };
             last = Some((key.user, is_known));
             if !is_known {
@@ -126,7 +131,7 @@ async fn stray(
             Ok(())
         }
         Ok(_) => Ok(()),
-        Err(error) => Err(SweepError::Desk(error.to_string())),
+        Err(error) => tools.not_done(key.user, &error).await,
     }
 }
 

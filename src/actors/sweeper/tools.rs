@@ -1,5 +1,6 @@
 //! What a pass works with: the world, its pace, and reads that end.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
@@ -149,6 +150,19 @@ impl Tools {
         }
         Ok(())
     }
+
+    /// What a desk did not do: told, if it is about this account alone.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    pub(super) async fn not_done(&mut self, user: UserId, why: &impl Display) -> Result<(), SweepError> {
+        match self.load(user).await {
+            Ok(_) => failed("an account", &SweepError::Desk(why.to_string())),
+            Err(SweepError::Ledger(error @ LedgerError::Corrupt { .. })) => unreadable(user, &error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 }
 
 /// A read that ends, with an answer or without.
@@ -178,6 +192,12 @@ impl Late for ObjectsError {
 /// Counts something to do.
 pub(super) fn found(kind: &'static str) {
     metrics::counter!(names::SWEEP_FOUND_TOTAL, "kind" => kind).increment(1);
+}
+
+/// Counts and tells an account that cannot be read. The pass goes on without it.
+pub(super) fn unreadable(user: UserId, error: &LedgerError) {
+    metrics::counter!(names::SWEEP_FAILURES_TOTAL, "what" => "an account").increment(1);
+    tracing::error!(user.id = %user, "an account cannot be read, and the sweep goes on without it: {error}");
 }
 
 /// Counts and tells what could not be looked at.

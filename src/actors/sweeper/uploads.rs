@@ -30,14 +30,14 @@ pub(super) async fn give_up_strays(tools: &mut Tools) -> Result<(), SweepError> 
 }
 
 /// Old enough that no write can come that names it, and named by none: it is given up.
-async fn look_at(tools: &Tools, key: ObjectKey, upload: ListedUpload) -> Result<(), SweepError> {
+async fn look_at(tools: &mut Tools, key: ObjectKey, upload: ListedUpload) -> Result<(), SweepError> {
     if tools.now().since(upload.started_at) <= UPLOAD_AGE_MIN {
         return Ok(());
     }
     let is_wanted = match tools.parts.desks.ask(key.user, Look { file: key.file }, None).await {
         Ok(row) => is_named_by(&row, &upload.upload_id),
         Err(DeskError::Refused(FileRefusal::NotFound)) => false,
-        Err(error) => return Err(SweepError::Desk(error.to_string())),
+        Err(error) => return tools.not_done(key.user, &error).await,
     };
     if !is_wanted {
         found("upload");

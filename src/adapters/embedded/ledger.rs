@@ -11,7 +11,9 @@ use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, UserId};
-use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary};
+use crate::ports::{
+    CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary, Unreadable,
+};
 
 /// Bytes of the version in front of an account's row.
 const VERSION_LEN: usize = 8;
@@ -187,18 +189,24 @@ impl LedgerPort for EmbeddedLedger {
         // The cursor is the last user's key; the shortest key above it has one more byte.
         let from = after.map_or_else(Vec::new, |ScanCursor(last)| [&last[..], &[0]].concat());
         let mut rows = self.tables().accounts.range(from..);
-        let read = |guard: fjall::Guard| -> Result<Summary, ReadError> {
-            let account: Account = unrow(&guard.value()?, VERSION_LEN)?;
-            Ok(Summary::from(&account))
-        };
-        let page = rows.by_ref().take(limit.max(1)).map(read);
-        let accounts = page.collect::<Result<Vec<_>, _>>().map_err(ledger_error)?;
-        let next = match (rows.next(), accounts.last()) {
-            (Some(_), Some(last)) => Some(ScanCursor(last.user.uuid().as_bytes().to_vec())),
-            (None, _) | (Some(_), None) => None,
-        };
-        Ok(ScanPage { accounts, next })
+        let (mut page, mut last) = (ScanPage::default(), None);
+        for guard in rows.by_ref().take(limit.max(1)) {
+            let (key, row) = guard.into_inner().map_err(|error| ledger_error(error.into()))?;
+            let user = user_at(&key).map_err(ledger_error)?;
+            match unrow::<Account>(&row, VERSION_LEN) {
+                Ok(account) => page.accounts.push(Summary::from(&account)),
+                Err(error) => page.unreadable.push(Unreadable { user, error: ledger_error(error.into()) }),
+            }
+            last = Some(ScanCursor(key.to_vec()));
+        }
+        page.next = last.filter(|_| rows.next().is_some());
+        Ok(page)
     }
+}
+
+fn user_at(key: &[u8]) -> Result<UserId, ReadError> {
+    let user = uuid::Uuid::from_slice(key);
+    user.map(UserId::from_uuid).map_err(|_| ReadError::Corrupt("a key names no user".to_owned()))
 }
 
 fn file_key(user: UserId, file: FileId) -> [u8; 32] {

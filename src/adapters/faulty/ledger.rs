@@ -1,5 +1,6 @@
 //! A ledger that fails on purpose.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +13,9 @@ use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, UserId};
-use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage};
+use crate::ports::{
+    CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary, Unreadable,
+};
 
 /// An embedded ledger that fails as its plan says. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -20,13 +23,23 @@ pub struct FaultyLedger {
     inner: EmbeddedLedger,
     plan: Plan,
     late: Arc<Mutex<Vec<Write>>>,
+    damaged: Arc<Mutex<BTreeSet<UserId>>>,
 }
 
 impl FaultyLedger {
     /// This ledger under this plan.
     #[must_use]
     pub fn new(inner: EmbeddedLedger, plan: Plan) -> Self {
-        Self { inner, plan, late: Arc::default() }
+        Self { inner, plan, late: Arc::default(), damaged: Arc::default() }
+    }
+
+    /// From now on the account of this user cannot be understood, whatever the plan says.
+    pub fn damage(&self, user: UserId) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+    }
+
+    fn is_damaged(&self, user: UserId) -> bool {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).contains(&user)
     }
 
     /// Lets the writes land that are on their way ([`Fault::Late`]), in order. Returns what came of each.
@@ -49,7 +62,8 @@ impl FaultyLedger {
 
 impl LedgerPort for FaultyLedger {
     async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
-        self.read(Op::Load, || self.inner.load(user)).await
+        let account = self.read(Op::Load, || self.inner.load(user)).await?;
+        if self.is_damaged(user) { Err(read_error(Trouble::Corrupt)) } else { Ok(account) }
     }
 
     async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
@@ -86,7 +100,15 @@ impl LedgerPort for FaultyLedger {
     }
 
     async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
-        self.read(Op::Scan, || self.inner.scan(after.clone(), limit)).await
+        let mut page = self.read(Op::Scan, || self.inner.scan(after.clone(), limit)).await?;
+        let (damaged, accounts) =
+            page.accounts.into_iter().partition(|account| self.is_damaged(account.user));
+        page.accounts = accounts;
+        let damaged: Vec<Summary> = damaged;
+        let error = || read_error(Trouble::Corrupt);
+        page.unreadable
+            .extend(damaged.iter().map(|account| Unreadable { user: account.user, error: error() }));
+        Ok(page)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, UserId};
-use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage};
+use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
 
 /// Accounts of one page of a scan; each may bring 12 KB of open reservations.
 const SCAN_PAGE_MAX: usize = 1000;
@@ -157,17 +157,24 @@ impl LedgerPort for ScyllaLedger {
 
     async fn scan(&self, after: Option<ScanCursor>, limit_max: usize) -> Result<ScanPage, LedgerError> {
         let from = after.as_ref().map_or(Ok(i64::MIN), token_of)?;
-        let page = limit_max.clamp(1, SCAN_PAGE_MAX);
-        let limit = i32::try_from(page).map_err(shape_error)?;
+        let rows_max = limit_max.clamp(1, SCAN_PAGE_MAX);
+        let limit = i32::try_from(rows_max).map_err(shape_error)?;
         let found = self.read(&self.statements.scan, (from, limit)).await?;
         let rows = rows_of::<SummaryRow>(&found)?;
         // Two users whose tokens collide (2^-64 a pair) would be cut apart by a page that ends between them.
         let next = match rows.last() {
-            Some(last) if rows.len() == page => Some(self.cursor_at(last.user())?),
+            Some(last) if rows.len() == rows_max => Some(self.cursor_at(last.user())?),
             Some(_) | None => None,
         };
-        let accounts = rows.into_iter().filter_map(|row| row.into_summary().transpose());
-        Ok(ScanPage { accounts: accounts.collect::<Result<_, _>>()?, next })
+        let mut page = ScanPage { next, ..ScanPage::default() };
+        for row in rows {
+            let user = row.user();
+            match row.into_summary() {
+                Ok(summary) => page.accounts.extend(summary),
+                Err(error) => page.unreadable.push(Unreadable { user, error: error.into() }),
+            }
+        }
+        Ok(page)
     }
 }
 

@@ -103,8 +103,9 @@ impl Auditor {
             loop {
                 let ledger = &self.world.ledger;
                 let page = self.pace.read("the ledger", || ledger.scan(after.clone(), PAGE)).await?;
-                for account in page.accounts {
-                    self.user(account.user, tell).await?;
+                let unreadable = page.unreadable.iter().map(|account| account.user);
+                for user in page.accounts.iter().map(|account| account.user).chain(unreadable) {
+                    self.user(user, tell).await?;
                 }
                 after = page.next;
                 if after.is_none() {

@@ -65,7 +65,7 @@ impl State {
 
     pub(crate) fn scan(&self, after: Option<&ScanCursor>, limit: usize) -> ScanPage {
         if self.crooked == Crooked::NeverSweeps {
-            return ScanPage { accounts: Vec::new(), next: None };
+            return ScanPage::default();
         }
         let is_after =
             |user: &UserId| after.is_none_or(|ScanCursor(last)| user.uuid().as_bytes()[..] > last[..]);
@@ -73,7 +73,7 @@ impl State {
         let page = rest.by_ref().take(limit.max(1));
         let accounts: Vec<Summary> = page.map(|(_, partition)| Summary::from(&partition.account)).collect();
         let last = accounts.last().map(|last| ScanCursor(last.user.uuid().as_bytes().to_vec()));
-        ScanPage { next: rest.next().and(last), accounts }
+        ScanPage { next: rest.next().and(last), accounts, unreadable: Vec::new() }
     }
 
     /// The one write, on the version it expects.

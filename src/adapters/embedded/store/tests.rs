@@ -19,8 +19,8 @@ use crate::domain::draft::{Draft, Write};
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::ports::{
-    Clock, CommitError, LedgerPort, LogPort, NewRecord, PublishError, QueuePort, ReplayFrom, ReplayPort,
-    Stored, Stream,
+    Clock, CommitError, LedgerError, LedgerPort, LogPort, NewRecord, PublishError, QueuePort, ReplayFrom,
+    ReplayPort, Stored, Stream,
 };
 
 const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
@@ -275,4 +275,27 @@ fn a_store_of_a_newer_version_is_left_alone() {
     drop(store);
     let refused = EmbeddedStore::open(dir.path(), Clock::System).unwrap_err();
     assert!(matches!(refused, OpenError::Newer { found: 9, known: 2, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_decoded_is_named_by_a_scan_and_hides_no_other() {
+    let (_dir, store) = open(StoreOptions::default());
+    let ledger = store.ledger();
+    let users = [1, 2, 3].map(|n| UserId::from_uuid(uuid::Uuid::from_u128(n)));
+    for user in users {
+        ledger.commit(write(&Account::new(user))).await.unwrap();
+    }
+    store.shared().tables.accounts.insert(users[1].uuid().as_bytes(), [1]).unwrap();
+    assert!(matches!(ledger.load(users[1]).await, Err(LedgerError::Corrupt { .. })));
+    let (mut readable, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = ledger.scan(after, 2).await.unwrap();
+        readable.extend(page.accounts.iter().map(|account| account.user));
+        unreadable.extend(page.unreadable.iter().map(|account| account.user));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((readable, unreadable), (vec![users[0], users[2]], vec![users[1]]));
 }
