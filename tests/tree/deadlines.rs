@@ -78,6 +78,43 @@ async fn row_7_nothing_is_given_up_that_the_bucket_was_not_asked_for() {
     world.check_status(key, Status::Expired).await;
 }
 
+// proves: F15
+#[tokio::test]
+async fn row_15_a_sweep_does_not_ask_a_bucket_that_is_away_about_every_reservation() {
+    let world = World::start().await;
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(world.reserve(1).await.unwrap());
+    }
+    world.pass(lifetime() + A_MOMENT);
+    world.plan.set(Op::Head, Fault::Unavailable);
+    world.sweep().await;
+    assert_eq!(world.plan.calls(Op::Head), 3);
+    let counted_at = world.handle.census().map(|census| census.as_of);
+    assert_eq!(counted_at, Some(world.now()), "it went on to its end");
+    world.plan.heal();
+    world.plan.next(Op::Head, Fault::Unavailable);
+    world.sweep().await;
+    world.check_status(keys[0], Status::Pending).await;
+    for key in &keys[1..] {
+        world.check_status(*key, Status::Expired).await;
+    }
+}
+
+// proves: F35 F46
+#[tokio::test]
+async fn a_sweep_that_the_ledger_kept_from_its_end_comes_again_in_seconds() {
+    let mut world = World::start().await;
+    let key = world.reserve(1).await.unwrap();
+    world.pass(lifetime() + A_MOMENT);
+    world.plan.set(Op::Scan, Fault::Unavailable);
+    let before = world.plan.calls(Op::Scan);
+    world.restart().await;
+    world.calls(Op::Scan, before + 2).await;
+    world.plan.heal();
+    world.wait_for_status(key, Status::Expired).await;
+}
+
 // proves: I18 F12
 #[tokio::test]
 async fn row_12_an_object_nobody_told_of_is_processed_at_the_deadline() {

@@ -32,7 +32,7 @@ pub(in crate::actors) enum SweeperMsg {
     Everything { done: oneshot::Sender<()> },
     /// A pass ended.
     Ended(Pass),
-    /// A pass panicked, or took too long.
+    /// A pass panicked, took too long, or could not go on without the ledger.
     Lost(Pass),
     /// The pause after that is over.
     Again(Pass),
@@ -129,7 +129,7 @@ impl SweeperState {
         self.next(myself, pass);
     }
 
-    /// A pass was lost by a bug, and only what it was at. Another goes on, after a growing pause.
+    /// A pass was lost by a bug, and only what it was at, or broke off. Another goes on, after a growing pause.
     fn lost(&mut self, myself: &ActorRef<SweeperMsg>, pass: Pass) {
         let turns = self.turns(pass);
         turns.losses = turns.losses.saturating_add(1);
@@ -171,23 +171,24 @@ impl SweeperState {
         };
         let (tools, stop) = (Tools::new(self.parts.clone()), self.stop.clone());
         errand::send(myself, within, SweeperMsg::Lost(pass), async move {
-            stop.run_until_cancelled(run(pass, tools)).await;
-            SweeperMsg::Ended(pass)
+            match stop.run_until_cancelled(run(pass, tools)).await {
+                Some(false) => SweeperMsg::Lost(pass),
+                Some(true) | None => SweeperMsg::Ended(pass),
+            }
         });
     }
 }
 
-async fn run(pass: Pass, tools: Tools) {
+/// Says whether another should not wait until it is time.
+async fn run(pass: Pass, tools: Tools) -> bool {
     let started = Instant::now();
-    let label = match pass {
-        Pass::Due => {
-            due::pass(tools).await;
-            "due"
-        }
+    let (label, is_done) = match pass {
+        Pass::Due => ("due", due::pass(tools).await),
         Pass::Deep => {
             deep::pass(tools).await;
-            "deep"
+            ("deep", true)
         }
     };
     metrics::histogram!(names::SWEEP_SECONDS, "pass" => label).record(started.elapsed());
+    is_done
 }

@@ -7,14 +7,17 @@ use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::ports::{Summary, Unreadable};
 
-/// Looks at every account once.
-pub(super) async fn pass(mut tools: Tools) {
+/// Looks at every account once. Says whether it came to the end.
+pub(super) async fn pass(mut tools: Tools) -> bool {
     let mut census = Census::begin(tools.now());
     let mut after = None;
     loop {
         let page = match tools.scan(after).await {
             Ok(page) => page,
-            Err(error) => return failed("accounts", &error),
+            Err(error) => {
+                failed("accounts", &error);
+                return false;
+            }
         };
         for Unreadable { user, error } in page.unreadable {
             census.unreadable += 1;
@@ -27,7 +30,8 @@ pub(super) async fn pass(mut tools: Tools) {
         }
         after = page.next;
         if after.is_none() {
-            return tools.parts.census.show(census);
+            tools.parts.census.show(census);
+            return true;
         }
     }
 }
@@ -39,6 +43,7 @@ async fn look_at(tools: &mut Tools, account: &Summary) {
     }
     let now = tools.now();
     if account.next_release_at.is_some_and(|release_at| now > release_at)
+        && !tools.is_bucket_away()
         && let Err(error) = end_reservations(tools, account.user).await
     {
         failed("reservations", &error);
@@ -55,6 +60,9 @@ async fn end_reservations(tools: &mut Tools, user: UserId) -> Result<(), SweepEr
     let Some(account) = tools.load(user).await? else { return Ok(()) };
     let now = tools.now();
     for (file, _) in account.pending.into_iter().filter(|(_, open)| now > open.release_at) {
+        if tools.is_bucket_away() {
+            return Ok(());
+        }
         found("reservation");
         if let Err(error) = settle_or_expire(tools, ObjectKey { user, file }).await {
             failed("a reservation", &error);

@@ -31,6 +31,8 @@ use crate::telemetry::names;
 const SCAN_PAGE: usize = 256;
 /// File rows of one page.
 pub(super) const ROWS_PAGE: usize = 1000;
+/// Questions in a row that the bucket leaves unanswered before it counts as away. One may be about its object alone.
+const UNANSWERED_MAX: u32 = 3;
 /// How long one read of the ledger or one page of the bucket's list may take.
 const READ_WITHIN: Duration = UPSTREAM_WITHIN;
 
@@ -67,13 +69,15 @@ pub(super) struct Tools {
     pub(super) parts: SweeperParts,
     accounts: Throttle,
     objects: Throttle,
+    /// Questions in a row that the bucket did not answer.
+    unanswered: u32,
 }
 
 impl Tools {
     pub(super) fn new(parts: SweeperParts) -> Self {
         let accounts = Throttle::new(parts.options.accounts_per_sec);
         let objects = Throttle::new(parts.options.objects_per_sec);
-        Self { parts, accounts, objects }
+        Self { parts, accounts, objects, unanswered: 0 }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -137,7 +141,14 @@ impl Tools {
     /// What the bucket says of one object; none if it is not there.
     pub(super) async fn inspect(&mut self, key: ObjectKey) -> Result<Option<Observed>, SweepError> {
         self.objects.take().await;
-        Ok(self.parts.inspector.inspect(key, self.now()).await?)
+        let answer = self.parts.inspector.inspect(key, self.now()).await;
+        self.unanswered = if answer.is_ok() { 0 } else { self.unanswered + 1 };
+        Ok(answer?)
+    }
+
+    /// Whether the bucket is not worth asking any more in this pass: every question takes its whole time.
+    pub(super) const fn is_bucket_away(&self) -> bool {
+        self.unanswered >= UNANSWERED_MAX
     }
 
     /// Settles a file whose object is there, as if the news of it had come.
