@@ -1,6 +1,8 @@
 //! The publisher: brings every entry above `published` into the event log, in order per user.
 //!
-//! What does not fit in memory waits in the user's partition and is read again from there.
+//! What does not fit in memory waits in the user's partition and is read again from there. While the log takes
+//! nothing, a lane asks it for one user at a time, with growing pauses, so that an outage of the log is no load on the
+//! ledger.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use super::desk::Durable;
 use super::directory::{Directory, LANES};
 use super::errand;
 use super::meters::Meters;
-use super::run::{self, Ran, RunEnd, Work};
+use super::run::{self, LogSaid, Ran, RunEnd, Work};
 use super::shard::ShardMsg;
 use crate::adapters::{Ledger, Log};
 use crate::domain::entry::Entry;
@@ -26,6 +28,8 @@ use crate::telemetry::health::Health;
 
 /// Entries of all users that one lane holds in memory.
 const LANE_ENTRIES_MAX: usize = 16_384;
+/// Users that one lane remembers. Who comes on top is found by the sweep.
+const LANE_USERS_MAX: usize = 65_536;
 /// Runs of one lane at the same time. What becomes durable meanwhile makes the next one larger.
 const LANE_RUNS_MAX: usize = 2;
 /// Users in one run.
@@ -66,6 +70,8 @@ pub(super) enum LaneMsg {
     Ran(Vec<Ran>),
     /// A pause after a failure is over.
     Retry { user: UserId },
+    /// A pause of the whole lane is over: is the log back?
+    Probe,
     /// Time to forget.
     Tick,
 }
@@ -93,6 +99,8 @@ struct Outbox {
     /// The ledger holds more than was held.
     is_behind: bool,
     is_running: bool,
+    /// It stands in the line of those that wait.
+    is_waiting: bool,
     /// A pause after a failure is not over.
     is_paused: bool,
     failures: u32,
@@ -109,6 +117,10 @@ pub(super) struct LaneState {
     waiting: VecDeque<UserId>,
     held: usize,
     running: usize,
+    /// Runs of which the log took nothing, since it last took something.
+    refusals: u32,
+    /// A pause after the last of them is not over.
+    is_pausing: bool,
 }
 
 impl Actor for LaneActor {
@@ -128,6 +140,8 @@ impl Actor for LaneActor {
             waiting: VecDeque::new(),
             held: 0,
             running: 0,
+            refusals: 0,
+            is_pausing: false,
         })
     }
 
@@ -141,9 +155,11 @@ impl Actor for LaneActor {
             LaneMsg::Entries { user, durable } => state.take(user, durable),
             LaneMsg::Ran(run) => {
                 state.running -= 1;
+                state.heard(&myself, &run);
                 run.into_iter().for_each(|ran| state.ran(&myself, ran));
             }
             LaneMsg::Retry { user } => state.retry(user),
+            LaneMsg::Probe => state.is_pausing = false,
             LaneMsg::Tick => state.forget_rested(),
         }
         state.start_waiting(&myself);
@@ -153,6 +169,9 @@ impl Actor for LaneActor {
 
 impl LaneState {
     fn take(&mut self, user: UserId, durable: Durable) {
+        if !self.has_room_for(user) {
+            return;
+        }
         let now = self.parts.clock.now();
         let outbox = self.users.entry(user).or_insert_with(|| Outbox {
             published: durable.published,
@@ -160,6 +179,7 @@ impl LaneState {
             entries: VecDeque::new(),
             is_behind: durable.entries.is_empty(),
             is_running: false,
+            is_waiting: false,
             is_paused: false,
             failures: 0,
             touched_at: now,
@@ -176,11 +196,40 @@ impl LaneState {
                 outbox.is_behind = true;
             }
         }
-        self.waiting.push_back(user);
+        self.wait(user);
+    }
+
+    /// Whether a user is remembered, or may be. What was told of those that rest can be read again.
+    fn has_room_for(&mut self, user: UserId) -> bool {
+        if self.users.len() >= LANE_USERS_MAX && !self.users.contains_key(&user) && self.refusals == 0 {
+            self.users.retain(|_, outbox| !outbox.is_resting());
+        }
+        self.users.len() < LANE_USERS_MAX || self.users.contains_key(&user)
+    }
+
+    /// Puts a user at the end of the line, unless they stand in it.
+    fn wait(&mut self, user: UserId) {
+        if let Some(outbox) = self.users.get_mut(&user).filter(|outbox| !outbox.is_waiting) {
+            outbox.is_waiting = true;
+            self.waiting.push_back(user);
+        }
+    }
+
+    /// What a run says of the log. That it took nothing of one user may be about that user; one that it takes something
+    /// of ends the pauses.
+    fn heard(&mut self, myself: &ActorRef<LaneMsg>, run: &[Ran]) {
+        if run.iter().any(|ran| ran.log == LogSaid::Stored) {
+            self.refusals = 0;
+            self.is_pausing = false;
+        } else if run.iter().any(|ran| ran.log == LogSaid::Refused) && !self.is_pausing {
+            self.refusals += 1;
+            self.is_pausing = true;
+            myself.send_after(pause_after(self.refusals), || LaneMsg::Probe);
+        }
     }
 
     fn ran(&mut self, myself: &ActorRef<LaneMsg>, ran: Ran) {
-        let Ran { user, published, end } = ran;
+        let Ran { user, published, end, .. } = ran;
         let Some(outbox) = self.users.get_mut(&user) else { return };
         outbox.is_running = false;
         let is_news = published > outbox.published;
@@ -193,29 +242,29 @@ impl LaneState {
                 self.held -= outbox.fall_behind();
                 outbox.is_paused = true;
                 outbox.failures += 1;
-                let pause = Duration::from_millis(50 << outbox.failures.min(7)).min(PAUSE_MAX);
-                myself.send_after(pause, move || LaneMsg::Retry { user });
+                myself.send_after(pause_after(outbox.failures), move || LaneMsg::Retry { user });
             }
         }
         if is_news {
             self.parts.directory.to_shard_of(user, ShardMsg::Published { user, version: published });
         }
         if end != RunEnd::Failed {
-            self.waiting.push_back(user);
+            self.wait(user);
         }
     }
 
     fn retry(&mut self, user: UserId) {
         if let Some(outbox) = self.users.get_mut(&user) {
             outbox.is_paused = false;
-            self.waiting.push_back(user);
         }
+        self.wait(user);
     }
 
-    /// Starts runs for users that wait, as many as may run.
+    /// Starts runs for users that wait, as many as may run: one, of one user, to see whether the log is back.
     fn start_waiting(&mut self, myself: &ActorRef<LaneMsg>) {
-        while self.running < LANE_RUNS_MAX {
-            let run = self.next_run();
+        let (runs_max, users_max) = if self.refusals == 0 { (LANE_RUNS_MAX, RUN_USERS_MAX) } else { (1, 1) };
+        while !self.is_pausing && self.running < runs_max {
+            let run = self.next_run(users_max);
             if run.is_empty() {
                 return;
             }
@@ -229,13 +278,17 @@ impl LaneState {
     }
 
     /// The users that wait longest, with what is held for them.
-    fn next_run(&mut self) -> Vec<Work> {
+    fn next_run(&mut self, users_max: usize) -> Vec<Work> {
         let (mut run, mut size) = (Vec::new(), 0);
-        while run.len() < RUN_USERS_MAX
+        while run.len() < users_max
             && size < RUN_ENTRIES_MAX
             && let Some(user) = self.waiting.pop_front()
         {
-            let Some(outbox) = self.users.get_mut(&user).filter(|outbox| outbox.has_work()) else { continue };
+            let Some(outbox) = self.users.get_mut(&user) else { continue };
+            outbox.is_waiting = false;
+            if !outbox.has_work() {
+                continue;
+            }
             let entries = Vec::from(std::mem::take(&mut outbox.entries));
             if entries.is_empty() {
                 outbox.is_behind = false;
@@ -251,12 +304,7 @@ impl LaneState {
 
     fn forget_rested(&mut self) {
         let now = self.parts.clock.now();
-        self.users.retain(|_, outbox| {
-            outbox.is_running
-                || outbox.has_work()
-                || outbox.failures > 0
-                || now.since(outbox.touched_at) < KEEP
-        });
+        self.users.retain(|_, outbox| !outbox.is_resting() || now.since(outbox.touched_at) < KEEP);
     }
 }
 
@@ -271,4 +319,13 @@ impl Outbox {
     fn has_work(&self) -> bool {
         !self.is_running && !self.is_paused && (self.is_behind || !self.entries.is_empty())
     }
+
+    fn is_resting(&self) -> bool {
+        !self.is_running && !self.has_work() && self.failures == 0
+    }
+}
+
+/// A tenth of a second, doubling to [`PAUSE_MAX`].
+fn pause_after(failures: u32) -> Duration {
+    Duration::from_millis(50 << failures.min(7)).min(PAUSE_MAX)
 }

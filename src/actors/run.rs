@@ -36,7 +36,7 @@ pub(super) struct Work {
 impl Work {
     /// The end of a run of which nothing was heard.
     pub(super) const fn lost(&self) -> Ran {
-        Ran { user: self.user, published: self.published, end: RunEnd::Failed }
+        Ran { user: self.user, published: self.published, log: LogSaid::Nothing, end: RunEnd::Failed }
     }
 }
 
@@ -47,8 +47,21 @@ pub(super) struct Ran {
     pub(super) user: UserId,
     /// Entries up to here are in the log.
     pub(super) published: u64,
+    /// Whether the log was there.
+    pub(super) log: LogSaid,
     /// How.
     pub(super) end: RunEnd,
+}
+
+/// What the log said to a user's records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogSaid {
+    /// It was not asked.
+    Nothing,
+    /// It took some of them.
+    Stored,
+    /// It took none.
+    Refused,
 }
 
 /// How a run ended.
@@ -122,7 +135,7 @@ impl Tale {
                 last.ends_entry = true;
             }
         }
-        Self { ran: Ran { user, published, end }, lines }
+        Self { ran: Ran { user, published, log: LogSaid::Nothing, end }, lines }
     }
 
     fn records(&self) -> Vec<NewRecord> {
@@ -143,7 +156,13 @@ impl Tale {
                 parts.meters.event_lag_seconds.record(after);
             }
         }
+        if !end.stored.is_empty() {
+            ran.log = LogSaid::Stored;
+        }
         if let Some(error) = end.failed {
+            if ran.log == LogSaid::Nothing {
+                ran.log = LogSaid::Refused;
+            }
             parts.health.down(Part::Log, &error, now);
             ran.end = RunEnd::Failed;
         }

@@ -1,13 +1,21 @@
 //! Every change is told once, in order, whatever happens to the log.
 
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
 use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::decide::{NewUpload, Reserve};
 use wharfinger::domain::event::filter_of;
+use wharfinger::domain::ids::UserId;
 use wharfinger::domain::moves::Removal;
 use wharfinger::limits::ENTRIES_PAGE_MAX;
 use wharfinger::ports::Stream;
 
+use crate::inside::eventually;
 use crate::world::World;
+
+/// Long enough for everybody who waits to have tried again a few times, if they did.
+const AN_OUTAGE: Duration = Duration::from_secs(3);
 
 const EVENTS: Op = Op::Publish(Stream::Events);
 
@@ -65,6 +73,33 @@ async fn row_25_while_the_log_is_away_changes_go_on_and_are_told_when_it_is_back
     assert_eq!(world.events().await.len(), 1, "nothing was told meanwhile");
     world.plan.heal();
     check_all_told_in_order(&world).await;
+}
+
+// proves: I21 I25 F25
+#[tokio::test]
+async fn row_25_a_log_that_is_away_is_no_load_on_the_ledger_and_all_is_told_when_it_is_back() {
+    let world = World::start().await;
+    world.plan.set(EVENTS, Fault::Unavailable);
+    let users: Vec<UserId> = (0..200)
+        .map(|n| UserId::from_subject("https://issuer.example", &format!("user {n}")).unwrap())
+        .collect();
+    for _ in 0..2 {
+        let reserved = users.iter().map(|user| {
+            let upload = world.upload_of("a.txt", 1);
+            world.handle.reserve(*user, Reserve { uploads: vec![upload], idempotency: None, subject: None })
+        });
+        assert!(join_all(reserved).await.iter().all(Result::is_ok));
+    }
+    let (begun, before) = (Instant::now(), world.plan.calls(Op::EntriesAfter));
+    let is_long = async || (begun.elapsed() > AN_OUTAGE).then_some(());
+    eventually("an outage", is_long).await;
+    let reads = world.plan.calls(Op::EntriesAfter) - before;
+    assert!(reads < 20, "{reads} reads for 200 users that wait");
+    world.plan.heal();
+    for user in users {
+        let told = async || Some(world.events_of(user).await).filter(|told| told.len() == 2);
+        assert_eq!(eventually("two events", told).await, ["1 files.reserved", "2 files.reserved"]);
+    }
 }
 
 // proves: I21 F24 F27

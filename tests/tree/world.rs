@@ -200,7 +200,12 @@ impl World {
 
     /// The user's events as they stand in the log: version and name, `1 files.reserved`.
     pub(crate) async fn events(&self) -> Vec<String> {
-        let records = self.records(Stream::Events, &filter_of(self.user)).await;
+        self.events_of(self.user).await
+    }
+
+    /// The same of another user.
+    pub(crate) async fn events_of(&self, user: UserId) -> Vec<String> {
+        let records = self.records(Stream::Events, &filter_of(user)).await;
         let told = |record: Record| {
             let event: serde_json::Value = serde_json::from_slice(&record.payload).unwrap();
             let version: u64 = event["sequence"].as_str().unwrap().parse().unwrap();
