@@ -3,12 +3,15 @@
 //! While one read or write of the user is in flight, further tickets queue here and leave together as the
 //! next write (group commit). After a conflict or an unknown outcome the desk forgets what it knew.
 
+mod moment;
 mod steps;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use moment::Moment;
 
 use super::ticket::{Context, Failure, Needs, Ticket};
 use crate::domain::account::Account;
@@ -51,7 +54,7 @@ pub(super) struct Desk {
     phase: Phase,
     queue: VecDeque<Box<dyn Ticket>>,
     account: Option<Account>,
-    confirmed_at: Timestamp,
+    confirmed_at: Moment,
     rows: Rows,
     absent: BTreeSet<FileId>,
     /// Entries up to here are in the event log.
@@ -59,7 +62,7 @@ pub(super) struct Desk {
     /// As the ledger was last seen to know it.
     saved: u64,
     /// When the last step was taken: what is in flight was sent then.
-    rested_since: Timestamp,
+    rested_since: Moment,
 }
 
 impl Desk {
@@ -70,12 +73,12 @@ impl Desk {
             phase: Phase::Idle,
             queue: VecDeque::new(),
             account: None,
-            confirmed_at: Timestamp::default(),
+            confirmed_at: Moment::at(now),
             rows: Rows::new(),
             absent: BTreeSet::new(),
             published: 0,
             saved: 0,
-            rested_since: now,
+            rested_since: Moment::at(now),
         }
     }
 
@@ -95,7 +98,7 @@ impl Desk {
 
     /// Since when nothing has happened; none while something does.
     pub(super) fn rested_since(&self) -> Option<Timestamp> {
-        (self.is_idle() && self.queue.is_empty()).then_some(self.rested_since)
+        (self.is_idle() && self.queue.is_empty()).then_some(self.rested_since.wall)
     }
 
     /// The write of this attempt, if it is in flight.
@@ -136,7 +139,7 @@ impl Desk {
         if !self.is_idle() {
             return Step::Rest;
         }
-        self.rested_since = tools.now;
+        self.rested_since = Moment::at(tools.now);
         self.queue.retain(|ticket| !ticket.is_abandoned());
         if self.queue.is_empty() {
             return Step::Rest;
@@ -194,8 +197,7 @@ impl Desk {
 
     /// Decides as many tickets as fit in one write.
     fn decide(&mut self, account: Account, tools: &Tools<'_>) -> Step {
-        // A clock that went back makes nothing fresh.
-        let is_fresh = self.confirmed_at <= tools.now && tools.now.since(self.confirmed_at) < FRESH_FOR;
+        let is_fresh = self.confirmed_at.is_within(FRESH_FOR, tools.now);
         let rows = std::mem::take(&mut self.rows);
         let mut draft = Draft::new(account, rows, (tools.new_op)(), tools.rules.quota_bytes_default);
         let mut decided = Vec::new();

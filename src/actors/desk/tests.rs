@@ -274,6 +274,17 @@ fn a_clock_that_goes_back_makes_no_account_fresh() {
     bench.expect_load();
 }
 
+// proves: I13 F45
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_back_almost_to_when_the_account_was_read_makes_it_no_fresher() {
+    let mut bench = Bench::with(full_account());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    // Ten seconds on, nine and a half back.
+    bench.now = bench.now.after(Duration::from_millis(500));
+    let _asked = bench.reserve(1..2, 10);
+    bench.expect_load();
+}
+
 #[test]
 fn a_file_nobody_knows_is_not_found_after_one_read() {
     let mut bench = Bench::new();

@@ -1,0 +1,27 @@
+//! When something was asked, for questions of how fresh the answer is.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::time::Timestamp;
+
+/// A moment by both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    /// Goes on while the machine sleeps, and goes where somebody sets it.
+    pub(super) wall: Timestamp,
+    /// Never goes back, and may stand still while the machine sleeps.
+    steady: Instant,
+}
+
+impl Moment {
+    pub(super) fn at(wall: Timestamp) -> Self {
+        Self { wall, steady: Instant::now() }
+    }
+
+    /// Whether it is less than this long ago, by either clock.
+    pub(super) fn is_within(self, span: Duration, now: Timestamp) -> bool {
+        self.wall <= now && now.since(self.wall) < span && self.steady.elapsed() < span
+    }
+}
