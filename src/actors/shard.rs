@@ -21,6 +21,7 @@ use crate::domain::account::Account;
 use crate::domain::decide::Rules;
 use crate::domain::draft::Write;
 use crate::domain::entry::EntryKind;
+use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, OpId, UserId};
 use crate::domain::shard::ShardId;
 use crate::ports::{Clock, CommitError, LedgerError, LedgerPort};
@@ -213,7 +214,7 @@ impl ShardState {
             let file = entry.file_id.map(tracing::field::display);
             let after_ms = millis(self.parts.clock.now().since(entry.at));
             tracing::info!(target: STORY, { file.id = file, entry.kind = ?entry.kind, entry.version = entry.version, shard = %self.shard, after_ms }, "entry durable");
-            if let (EntryKind::Deleted | EntryKind::Failed, Some(file)) = (entry.kind, entry.file_id) {
+            if let (Some(Status::Deleting), Some(file)) = (entry.status, entry.file_id) {
                 self.parts.remover.remove(ObjectKey { user, file });
             }
             if let (EntryKind::Cancelled | EntryKind::Expired, Some(row)) = (entry.kind, row)

@@ -306,8 +306,8 @@ fn fault_of(row: &File, seen: &Observed) -> Option<Reason> {
         (Some(declared), Some(found)) => declared != found,
         (None, _) | (_, None) => false,
     };
-    if row.is_cancelled() {
-        Some(Reason::Cancelled)
+    if row.is_given_up() {
+        row.reason
     } else if seen.size_bytes > row.size_bytes {
         Some(Reason::Size)
     } else if other_checksum {

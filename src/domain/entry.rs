@@ -29,7 +29,8 @@ pub enum EntryKind {
     Trashed,
     /// The owner took it out again.
     Restored,
-    /// The file was deleted for good: its bytes are no longer counted.
+    /// The file was deleted for good: its bytes are no longer counted. A failed one counted for nothing, or goes on
+    /// being reserved until its URL is dead.
     Deleted,
     /// Its bytes are gone from the bucket.
     Purged,

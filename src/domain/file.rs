@@ -85,7 +85,10 @@ impl Status {
             (Self::Processed, _) => Shown::Processed,
             (Self::Trashed, _) => Shown::Trashed,
             (Self::Expired, None) => Shown::Failed("expired"),
-            (Self::Deleting | Self::Gone, None | Some(Reason::User)) => Shown::Hidden,
+            (Self::Deleting | Self::Gone, None) => Shown::Hidden,
+            (Self::Pending | Self::Expired | Self::Deleting | Self::Gone, Some(Reason::User)) => {
+                Shown::Hidden
+            }
             (Self::Pending | Self::Expired | Self::Deleting | Self::Gone, Some(reason)) => {
                 Shown::Failed(reason.as_str())
             }
@@ -320,10 +323,10 @@ impl File {
         self.status.shown(self.reason)
     }
 
-    /// Whether its owner cancelled it before its bytes came.
+    /// Whether its owner gave it up before its bytes came: cancelled it, or deleted it for good.
     #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.reason == Some(Reason::Cancelled)
+    pub fn is_given_up(&self) -> bool {
+        matches!(self.reason, Some(Reason::Cancelled | Reason::User))
     }
 }
 

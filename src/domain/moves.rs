@@ -69,29 +69,29 @@ impl File {
 
     /// Deletes a file as its owner asked; nothing if that is done already.
     ///
-    /// A pending file is cancelled: it stays reserved until its URL is dead (invariant 8). So is, for good, one
-    /// whose reservation has ended: its bytes may still come, and must not bring it back (invariant 10).
+    /// A pending file is cancelled: it stays reserved until its URL is dead (invariant 8). A failed one is hidden, and
+    /// keeps its status, what it counts for and its time; bytes that still come do not bring it back (invariant 10).
     #[must_use]
     pub fn remove(&self, removal: Removal, now: Timestamp) -> Option<Transition> {
-        match (self.status, removal) {
-            (Status::Pending | Status::Expired, _) if self.is_cancelled() => None,
-            (Status::Pending, _) | (Status::Expired, Removal::Permanent) => {
+        match (self.shown(), removal) {
+            (Shown::Pending, _) => {
                 Some(moved(EntryKind::Cancelled, self, now, |file| file.reason = Some(Reason::Cancelled)))
             }
-            (Status::Processed, Removal::Trash) => Some(moved(EntryKind::Trashed, self, now, |file| {
+            (Shown::Processed, Removal::Trash) => Some(moved(EntryKind::Trashed, self, now, |file| {
                 file.status = Status::Trashed;
                 file.trashed_at = Some(now);
             })),
-            (Status::Processed | Status::Trashed, Removal::Permanent) => {
+            (Shown::Processed | Shown::Trashed, Removal::Permanent) => {
                 Some(moved(EntryKind::Deleted, self, now, |file| {
                     file.status = Status::Deleting;
                     file.reason = Some(Reason::User);
                     file.trashed_at = None;
                 }))
             }
-            (Status::Trashed | Status::Expired, Removal::Trash) | (Status::Deleting | Status::Gone, _) => {
-                None
+            (Shown::Failed(_), Removal::Permanent) => {
+                Some(moved(EntryKind::Deleted, self, now, |file| file.reason = Some(Reason::User)))
             }
+            (Shown::Trashed | Shown::Failed(_), Removal::Trash) | (Shown::Hidden, _) => None,
         }
     }
 

@@ -25,7 +25,7 @@ use world::World;
 const FOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/ledger_properties.txt");
 
 /// What random commands must come to, in words.
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 22] = [
     "reserved",
     "repeated",
     "key reused",
@@ -47,6 +47,7 @@ const WORDS: [&str; 21] = [
     "type",
     "malware",
     "cancelled",
+    "hidden",
 ];
 
 proptest! {

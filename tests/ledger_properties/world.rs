@@ -8,7 +8,7 @@ use wharfinger::domain::account::{Account, AccountState, Change, Transition};
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::draft::{Draft, Rows, Write};
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
-use wharfinger::domain::file::{File, Status};
+use wharfinger::domain::file::{File, Shown, Status};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
 use wharfinger::domain::invariant::{check_rows, check_write};
 use wharfinger::domain::time::Timestamp;
@@ -108,8 +108,12 @@ impl Attempt {
             self.draft.remember(request);
         }
         let again = decide(&self.draft, command, self.now);
+        // The first permanent delete of a pending file cancels it, the second hides it.
+        let kinds = |moves: &[Transition]| moves.iter().map(|moves| moves.kind).collect::<Vec<_>>();
+        let hides = kinds(&decision.transitions) == [EntryKind::Cancelled]
+            && kinds(&again.transitions) == [EntryKind::Deleted];
         assert!(
-            again.changes_nothing(),
+            again.changes_nothing() || hides,
             "I9, I22: a repeat changes something: {command:?} comes to {again:?}"
         );
     }
@@ -155,9 +159,17 @@ impl Attempt {
             let ends = before.created_at.after(rules().upload_url_ttl).after(Rules::GRACE);
             assert!(self.now > ends, "I8: a reservation outlives its URL");
         }
-        assert!(!before.is_cancelled() || after.is_cancelled(), "what its owner gave up stays given up");
-        if kind == EntryKind::Cancelled {
-            assert_eq!(before.weight(), after.weight(), "I8: a cancelled file stays reserved");
+        assert!(!before.is_given_up() || after.is_given_up(), "what its owner gave up stays given up");
+        assert!(
+            before.shown() != Shown::Hidden || after.shown() == Shown::Hidden,
+            "I10: it is never shown again"
+        );
+        let is_hidden = kind == EntryKind::Deleted && before.status == after.status;
+        if kind == EntryKind::Cancelled || is_hidden {
+            assert_eq!(before.weight(), after.weight(), "I8: a file that was given up stays reserved");
+        }
+        if is_hidden {
+            self.words.insert("hidden");
         }
     }
 }

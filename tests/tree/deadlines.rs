@@ -183,7 +183,7 @@ async fn a_file_that_was_deleted_for_good_after_its_time_is_not_brought_back_by_
     world.land(key).await;
     world.tell(ArrivalKind::Created, key).await;
     world.wait_for_status(key, Status::Gone).await;
-    assert_eq!(world.row(key).await.reason, Some(Reason::Cancelled));
+    assert_eq!(world.row(key).await.reason, Some(Reason::User));
     assert!(!world.is_in_the_bucket(key).await);
     world.check_ledger().await;
 }

@@ -2,7 +2,7 @@
 
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
-use wharfinger::domain::file::Status;
+use wharfinger::domain::file::{Shown, Status};
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::moves::Removal;
 
@@ -16,6 +16,31 @@ async fn delete(world: &World, key: ObjectKey) {
 async fn wait_until_gone(world: &World, key: ObjectKey) {
     world.wait_for_status(key, Status::Gone).await;
     assert!(!world.is_in_the_bucket(key).await);
+}
+
+// proves: I8 I10 I15
+#[tokio::test]
+async fn a_failed_file_that_is_deleted_for_good_is_hidden_from_its_owner_and_stays_reserved_as_long() {
+    let world = World::start().await;
+    let key = world.reserve(5).await.unwrap();
+    delete(&world, key).await;
+    assert_eq!(world.row(key).await.shown(), Shown::Failed("cancelled"));
+    for _ in 0..2 {
+        delete(&world, key).await;
+        assert_eq!(world.row(key).await.shown(), Shown::Hidden);
+        world.check_status(key, Status::Pending).await;
+        world.check_bytes(0, 5).await;
+    }
+    assert_eq!(world.plan.calls(Op::ObjectDelete), 0, "its bytes may still come");
+    world.land(key).await;
+    world.tell(ArrivalKind::Created, key).await;
+    wait_until_gone(&world, key).await;
+    assert_eq!(world.row(key).await.shown(), Shown::Hidden);
+    let expected =
+        ["1 files.reserved", "2 files.failed", "3 files.deleted", "4 files.failed", "5 files.purged"];
+    world.check_events(&expected).await;
+    world.check_bytes(0, 0).await;
+    world.check_ledger().await;
 }
 
 // proves: F16

@@ -94,11 +94,13 @@ fn fits(entry: &Entry, step: Step) -> bool {
         EntryKind::Expired => (used_bytes, reserved_bytes, trashed_bytes, file_count) == (0, -size, 0, -1),
         EntryKind::Trashed => (used_bytes, reserved_bytes, trashed_bytes, file_count) == (0, 0, size, 0),
         EntryKind::Restored => (used_bytes, reserved_bytes, trashed_bytes, file_count) == (0, 0, -size, 0),
+        // A failed one counts for what it did.
         EntryKind::Deleted => {
-            used_bytes == -size
+            let is_freed = used_bytes == -size
                 && reserved_bytes == 0
                 && (trashed_bytes == 0 || trashed_bytes == -size)
-                && file_count == -1
+                && file_count == -1;
+            is_freed || step == Step::default()
         }
         EntryKind::Cancelled
         | EntryKind::Updated

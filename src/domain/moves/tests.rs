@@ -1,7 +1,8 @@
 //! What its owner may do to a file, in every status.
 
 use super::*;
-use crate::domain::samples::{NOW, row_of, rows};
+use crate::domain::decide::Settlement;
+use crate::domain::samples::{NOW, observed, pending, row_of, rows, rules};
 
 /// One line a status: `pending: …`.
 fn table(word: impl Fn(&File) -> String) -> Vec<String> {
@@ -46,16 +47,37 @@ fn removing_to_the_trash() {
 fn removing_for_good() {
     let expected = [
         "pending: Cancelled Pending(cancelled)",
-        "cancelled: nothing",
+        "cancelled: Deleted Pending(user)",
         "processed: Deleted Deleting(user)",
         "trashed: Deleted Deleting(user)",
         "deleting: nothing",
-        "failed: nothing",
+        "failed: Deleted Deleting(user)",
         "gone: nothing",
-        "expired: Cancelled Expired(cancelled)",
-        "expired_cancelled: nothing",
+        "expired: Deleted Expired(user)",
+        "expired_cancelled: Deleted Expired(user)",
     ];
     assert_eq!(table(|row| moved_to(row.remove(Removal::Permanent, NOW).as_ref())), expected);
+}
+
+// proves: I8 I10
+#[test]
+fn a_failed_file_that_is_deleted_for_good_is_hidden_and_counts_for_what_it_did() {
+    for (name, row) in rows() {
+        let Shown::Failed(_) = row.shown() else { continue };
+        let hidden = row_of(&row.remove(Removal::Permanent, NOW).expect("it moves"));
+        assert_eq!(hidden.shown(), Shown::Hidden, "{name}");
+        assert_eq!((hidden.status, hidden.weight()), (row.status, row.weight()), "{name}");
+        assert_eq!(hidden.remove(Removal::Permanent, NOW), None, "{name}: once");
+        let (account, _) = pending(10);
+        if let Settlement::Moves(settled) = account.settle(&hidden, &observed(10), &rules(), NOW) {
+            let settled = row_of(&settled);
+            assert_eq!(
+                (settled.status, settled.shown()),
+                (Status::Deleting, Shown::Hidden),
+                "{name}: its bytes come"
+            );
+        }
+    }
 }
 
 #[test]
