@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wharfinger::actors::{Orphans, SweepOptions, TreeOptions};
 use wharfinger::adapters::faulty::{Fault, Op};
+use wharfinger::app::{AuditOptions, Auditor, Finding, Kind};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
@@ -11,7 +12,7 @@ use wharfinger::limits::{GONE_RETENTION, MISSING_AGE_MIN, ORPHAN_AGE_MIN, TRASH_
 use wharfinger::ports::{LedgerPort as _, ObjectsPort as _, Stream};
 
 use crate::counted::Counted;
-use crate::inside::{Chosen, eventually};
+use crate::inside::{Backends, Chosen, eventually};
 use crate::world::World;
 
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -219,6 +220,34 @@ async fn an_account_that_cannot_be_read_is_told_of_and_hides_no_other() {
     assert_eq!(world.handle.census().map(|census| (census.users, census.unreadable)), Some((1, 1)));
     world.reserve(1).await.unwrap();
     assert!(world.health.is_ready(), "it is no outage");
+}
+
+#[tokio::test]
+async fn an_audit_tells_of_an_account_that_cannot_be_read_and_goes_on() {
+    let world = World::start().await;
+    world.fill(user_at(1), std::iter::once("a".to_owned())).await;
+    world.upload(5).await;
+    world.wait_until_saved().await;
+    world.plant(|account| account.totals.used_bytes += 7).await;
+    world.late.damage(user_at(1));
+    let Backends { ledger, log, objects, .. } = world.faulty.clone();
+    let options = AuditOptions {
+        user: None,
+        grace: Duration::ZERO,
+        trash_retention: TRASH_RETENTION,
+        quiet: Duration::ZERO,
+        reads_per_sec: None,
+        may_lack_start: false,
+    };
+    let audited = wharfinger::app::World { ledger, log, objects, clock: world.time.clone() };
+    let mut told = Vec::new();
+    let mut tell = |finding: &Finding| {
+        told.push((finding.user, finding.kind));
+        Ok(())
+    };
+    Auditor::new(audited, options).run(&mut tell).await.unwrap();
+    assert!(told.contains(&(Some(user_at(1)), Kind::Unreadable)), "{told:?}");
+    assert!(told.iter().any(|(user, _)| *user == Some(world.user)), "{told:?}");
 }
 
 /// A user who comes before the others in every list, or behind them.
