@@ -7,7 +7,7 @@ use wharfinger::telemetry::names::{self, Kind, Metric};
 use crate::expect_none;
 
 /// Gauges that count things; all others end in a unit.
-const COUNTS: [&str; 13] = [
+const COUNTS: [&str; 14] = [
     "wharf_desks",
     "wharf_files",
     "wharf_http_connections",

@@ -74,6 +74,24 @@ async fn trash_is_deleted_when_its_time_is_over_and_not_before() {
     world.check_ledger().await;
 }
 
+/// S3 refuses whose clock is wrong, and by such a clock all trash may be old.
+#[tokio::test]
+async fn nothing_is_ended_or_forgotten_without_an_answer_of_the_bucket() {
+    let world = World::start().await;
+    let (trashed, gone) = (world.upload(5).await, gone(&world).await);
+    world.handle.remove(trashed.user, trashed.file, Removal::Trash).await.unwrap();
+    world.wait_until_saved().await;
+    world.plan.set(Op::List, Fault::Unavailable);
+    world.pass(TRASH_RETENTION + A_MOMENT);
+    world.sweep().await;
+    world.check_status(trashed, Status::Trashed).await;
+    assert!(has_row(&world, gone).await);
+    world.plan.heal();
+    world.sweep().await;
+    world.wait_for_status(trashed, Status::Gone).await;
+    assert!(!has_row(&world, gone).await);
+}
+
 #[tokio::test]
 async fn a_setting_says_how_long_trash_is_kept() {
     let day = Duration::from_secs(24 * 3600);
@@ -234,10 +252,11 @@ async fn an_audit_tells_of_an_account_that_cannot_be_read_and_goes_on() {
     let options = AuditOptions {
         user: None,
         grace: Duration::ZERO,
+        deep_every: Duration::ZERO,
         trash_retention: TRASH_RETENTION,
         quiet: Duration::ZERO,
         reads_per_sec: None,
-        may_lack_start: false,
+        entries_kept: None,
     };
     let audited = wharfinger::app::World { ledger, log, objects, clock: world.time.clone() };
     let mut told = Vec::new();
