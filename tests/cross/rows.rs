@@ -126,7 +126,12 @@ pub(crate) const FAULTS: &[Row] = &[
         "ledger: replicas move, the topology changes",
         "needs machines to add and remove under load; to us it is F33 and F34",
     ),
-    fault(40, "ledger: restored from an old backup"),
+    elsewhere(
+        40,
+        "ledger: restored from an old backup",
+        "only the switch that keeps sweeps away is built and held: nothing rebuilds lost rows from the objects' metadata, or lets \
+         versions go on behind those that were told; `docs/runbooks.md` says what an operator does",
+    ),
     fault(41, "owner: frozen for longer than anybody waits"),
     fault(42, "owner: another takes over while a write is under way"),
     fault(43, "owner: nobody knows who owns, two act for a while"),
