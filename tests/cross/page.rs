@@ -40,7 +40,7 @@ fn table(text: &mut String, title: &str, what: &str, rows: &[Row], proofs: &[Pro
     for row in rows {
         let mut cells = Vec::new();
         if let Where::Elsewhere(why) = row.place {
-            cells.push(format!("*not on one machine: {why}*"));
+            cells.push(format!("*not here: {why}*"));
         }
         if let Some((_, what)) = AWAITED.iter().find(|(id, _)| *id == row.id()) {
             cells.push(format!("*awaited: {what}*"));
