@@ -187,6 +187,9 @@ impl Client {
     }
 
     pub(crate) async fn remove(self, key: ObjectKey, how: Removal) {
+        if how == Removal::Permanent {
+            self.state().history.unwanted.insert(key);
+        }
         let outcome = self.handle.remove(key.user, key.file, how).await;
         let what = if how == Removal::Permanent { "delete for good" } else { "trash" };
         let mut state = self.told(what, &outcome);

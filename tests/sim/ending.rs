@@ -14,6 +14,7 @@ pub(crate) fn settle(sim: &mut Sim) {
     {
         let mut state = sim.shared.look();
         state.weather = Weather::default();
+        state.is_healed = true;
         state.note(format_args!("everything heals"));
         for watch in &mut state.watches {
             watch.skew = 0;
@@ -47,8 +48,13 @@ impl State {
                 let (published, version) = (account.published, account.version);
                 self.broken(format_args!("I21: {name} has v{version}, published {published}, told {told}"));
             }
-            let rows: Vec<_> = self.ledger[&user].files.values().cloned().collect();
-            for row in rows {
+            let partition = &self.ledger[&user];
+            let kept: Vec<_> = partition.files.values().cloned().collect();
+            let forgotten: Vec<_> = partition.seen.forgotten.values().cloned().collect();
+            for row in &kept {
+                self.check_overdue(ObjectKey { user, file: row.file_id }, row.status);
+            }
+            for row in kept.iter().chain(&forgotten) {
                 self.check_row(ObjectKey { user, file: row.file_id }, row.status, row.reason);
             }
         }
@@ -56,7 +62,9 @@ impl State {
         self.check_uploads();
         let known = self.history.known.clone();
         for key in known {
-            if self.file(key.user, key.file).is_none() {
+            let is_forgotten =
+                self.ledger.get(&key.user).is_some_and(|of| of.seen.forgotten.contains_key(&key.file));
+            if self.file(key.user, key.file).is_none() && !is_forgotten {
                 let name = self.key_name(key);
                 self.broken(format_args!("I7: {name} was acknowledged and is not there"));
             }
@@ -89,17 +97,6 @@ impl State {
         };
         if was_uploaded && !is_settled {
             self.broken(format_args!("I18: {name} was uploaded and is {status:?} for {reason:?}"));
-        }
-    }
-
-    /// 17: nothing else is in the bucket.
-    fn check_objects(&mut self) {
-        let keys: Vec<String> = self.bucket.objects.keys().cloned().collect();
-        for key in keys {
-            let row = ObjectKey::parse(&key).ok().and_then(|key| self.file(key.user, key.file));
-            if row.is_none() {
-                self.broken(format_args!("I17: {key} belongs to nobody"));
-            }
         }
     }
 }

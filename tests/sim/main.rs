@@ -9,6 +9,7 @@ mod world;
 mod client;
 mod node;
 mod script;
+mod days;
 mod ending;
 mod panics;
 mod report;
@@ -73,6 +74,9 @@ fn no_seed_breaks_a_promise() {
         eprintln!("{failure}");
     }
     assert!(report.failures.is_empty(), "{} seeds broke a promise", report.failures.len());
+    if seeds >= SEEDS {
+        report.expect_reached(&["trash ended", "row forgotten", "orphan removed"]);
+    }
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn check_crooked(crooked: Crooked, seeds: u64, checks: &[&str]) {
     assert_eq!(run(found.seed, how).violations, found.violations, "the seed replays it");
 }
 
-// proves: I3 I8 I14 I17 I18 I21 I23
+// proves: I3 I8 I10 I14 I15 I17 I18 I21 I23
 #[test]
 fn every_crooked_world_is_noticed() {
     check_crooked(Crooked::IgnoresVersions, 200, &["I5"]);
@@ -122,4 +126,7 @@ fn every_crooked_world_is_noticed() {
     check_crooked(Crooked::LosesEvents, 200, &["I21"]);
     check_crooked(Crooked::ReadsBackwards, 200, &["I21"]);
     check_crooked(Crooked::KeepsUploads, 200, &["I17"]);
+    check_crooked(Crooked::EndsTrashEarly, 200, &["I10"]);
+    check_crooked(Crooked::RemovesStrays, 200, &["I15"]);
+    check_crooked(Crooked::KeepsStrays, 200, &["I17"]);
 }

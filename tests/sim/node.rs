@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use wharfinger::actors::{Tree, World};
+use wharfinger::actors::{SweepOptions, Tree, TreeOptions, World};
 use wharfinger::adapters::any::{AnyLedger, AnyLog, AnyObjects, AnyQueue};
 use wharfinger::adapters::{Ledger, Log, Objects, Queue};
 use wharfinger::bridge::{Bridge, BridgeParts};
@@ -23,6 +23,7 @@ use crate::world::{BUCKET, Port, Shared, Watch};
 pub(crate) struct Deployment {
     pub(crate) shards: u16,
     pub(crate) rules: Rules,
+    pub(crate) sweep: SweepOptions,
 }
 
 /// See the module.
@@ -64,7 +65,8 @@ impl Node {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let (tree, bridge) = runtime.block_on(async {
             self.port.shared.look().begin_turn(self.id);
-            let tree = Tree::start(self.world()).await.unwrap();
+            let options = TreeOptions { sweep: self.deployment.sweep, ..TreeOptions::default() };
+            let tree = Tree::start_with(self.world(), options).await.unwrap();
             (tree, Bridge::start(self.bridge()).await.unwrap())
         });
         let client = Client {

@@ -20,6 +20,8 @@ pub(crate) struct Outcome {
     pub(crate) commits: u64,
     pub(crate) faults: BTreeMap<(&'static str, &'static str), u64>,
     pub(crate) answers: BTreeMap<&'static str, u64>,
+    /// What only some seeds come to.
+    pub(crate) reached: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -43,6 +45,7 @@ pub(crate) struct Report {
     commits: u64,
     faults: BTreeMap<(&'static str, &'static str), u64>,
     answers: BTreeMap<&'static str, u64>,
+    reached: BTreeMap<&'static str, u64>,
     pub(crate) failures: Vec<String>,
 }
 
@@ -59,8 +62,19 @@ impl Report {
         for (answer, count) in &outcome.answers {
             *self.answers.entry(answer).or_default() += count;
         }
+        for (what, count) in &outcome.reached {
+            *self.reached.entry(what).or_default() += count;
+        }
         if !outcome.violations.is_empty() {
             self.failures.push(outcome.failure());
+        }
+    }
+
+    /// Panics unless each of these was reached a few times: what never happens proves nothing.
+    pub(crate) fn expect_reached(&self, of: &[&str]) {
+        for what in of {
+            let count = self.reached.get(what).copied().unwrap_or(0);
+            assert!(count >= 5, "{what} {count} times in {} seeds", self.seeds);
         }
     }
 
@@ -78,6 +92,9 @@ impl Report {
         let answers: Vec<String> =
             self.answers.iter().map(|(word, count)| format!("{word} {count}")).collect();
         writeln!(text, "answers: {}", answers.join(", ")).unwrap();
+        let reached: Vec<String> =
+            self.reached.iter().map(|(what, count)| format!("{what} {count}")).collect();
+        writeln!(text, "reached: {}", reached.join(", ")).unwrap();
         let faults = self.faults.iter().map(|((what, how), count)| format!("{what} {how} {count}"));
         writeln!(text, "faults: {}", faults.collect::<Vec<_>>().join(", ")).unwrap();
         text

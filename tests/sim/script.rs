@@ -8,6 +8,7 @@ use wharfinger::domain::moves::Removal;
 use wharfinger::limits::CHUNK_BYTES_MIN;
 use wharfinger::ports::Stream;
 
+use crate::days::Days;
 use crate::ending;
 use crate::node::{Deployment, Node};
 use crate::panics;
@@ -15,7 +16,7 @@ use crate::report::Outcome;
 use crate::world::{Crooked, Request, Rng, START, Shared, Weather};
 
 /// Requests of clients in one seed.
-const ASKS: u64 = 30;
+pub(crate) const ASKS: u64 = 30;
 /// What sizes and limits are multiples of, so that a file may have several chunks.
 const UNIT: u64 = 1 << 20;
 
@@ -33,12 +34,13 @@ pub(crate) struct Sim {
     pub(crate) shared: Shared,
     pub(crate) nodes: Vec<Node>,
     rng: Rng,
-    users: Vec<UserId>,
+    pub(crate) users: Vec<UserId>,
+    pub(crate) days: Days,
     /// How this seed's weather is when nothing particular happens.
     usual: Weather,
     /// What happens to nodes, of a thousand steps.
     trouble_per_mille: u64,
-    asks: u64,
+    pub(crate) asks: u64,
 }
 
 /// Runs a seed to its end, or to the first broken promise.
@@ -51,6 +53,7 @@ pub(crate) fn run(seed: u64, how: How) -> Outcome {
     }
     while sim.asks < ASKS && sim.is_well() {
         sim.step();
+        sim.sleep_if_due();
     }
     if sim.is_well() {
         ending::settle(&mut sim);
@@ -64,7 +67,8 @@ impl Sim {
         let shared = Shared::new(seed);
         let quota_bytes_default = *rng.pick(&[20, 60, 60, 200]) * UNIT;
         let rules = Rules { quota_bytes_default, ..Rules::default() };
-        let deployment = Deployment { shards: *rng.pick(&[1, 2]), rules };
+        let days = Days::new(seed);
+        let deployment = Deployment { shards: *rng.pick(&[1, 2]), rules, sweep: days.sweep_in(how.crooked) };
         let (ill, trouble) = *rng.pick(&[(0, 0), (0, 60), (10, 30), (30, 60), (60, 100), (150, 100)]);
         let usual = Weather {
             ill_per_mille: ill,
@@ -76,6 +80,7 @@ impl Sim {
             let mut state = shared.look();
             state.trace.keeps_all = how.keeps_all;
             state.crooked = how.crooked;
+            state.sweep = days.sweep;
             state.weather = usual.clone();
             state.clocks_are_sane = !rng.per_mille(200);
             state.queue.shuffles = ill > 0;
@@ -84,7 +89,7 @@ impl Sim {
         let users =
             (0..rng.between(1, 3)).map(|n| UserId::from_subject("sim", &format!("{seed}-{n}")).unwrap());
         let users = users.collect();
-        Self { seed, shared, nodes, rng, users, usual, trouble_per_mille: trouble, asks: 0 }
+        Self { seed, shared, nodes, rng, users, days, usual, trouble_per_mille: trouble, asks: 0 }
     }
 
     pub(crate) fn is_well(&self) -> bool {
@@ -175,6 +180,11 @@ impl Sim {
 
     /// Nothing happens anywhere for long, but that timers run out.
     pub(crate) fn leap(&mut self, ms: u64) {
+        self.leap_awake(ms, ms);
+    }
+
+    /// As [`Sim::leap`], and the nodes' timers see only the last of it, as if all machines had slept.
+    pub(crate) fn leap_awake(&mut self, ms: u64, awake: u64) {
         self.note(format_args!("{} s pass", ms / 1000));
         {
             let mut state = self.shared.look();
@@ -186,11 +196,14 @@ impl Sim {
                 state.happen();
             }
             state.now = until;
+            for since in state.frozen_since.values_mut() {
+                *since += ms - awake;
+            }
         }
         for id in 0..self.nodes.len() {
             self.look_after(id);
             if self.nodes[id].away_until == 0 {
-                self.nodes[id].wake_after(ms);
+                self.nodes[id].wake_after(awake);
             }
         }
         self.pass(2000, 100);
@@ -317,7 +330,7 @@ impl Sim {
 
     /// A node's wall clock jumps: a little, or (where clocks are not sane) by up to an hour.
     fn jump(&mut self, id: usize) {
-        let bound = if self.shared.look().clocks_are_sane { 25_000 } else { 3_600_000 };
+        let bound = self.shared.look().clock_off_max();
         let skew = i64::try_from(self.rng.between(0, 2 * bound)).unwrap() - i64::try_from(bound).unwrap();
         self.fault("clock", "jump", format_args!("n{id} has its clock off by {skew} ms"));
         self.shared.look().watches[id].skew = skew;
@@ -337,6 +350,7 @@ impl Sim {
             commits: state.commits,
             faults: state.faults.clone(),
             answers: state.history.answers.clone(),
+            reached: state.reached.clone(),
         }
     }
 }

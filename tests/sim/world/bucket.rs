@@ -116,8 +116,12 @@ impl State {
     /// Removes an object, and holds that against invariant 15.
     pub(crate) fn delete_object(&mut self, key: ObjectKey) {
         let status = self.file(key.user, key.file).map(|row| row.status);
-        if !matches!(status, None | Some(Status::Deleting | Status::Gone)) {
-            self.broken(format_args!("I15: an object is removed while its file is {status:?}"));
+        match status {
+            Some(Status::Deleting | Status::Gone) => {}
+            Some(status) => {
+                self.broken(format_args!("I15: an object is removed while its file is {status:?}"))
+            }
+            None => self.check_orphan(key),
         }
         let was_there = self.bucket.objects.remove(&key.to_string()).is_some();
         let name = self.key_name(key);
@@ -179,7 +183,10 @@ impl State {
             | Crooked::NeverSweeps
             | Crooked::LosesEvents
             | Crooked::ReadsBackwards
-            | Crooked::KeepsUploads => {}
+            | Crooked::KeepsUploads
+            | Crooked::EndsTrashEarly
+            | Crooked::RemovesStrays
+            | Crooked::KeepsStrays => {}
         }
         let found = self.bucket.objects.get(&key.to_string()).map(|object| ObjectMeta {
             size_bytes: object.size_bytes,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wharfinger::domain::account::Account;
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
-use wharfinger::domain::file::{Shown, Status};
+use wharfinger::domain::file::{File, Shown, Status};
 use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
 use wharfinger::limits::{
     CLOCK_SKEW_MAX, COMMIT_TRANSITIONS_MAX, FILES_MAX, PENDING_MAX, UPLOAD_DURATION_MAX,
@@ -26,12 +26,25 @@ pub(crate) struct Stood {
     pub(crate) limit: u64,
 }
 
+/// A file's last entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub(super) version: u64,
+    pub(super) at: u64,
+    /// When the file came to its status.
+    pub(super) since: u64,
+}
+
 /// What the checks remember of one user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledgered {
     /// Each file as its last entry left it.
     files: BTreeMap<FileId, (Status, u64)>,
     edges: BTreeSet<(FileId, Status, Status)>,
+    /// The last entry of each.
+    pub(super) last: BTreeMap<FileId, Last>,
+    /// Rows as they were when they were forgotten.
+    pub(crate) forgotten: BTreeMap<FileId, File>,
     /// What the steps of the entries come to.
     totals: Totals,
     /// The file that each wish became.
@@ -56,6 +69,9 @@ impl State {
             }
             self.check_object(key);
             self.check_wish(key, &file.filename);
+        }
+        for file in &write.forgotten {
+            self.check_forgotten(user, *file);
         }
     }
 
@@ -97,9 +113,14 @@ impl State {
             reserved: entry.totals.reserved_bytes,
             limit: entry.limit_bytes,
         });
-        let mut is_new_edge = true;
+        let (mut is_new_edge, mut was_since) = (true, 0);
         if let (Some(file), Some(is)) = (entry.file_id, is) {
             seen.files.insert(file, is);
+            let (at, last) = (entry.at.as_millis(), seen.last.get(&file).copied());
+            let still = last.filter(|_| was.is_some_and(|(was, _)| was == is.0));
+            was_since = last.map_or(at, |last| last.since);
+            let since = still.map_or(at, |last| last.since);
+            seen.last.insert(file, Last { version: entry.version, at, since });
             if let Some((was, _)) = was.filter(|(was, _)| *was != is.0) {
                 is_new_edge = seen.edges.insert((file, was, is.0));
             }
@@ -114,7 +135,11 @@ impl State {
             self.broken(format_args!("I3: {taken} bytes taken of {} by {:?}", entry.limit_bytes, entry.kind));
         }
         if let (Some(file), Some((is, _))) = (entry.file_id, is) {
-            self.check_edge(ObjectKey { user, file }, was.map(|(was, _)| was), is, is_new_edge);
+            let (key, was) = (ObjectKey { user, file }, was.map(|(was, _)| was));
+            self.check_edge(key, was, is, is_new_edge);
+            if let (Some(was @ (Status::Processed | Status::Trashed)), Status::Deleting) = (was, is) {
+                self.check_end(key, was, was_since);
+            }
         }
     }
 

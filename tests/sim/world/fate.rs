@@ -198,4 +198,10 @@ pub(crate) enum Crooked {
     ReadsBackwards,
     /// The bucket says of uploads in chunks that they are given up, and keeps them.
     KeepsUploads,
+    /// Sweepers end the trash after a minute, whatever was promised.
+    EndsTrashEarly,
+    /// Sweepers remove what is nobody's although they were told to report it.
+    RemovesStrays,
+    /// Sweepers report what is nobody's although they were told to remove it.
+    KeepsStrays,
 }

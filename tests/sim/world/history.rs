@@ -24,10 +24,14 @@ pub(crate) struct History {
     pub(crate) requests: BTreeMap<u64, Request>,
     /// Files that somebody was told of, in that order.
     pub(crate) known: Vec<ObjectKey>,
+    /// Files that somebody asked to delete for good, whatever came of it.
+    pub(crate) unwanted: BTreeSet<ObjectKey>,
     /// Files whose permanent delete was acknowledged, and when.
     pub(crate) deleted: BTreeMap<ObjectKey, u64>,
     /// Uploads that the bucket has taken.
     pub(crate) uploaded: BTreeSet<ObjectKey>,
+    /// Objects that came into the bucket without a row, and when.
+    pub(crate) planted: BTreeMap<ObjectKey, u64>,
     /// How requests ended.
     pub(crate) answers: BTreeMap<&'static str, u64>,
 }

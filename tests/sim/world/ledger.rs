@@ -97,12 +97,14 @@ impl State {
             partition.files.insert(file.file_id, file.clone());
         }
         for file in &write.forgotten {
-            partition.files.remove(file);
+            let row = partition.files.remove(file);
+            partition.seen.forgotten.extend(row.map(|row| (*file, row)));
         }
         for entry in &write.entries {
             partition.entries.insert(entry.version, entry.clone());
         }
-        if self.crooked == Crooked::TearsWrites && write.account.version % 7 == 3 {
+        let is_torn = self.crooked == Crooked::TearsWrites && write.account.version % 7 == 3;
+        if is_torn && !write.files.is_empty() {
             partition.account.version = write.account.version;
         } else {
             partition.account = write.account.clone();

@@ -9,6 +9,7 @@ mod trace;
 mod fate;
 mod ledger;
 mod checks;
+mod endings;
 mod history;
 mod bucket;
 mod uploads;

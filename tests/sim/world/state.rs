@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use wharfinger::actors::SweepOptions;
 use wharfinger::adapters::faulty::Op;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::time::Timestamp;
@@ -49,6 +50,9 @@ pub(crate) struct State {
     pub(crate) crooked: Crooked,
     /// Wall clocks are never off by more than they may be.
     pub(crate) clocks_are_sane: bool,
+    /// How the sweepers of all nodes are set.
+    pub(crate) sweep: SweepOptions,
+    pub(crate) is_healed: bool,
     pub(crate) ledger: BTreeMap<UserId, Partition>,
     pub(crate) bucket: Bucket,
     pub(crate) streams: BTreeMap<Stream, StreamState>,
@@ -58,6 +62,8 @@ pub(crate) struct State {
     pub(crate) comings: u64,
     pub(crate) trace: Trace,
     pub(crate) faults: BTreeMap<(&'static str, &'static str), u64>,
+    /// What only some seeds come to, and how often.
+    pub(crate) reached: BTreeMap<&'static str, u64>,
     pub(crate) calls: u64,
     pub(crate) commits: u64,
     pub(crate) violations: Vec<String>,
@@ -80,6 +86,8 @@ impl Shared {
             weather: Weather::default(),
             crooked: Crooked::default(),
             clocks_are_sane: true,
+            sweep: SweepOptions::default(),
+            is_healed: false,
             ledger: BTreeMap::new(),
             bucket: Bucket::default(),
             streams: Stream::ALL.map(|stream| (stream, StreamState::default())).into(),
@@ -89,6 +97,7 @@ impl Shared {
             comings: 0,
             trace: Trace::default(),
             faults: BTreeMap::new(),
+            reached: BTreeMap::new(),
             calls: 0,
             commits: 0,
             violations: Vec::new(),

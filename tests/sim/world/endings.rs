@@ -1,0 +1,119 @@
+//! What may vanish, and when: trash after its retention, rows after a week, objects only if they are nobody's.
+
+use wharfinger::actors::Orphans;
+use wharfinger::domain::file::Status;
+use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
+use wharfinger::limits::{GONE_RETENTION, ORPHAN_AGE_MIN};
+use wharfinger::ports::Stream;
+
+use super::bucket::Object;
+use super::checks::millis;
+use super::state::State;
+
+impl State {
+    /// Counts what is to be seen before everything heals.
+    pub(crate) fn reached(&mut self, what: &'static str) {
+        if !self.is_healed {
+            *self.reached.entry(what).or_default() += 1;
+        }
+    }
+
+    /// By how much a wall clock may be off, in ms.
+    pub(crate) const fn clock_off_max(&self) -> u64 {
+        if self.clocks_are_sane { 25_000 } else { 3_600_000 }
+    }
+
+    /// 10: what counts is deleted because its owner wanted it, or because it was in the trash for long enough.
+    pub(super) fn check_end(&mut self, key: ObjectKey, was: Status, since: u64) {
+        if self.history.unwanted.contains(&key) {
+            return;
+        }
+        let keeps = millis(self.sweep.trash_retention);
+        let is_over = self.now + 2 * self.clock_off_max() >= since + keeps;
+        if was == Status::Trashed && is_over {
+            self.reached("trash ended");
+        } else {
+            let age = self.now.saturating_sub(since);
+            self.broken(format_args!("I10: deleted unasked, {was:?} for {age} ms, the trash keeps {keeps}"));
+        }
+    }
+
+    /// 10 and 21: a row is forgotten when nothing has come of it for a week, and all of it is told.
+    pub(super) fn check_forgotten(&mut self, user: UserId, file: FileId) {
+        let seen = &self.ledger[&user].seen;
+        let (Some(row), Some(last)) = (seen.forgotten.get(&file), seen.last.get(&file)) else {
+            return self.broken(format_args!("I10: a row is forgotten that never was"));
+        };
+        let (status, version) = (row.status, last.version);
+        let is_old = self.now + 2 * self.clock_off_max() >= last.at + millis(GONE_RETENTION);
+        let told = self.streams[&Stream::Events].told.get(&user).copied().unwrap_or(0);
+        if !matches!(status, Status::Gone | Status::Expired) || !is_old {
+            self.broken(format_args!("I10: a {status:?} row is forgotten, old enough: {is_old}"));
+        } else if told < version {
+            self.broken(format_args!("I21: a row is forgotten at v{version}, told is v{told}"));
+        }
+        self.reached("row forgotten");
+    }
+
+    /// 10 and 17: in the end nothing is left whose time was over hours ago.
+    pub(crate) fn check_overdue(&mut self, key: ObjectKey, status: Status) {
+        let last = self.ledger.get(&key.user).and_then(|of| of.seen.last.get(&key.file)).copied();
+        let over_at = match (status, last) {
+            (Status::Trashed, Some(last)) => last.since + millis(self.sweep.trash_retention),
+            (Status::Gone | Status::Expired, Some(last)) => last.at + millis(GONE_RETENTION),
+            (Status::Pending | Status::Processed | Status::Deleting, _) | (_, None) => return,
+        };
+        if self.now > over_at + 2 * 3_600_000 + 2 * self.clock_off_max() {
+            let name = self.key_name(key);
+            self.broken(format_args!("I10: {name} is still {status:?}, and its time is over"));
+        }
+    }
+
+    /// An object of which no row knows.
+    pub(crate) fn plant(&mut self, key: ObjectKey) {
+        let object = Object {
+            size_bytes: 1,
+            etag: String::new(),
+            content_type: "text/plain".to_owned(),
+            checksum_sha256: None,
+            landed_at: self.now,
+        };
+        let name = self.key_name(key);
+        self.note(format_args!("{name} is in the bucket, and nobody's"));
+        self.history.planted.insert(key, self.now);
+        self.land(key, object);
+    }
+
+    /// 15: what no row knows is removed only where that is wanted, and only when it is a day old.
+    pub(super) fn check_orphan(&mut self, key: ObjectKey) {
+        let Some(landed_at) = self.bucket.objects.get(&key.to_string()).map(|object| object.landed_at) else {
+            return;
+        };
+        let is_old = self.now + self.clock_off_max() >= landed_at + millis(ORPHAN_AGE_MIN);
+        if self.sweep.orphans == Orphans::Remove && is_old {
+            self.reached("orphan removed");
+        } else {
+            let wish = self.sweep.orphans;
+            self.broken(format_args!("I15: an object that is nobody's is removed, {wish:?}, old: {is_old}"));
+        }
+    }
+
+    /// 17: in the end the bucket has what rows say, and of what is nobody's that which was to stay.
+    pub(crate) fn check_objects(&mut self) {
+        let nobodys = |key: &ObjectKey| self.file(key.user, key.file).is_none();
+        let keys = self.bucket.objects.keys().map(|key| ObjectKey::parse(key).unwrap());
+        let strays: Vec<ObjectKey> = keys.filter(nobodys).collect();
+        for (key, landed_at) in self.history.planted.clone() {
+            let is_old = self.now >= landed_at + millis(ORPHAN_AGE_MIN);
+            let stays = self.sweep.orphans != Orphans::Remove || !is_old;
+            if strays.contains(&key) != stays {
+                self.broken(format_args!("I17: {key} is nobody's, old: {is_old}, to stay: {stays}"));
+            }
+        }
+        for key in strays {
+            if !self.history.planted.contains_key(&key) {
+                self.broken(format_args!("I17: {key} belongs to nobody"));
+            }
+        }
+    }
+}
