@@ -7,7 +7,7 @@ use std::time::Duration;
 use wharfinger::actors::{Orphans, SweepOptions};
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::limits::TRASH_RETENTION;
-use wharfinger::ports::{Clock, ManualClock};
+use wharfinger::ports::{Clock, ManualClock, Stream};
 
 use crate::script::{ASKS, Sim};
 use crate::world::{Crooked, Rng};
@@ -69,6 +69,14 @@ impl Sim {
             }
         }
         self.pass(5000, 250);
+    }
+
+    /// Now and then the log loses the end of EVENTS, most of it told and known to be.
+    pub(crate) fn lose_events(&mut self) {
+        if self.days.rng.per_mille(300) {
+            let count = self.days.rng.between(1, 6);
+            self.truncate(Stream::Events, count);
+        }
     }
 
     /// Objects come into the bucket of which no row knows: of a user who has an account, and of one who has none.

@@ -1,10 +1,16 @@
 //! The end of a seed: everything heals, the sweepers run, and what is left must be right.
 
-use wharfinger::domain::file::{Reason, Status};
-use wharfinger::domain::ids::ObjectKey;
+use std::collections::{BTreeMap, BTreeSet};
 
+use wharfinger::actors::Republish;
+use wharfinger::domain::event::events_of;
+use wharfinger::domain::file::{Reason, Status};
+use wharfinger::domain::ids::{ObjectKey, UserId};
+use wharfinger::ports::Stream;
+
+use crate::node::source;
 use crate::script::Sim;
-use crate::world::{State, Weather};
+use crate::world::{Crooked, State, Weather};
 
 /// Longer than a reservation lives, its sweep included; two of them are longer than a stray upload in chunks; in ms.
 const LONG: u64 = 50 * 60 * 1000;
@@ -35,6 +41,27 @@ pub(crate) fn settle(sim: &mut Sim) {
     if sim.is_well() {
         sim.shared.look().check_ending();
     }
+    if sim.is_well() {
+        tell_again(sim);
+    }
+}
+
+/// What the log has lost of EVENTS, an operator has published again out of the ledger (row 27).
+fn tell_again(sim: &Sim) {
+    let mut ranges: BTreeMap<UserId, (u64, u64)> = BTreeMap::new();
+    for (user, version, _) in sim.shared.look().untold() {
+        let (first, last) = ranges.entry(user).or_insert((version, version));
+        (*first, *last) = (version.min(*first), version.max(*last));
+    }
+    let is_done = sim.shared.look().crooked != Crooked::LeavesGaps;
+    for (user, (from, to)) in ranges.into_iter().filter(|_| is_done) {
+        sim.nodes[0].republish(Republish { user, from, to: Some(to), is_dry_run: false });
+    }
+    let mut state = sim.shared.look();
+    for (user, version, id) in state.untold() {
+        let name = state.trace.name('u', user.uuid());
+        state.broken(format_args!("I21: event {id} of {name} v{version} was lost and not told again"));
+    }
 }
 
 impl State {
@@ -42,11 +69,10 @@ impl State {
         let users: Vec<_> = self.ledger.keys().copied().collect();
         for user in users {
             let account = self.ledger[&user].account.clone();
-            let told = self.streams[&wharfinger::ports::Stream::Events].told.get(&user).copied().unwrap_or(0);
             let name = self.trace.name('u', user.uuid());
-            if account.published != account.version || told != account.version {
+            if account.published != account.version {
                 let (published, version) = (account.published, account.version);
-                self.broken(format_args!("I21: {name} has v{version}, published {published}, told {told}"));
+                self.broken(format_args!("I21: {name} has v{version}, published {published}"));
             }
             let partition = &self.ledger[&user];
             let kept: Vec<_> = partition.files.values().cloned().collect();
@@ -56,6 +82,12 @@ impl State {
             }
             for row in kept.iter().chain(&forgotten) {
                 self.check_row(ObjectKey { user, file: row.file_id }, row.status, row.reason);
+            }
+        }
+        for (user, version, id) in self.untold() {
+            if !self.streams[&Stream::Events].lost.contains(&id) {
+                let name = self.trace.name('u', user.uuid());
+                self.broken(format_args!("I21: event {id} of {name} v{version} is not in the log"));
             }
         }
         self.check_objects();
@@ -69,6 +101,20 @@ impl State {
                 self.broken(format_args!("I7: {name} was acknowledged and is not there"));
             }
         }
+    }
+
+    /// Events that entries make and that are not in the log: whose, of which version, by which id.
+    fn untold(&self) -> Vec<(UserId, u64, String)> {
+        let log: BTreeSet<&str> =
+            self.streams[&Stream::Events].records.values().map(|record| record.id.as_str()).collect();
+        let source = source();
+        let entries =
+            self.ledger.iter().flat_map(|(user, of)| of.entries.values().map(|entry| (*user, entry)));
+        let events = entries.flat_map(|(user, entry)| {
+            events_of(&source, user, entry, None).into_iter().map(move |event| (user, event))
+        });
+        let ids = events.map(|(user, event)| (user, event.version, event.id.to_string()));
+        ids.filter(|(_, _, id)| !log.contains(id.as_str())).collect()
     }
 
     /// 10, 17 and 18 of a row.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use wharfinger::actors::{SweepOptions, Tree, TreeOptions, World};
+use wharfinger::actors::{Republish, SweepOptions, Tree, TreeOptions, World, republish};
 use wharfinger::adapters::any::{AnyLedger, AnyLog, AnyObjects, AnyQueue};
 use wharfinger::adapters::{Ledger, Log, Objects, Queue};
 use wharfinger::bridge::{Bridge, BridgeParts};
@@ -87,11 +87,7 @@ impl Node {
             health: Health::default(),
             rules: self.deployment.rules,
             shards: ShardCount::new(self.deployment.shards).unwrap(),
-            source: EventSource {
-                deployment: "sim".to_owned(),
-                bucket: BUCKET.to_owned(),
-                redact_names: false,
-            },
+            source: source(),
         }
     }
 
@@ -161,6 +157,17 @@ impl Node {
         }
     }
 
+    /// An operator has a range of a user's events published again, beside the running service.
+    pub(crate) fn republish(&self, asked: Republish) {
+        let ledger = Ledger::Any(AnyLedger::new(self.port.clone()));
+        let log = Log::Any(AnyLog::new(self.port.clone()));
+        self.run(async move {
+            if let Err(error) = republish(&ledger, &log, &source(), asked).await {
+                self.port.shared.look().broken(format_args!("I21: not published again: {error}"));
+            }
+        });
+    }
+
     /// Whether an actor failed so often that the process would end.
     pub(crate) fn gave_up(&self) -> bool {
         self.running.as_ref().is_some_and(|running| {
@@ -186,4 +193,9 @@ impl Node {
         });
         self.port.shared.look().watches[self.id].since = None;
     }
+}
+
+/// What all events have in common.
+pub(crate) fn source() -> EventSource {
+    EventSource { deployment: "sim".to_owned(), bucket: BUCKET.to_owned(), redact_names: false }
 }

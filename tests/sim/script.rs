@@ -56,6 +56,7 @@ pub(crate) fn run(seed: u64, how: How) -> Outcome {
         sim.sleep_if_due();
     }
     if sim.is_well() {
+        sim.lose_events();
         ending::settle(&mut sim);
     }
     sim.outcome()
@@ -314,12 +315,17 @@ impl Sim {
             85..92 => {
                 let stream = *self.rng.pick(&[Stream::Ingest, Stream::Events]);
                 let count = self.rng.between(1, 6);
-                self.fault("log", "truncated", format_args!("{} loses {count}", stream.name()));
-                self.shared.look().truncate(stream, count);
+                self.truncate(stream, count);
             }
             92..96 => self.nodes[id].sweep(),
             _ => self.shared.look().weather = self.usual.clone(),
         }
+    }
+
+    /// A stream loses its last records for good.
+    pub(crate) fn truncate(&self, stream: Stream, count: u64) {
+        self.fault("log", "truncated", format_args!("{} loses {count}", stream.name()));
+        self.shared.look().truncate(stream, count);
     }
 
     fn fault(&self, what: &'static str, how: &'static str, line: std::fmt::Arguments<'_>) {

@@ -186,7 +186,8 @@ impl State {
             | Crooked::KeepsUploads
             | Crooked::EndsTrashEarly
             | Crooked::RemovesStrays
-            | Crooked::KeepsStrays => {}
+            | Crooked::KeepsStrays
+            | Crooked::LeavesGaps => {}
         }
         let found = self.bucket.objects.get(&key.to_string()).map(|object| ObjectMeta {
             size_bytes: object.size_bytes,

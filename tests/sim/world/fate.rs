@@ -204,4 +204,6 @@ pub(crate) enum Crooked {
     RemovesStrays,
     /// Sweepers report what is nobody's although they were told to remove it.
     KeepsStrays,
+    /// Nobody publishes again what the log has lost.
+    LeavesGaps,
 }

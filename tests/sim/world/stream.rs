@@ -1,6 +1,6 @@
 //! The log's streams: a dedup window, durable consumers, and an end that can break off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use wharfinger::domain::ids::UserId;
@@ -25,7 +25,9 @@ pub(crate) struct StreamState {
     /// Ids with their sequence and time.
     ids: BTreeMap<String, (u64, u64)>,
     places: BTreeMap<String, Place>,
-    /// Of EVENTS: the highest version that was ever told of a user.
+    /// Ids of records that broke off.
+    pub(crate) lost: BTreeSet<String>,
+    /// Of EVENTS: the highest version that was ever told of a user, and may be lost again.
     pub(crate) told: BTreeMap<UserId, u64>,
 }
 
@@ -105,11 +107,15 @@ impl State {
         let state = self.streams.entry(stream).or_default();
         let last = state.last.saturating_sub(count);
         state.last = last;
-        state.records.retain(|sequence, _| *sequence <= last);
+        let lost = state.records.split_off(&(last + 1));
+        state.lost.extend(lost.into_values().map(|record| record.id));
         state.ids.retain(|_, (sequence, _)| *sequence <= last);
         for place in state.places.values_mut() {
             place.seen = place.seen.min(last);
             place.open.retain(|sequence, _| *sequence <= last);
+        }
+        if stream == Stream::Events {
+            self.reached("events lost");
         }
     }
 
