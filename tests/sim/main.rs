@@ -112,18 +112,20 @@ fn check_crooked(crooked: Crooked, seeds: u64, checks: &[&str]) {
     assert_eq!(run(found.seed, how).violations, found.violations, "the seed replays it");
 }
 
-// proves: I3 I8 I10 I14 I15 I17 I18 I21 I23 F27
+// proves: I3 I8 I10 I14 I15 I17 I18 I19 I20 I21 I23 F27
 #[test]
 fn every_crooked_world_is_noticed() {
-    check_crooked(Crooked::IgnoresVersions, 200, &["I5"]);
+    check_crooked(Crooked::IgnoresVersions, 200, &["I23"]);
+    check_crooked(Crooked::LendsQuota, 200, &["I3"]);
     check_crooked(Crooked::SaysDoneTooEarly, 200, &["I7", "I9", "I14", "I15", "I10", "I21"]);
     check_crooked(Crooked::TearsWrites, 200, &["I1"]);
     check_crooked(Crooked::Overwrites, 200, &["I14"]);
     check_crooked(Crooked::ReleasesUnseen, 200, &["rule 5"]);
-    check_crooked(Crooked::SeesNothing, 200, &["rule 5"]);
+    check_crooked(Crooked::SeesNothing, 200, &["I20"]);
     check_crooked(Crooked::SignsForLonger, 200, &["I8"]);
     check_crooked(Crooked::NeverSweeps, 200, &["I18", "I21", "I17"]);
     check_crooked(Crooked::LosesEvents, 200, &["I21"]);
+    check_crooked(Crooked::LosesArrivals, 200, &["I19"]);
     check_crooked(Crooked::ReadsBackwards, 200, &["I21"]);
     check_crooked(Crooked::KeepsUploads, 200, &["I17"]);
     check_crooked(Crooked::EndsTrashEarly, 200, &["I10"]);

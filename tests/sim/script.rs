@@ -81,6 +81,7 @@ impl Sim {
             let mut state = shared.look();
             state.trace.keeps_all = how.keeps_all;
             state.crooked = how.crooked;
+            state.limit_bytes_default = quota_bytes_default;
             state.sweep = days.sweep;
             state.weather = usual.clone();
             state.clocks_are_sane = !rng.per_mille(200);

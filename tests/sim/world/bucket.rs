@@ -171,7 +171,10 @@ impl State {
     pub(crate) fn head(&mut self, key: ObjectKey) -> Option<ObjectMeta> {
         let is_overdue = self.bucket.urls_of(key).iter().all(|url| url.expires_at < self.now);
         match self.crooked {
-            Crooked::SeesNothing => return None,
+            Crooked::SeesNothing => {
+                self.bucket.absent_at.insert(key, self.now);
+                return None;
+            }
             Crooked::ReleasesUnseen if is_overdue => return None,
             Crooked::ReleasesUnseen
             | Crooked::Straight
@@ -182,6 +185,8 @@ impl State {
             | Crooked::SignsForLonger
             | Crooked::NeverSweeps
             | Crooked::LosesEvents
+            | Crooked::LosesArrivals
+            | Crooked::LendsQuota
             | Crooked::ReadsBackwards
             | Crooked::KeepsUploads
             | Crooked::EndsTrashEarly

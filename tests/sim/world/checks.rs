@@ -49,6 +49,8 @@ pub(crate) struct Ledgered {
     totals: Totals,
     /// The file that each wish became.
     wishes: BTreeMap<String, FileId>,
+    /// The limit that an admin gave last.
+    limit_bytes: Option<u64>,
     pub(crate) stood: Vec<Stood>,
 }
 
@@ -75,18 +77,20 @@ impl State {
         }
     }
 
-    /// 5, 25 and the gap of 28.
+    /// 5, 23, 25 and the gap of 28.
     fn check_versions(&mut self, before: Option<&Account>, write: &Write) {
         let was = before.map_or_else(|| Account::new(write.account.user), Clone::clone);
         let now = &write.account;
         let count = u64::try_from(write.entries.len()).unwrap();
+        // What it acted on shows in what it makes, whatever version it says it expects.
+        let acted_on = now.version.checked_sub(count);
+        if acted_on != Some(was.version) {
+            self.broken(format_args!("I23: a write that acted on {acted_on:?} applies to {}", was.version));
+        }
         let is_row =
             write.entries.iter().zip(was.version + 1..).all(|(entry, version)| entry.version == version);
-        if now.version != was.version + count || !is_row {
-            self.broken(format_args!(
-                "I5: {} transitions lead from {} to {}",
-                count, was.version, now.version
-            ));
+        if !is_row {
+            self.broken(format_args!("I5: {count} transitions from {} on are not in a row", was.version));
         }
         // It may fall: a write of `published` alone makes no version, so one that did not see it may follow.
         if now.epoch < was.epoch || now.published > now.version {
@@ -105,6 +109,10 @@ impl State {
         let seen = &mut partition.seen;
         let was = entry.file_id.and_then(|file| seen.files.get(&file)).copied();
         let is = entry.status.map(|status| (status, entry.size_bytes));
+        if entry.kind == EntryKind::QuotaChanged {
+            seen.limit_bytes = Some(entry.limit_bytes);
+        }
+        let limit_bytes = seen.limit_bytes.unwrap_or(self.limit_bytes_default);
         seen.totals = replayed(seen.totals, was, is);
         let replayed = seen.totals;
         seen.stood.push(Stood {
@@ -131,8 +139,8 @@ impl State {
         let taken = entry.totals.used_bytes + entry.totals.reserved_bytes;
         let is_late =
             was.is_some_and(|(was, _)| was == Status::Expired) && entry.kind == EntryKind::Processed;
-        if (entry.kind == EntryKind::Reserved || is_late) && taken > entry.limit_bytes {
-            self.broken(format_args!("I3: {taken} bytes taken of {} by {:?}", entry.limit_bytes, entry.kind));
+        if (entry.kind == EntryKind::Reserved || is_late) && taken > limit_bytes {
+            self.broken(format_args!("I3: {taken} bytes taken of {limit_bytes} by {:?}", entry.kind));
         }
         if let (Some(file), Some((is, _))) = (entry.file_id, is) {
             let (key, was) = (ObjectKey { user, file }, was.map(|(was, _)| was));

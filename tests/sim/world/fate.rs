@@ -194,6 +194,10 @@ pub(crate) enum Crooked {
     NeverSweeps,
     /// The log says "stored" of events, and now and then they are not.
     LosesEvents,
+    /// As [`Crooked::LosesEvents`], of arrivals.
+    LosesArrivals,
+    /// Accounts are read with a limit that nobody gave them.
+    LendsQuota,
     /// Entries are read back in a wrong order, newest first.
     ReadsBackwards,
     /// The bucket says of uploads in chunks that they are given up, and keeps them.

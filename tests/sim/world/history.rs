@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wharfinger::domain::arrival::Arrival;
 use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
 
 /// A client's wish to upload something, over all its tries.
@@ -30,6 +31,8 @@ pub(crate) struct History {
     pub(crate) deleted: BTreeMap<ObjectKey, u64>,
     /// Uploads that the bucket has taken.
     pub(crate) uploaded: BTreeSet<ObjectKey>,
+    /// What INGEST has ever taken, by the id of its record.
+    pub(crate) arrivals: BTreeMap<String, Arrival>,
     /// Objects that came into the bucket without a row, and when.
     pub(crate) planted: BTreeMap<ObjectKey, u64>,
     /// How requests ended.

@@ -15,6 +15,7 @@ mod bucket;
 mod uploads;
 mod stream;
 mod queue;
+mod messages;
 mod coming;
 mod state;
 mod port;

@@ -80,7 +80,9 @@ impl State {
 
     pub(crate) fn delete_messages(&mut self, receipts: &[Receipt]) {
         for (number, _) in receipts.iter().filter_map(parse) {
-            self.queue.messages.remove(&number);
+            if let Some(message) = self.queue.messages.remove(&number) {
+                self.check_unneeded(&message.body);
+            }
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) crooked: Crooked,
     /// Wall clocks are never off by more than they may be.
     pub(crate) clocks_are_sane: bool,
+    /// What users may store that no admin gave a limit of their own.
+    pub(crate) limit_bytes_default: u64,
     /// How the sweepers of all nodes are set.
     pub(crate) sweep: SweepOptions,
     pub(crate) is_healed: bool,
@@ -86,6 +88,7 @@ impl Shared {
             weather: Weather::default(),
             crooked: Crooked::default(),
             clocks_are_sane: true,
+            limit_bytes_default: 0,
             sweep: SweepOptions::default(),
             is_healed: false,
             ledger: BTreeMap::new(),

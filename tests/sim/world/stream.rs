@@ -60,7 +60,8 @@ impl State {
         if let Some((sequence, _)) = known.filter(|_| !record.id.is_empty()) {
             return Ok(Stored { sequence: *sequence, duplicate: true });
         }
-        if self.crooked == Crooked::LosesEvents && stream == Stream::Events && self.rng.per_mille(20) {
+        let loses = [(Crooked::LosesEvents, Stream::Events), (Crooked::LosesArrivals, Stream::Ingest)];
+        if loses.contains(&(self.crooked, stream)) && self.rng.per_mille(20) {
             return Ok(Stored { sequence: state.last + 1, duplicate: false });
         }
         state.last += 1;
@@ -69,8 +70,13 @@ impl State {
         let NewRecord { subject, id, headers, payload } = record;
         let record =
             Record { sequence, stored_at: Timestamp::from_millis(now), subject, id, headers, payload };
-        if stream == Stream::Events {
-            self.check_event(&record);
+        match stream {
+            Stream::Events => self.check_event(&record),
+            Stream::Ingest => {
+                let arrival = serde_json::from_slice(&record.payload).unwrap();
+                self.history.arrivals.insert(record.id.clone(), arrival);
+            }
+            Stream::Dlq => {}
         }
         let state = self.streams.entry(stream).or_default();
         state.records.insert(sequence, record);
@@ -168,7 +174,7 @@ impl State {
         let deliver = |(sequence, deliveries): (u64, u32)| LogDelivery {
             record: state.records[&sequence].clone(),
             deliveries,
-            token: AckToken(format!("{sequence}.{deliveries}")),
+            token: AckToken(format!("{sequence}.{deliveries}.{}", state.records[&sequence].id)),
         };
         let next = place.open.values().map(|(_, due)| due.saturating_sub(now).max(1)).min();
         (handed.into_iter().map(deliver).collect(), next.map(Duration::from_millis))
@@ -181,9 +187,11 @@ impl State {
         token: &AckToken,
         again_in: Option<Duration>,
     ) -> Result<(), LogError> {
-        let parsed = token.0.split_once('.');
-        let parsed = parsed.and_then(|(at, nth)| Some((at.parse::<u64>().ok()?, nth.parse::<u32>().ok()?)));
-        let (sequence, deliveries) = parsed.ok_or_else(|| LogError { reason: "not a token".to_owned() })?;
+        let (sequence, deliveries, id) =
+            parse(token).ok_or_else(|| LogError { reason: "not a token".to_owned() })?;
+        if stream == Stream::Ingest && again_in.is_none() {
+            self.check_acknowledged(id);
+        }
         let now = self.now;
         let bell = self.bell(Some(stream));
         if let Some(place) = self.streams.entry(stream).or_default().places.get_mut(name) {
@@ -224,6 +232,13 @@ impl State {
         let mut above = self.streams.get(&stream)?.records.range(after + 1..);
         above.find(|(_, record)| takes(filter, &record.subject)).map(|(_, record)| record.clone())
     }
+}
+
+/// Sequence, delivery and id of what a token is for.
+fn parse(token: &AckToken) -> Option<(u64, u32, &str)> {
+    let (sequence, rest) = token.0.split_once('.')?;
+    let (deliveries, id) = rest.split_once('.')?;
+    Some((sequence.parse().ok()?, deliveries.parse().ok()?, id))
 }
 
 fn is_token(token: &str) -> bool {
