@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wharfinger::actors::{Orphans, SweepOptions};
 use wharfinger::domain::ids::{ObjectKey, UserId};
+use wharfinger::domain::moves::Removal;
 use wharfinger::limits::TRASH_RETENTION;
 use wharfinger::ports::{Clock, ManualClock, Stream};
 
@@ -60,6 +61,7 @@ impl Sim {
             return;
         }
         self.days.sleep_after = None;
+        self.trash_some();
         self.plant();
         self.leap_awake(SLEEP, AWAKE);
         self.plant();
@@ -77,6 +79,16 @@ impl Sim {
             let count = self.days.rng.between(1, 6);
             self.truncate(Stream::Events, count);
         }
+    }
+
+    /// Owners put some of their files into the trash.
+    fn trash_some(&mut self) {
+        let known = self.shared.look().history.known.clone();
+        for _ in 0..3.min(known.len()) {
+            let (key, node) = (*self.days.rng.pick(&known), self.days.rng.place(self.nodes.len()));
+            self.nodes[node].ask(|client| client.remove(key, Removal::Trash));
+        }
+        self.pass(1000, 100);
     }
 
     /// Objects come into the bucket of which no row knows: of a user who has an account, and of one who has none.
