@@ -239,7 +239,8 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
 async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> Verdict {
     let record = NewRecord {
         subject: "wharf.dlq.v1.feed".to_owned(),
-        id: format!("feed-{}", delivery.record.sequence),
+        // A log that was cut off gives its sequences out again.
+        id: format!("feed-{}-{}", delivery.record.sequence, delivery.record.id),
         headers: vec![
             ("Wharf-Reason".to_owned(), reason.to_owned()),
             ("Wharf-Deliveries".to_owned(), delivery.deliveries.to_string()),

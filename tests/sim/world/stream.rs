@@ -73,8 +73,8 @@ impl State {
         match stream {
             Stream::Events => self.check_event(&record),
             Stream::Ingest => {
-                let arrival = serde_json::from_slice(&record.payload).unwrap();
-                self.history.arrivals.insert(record.id.clone(), arrival);
+                let arrival = serde_json::from_slice(&record.payload).ok();
+                self.history.arrivals.extend(arrival.map(|arrival| (record.id.clone(), arrival)));
             }
             Stream::Dlq => {}
         }
