@@ -68,17 +68,18 @@ pub(super) struct Desk {
 impl Desk {
     /// A desk that knows nothing yet.
     pub(super) fn new(user: UserId, now: Timestamp) -> Self {
+        let now = Moment::at(now);
         Self {
             user,
             phase: Phase::Idle,
             queue: VecDeque::new(),
             account: None,
-            confirmed_at: Moment::at(now),
+            confirmed_at: now,
             rows: Rows::new(),
             absent: BTreeSet::new(),
             published: 0,
             saved: 0,
-            rested_since: Moment::at(now),
+            rested_since: now,
         }
     }
 

@@ -192,7 +192,8 @@ impl Handle {
         }
     }
 
-    /// Trashes, deletes for good, or cancels a pending file. Repeating it changes nothing.
+    /// Trashes, deletes for good, or cancels a pending file. Repeating it changes nothing, but that a file which a delete
+    /// for good has cancelled is hidden by the next.
     ///
     /// # Errors
     /// [`FileRefusal::NotFound`] if the user never had such a file, and see [`DeskError`].

@@ -158,11 +158,10 @@ impl Tale {
         }
         if !end.stored.is_empty() {
             ran.log = LogSaid::Stored;
+        } else if end.failed.is_some() {
+            ran.log = LogSaid::Refused;
         }
         if let Some(error) = end.failed {
-            if ran.log == LogSaid::Nothing {
-                ran.log = LogSaid::Refused;
-            }
             parts.health.down(Part::Log, &error, now);
             ran.end = RunEnd::Failed;
         }

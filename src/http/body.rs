@@ -158,8 +158,8 @@ where
     if body.is_end_stream() {
         return true;
     }
-    // Such a client has not sent its body yet; reading would ask for it.
     let rest = tokio::time::timeout(limits::BODY_REST_WITHIN, read(body));
+    // A client that expects to be asked has not sent its body yet; reading would ask for it.
     !headers.contains_key(EXPECT) && matches!(rest.await, Ok(Ok(_)))
 }
 

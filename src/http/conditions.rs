@@ -17,6 +17,16 @@ pub(super) enum IfMatch {
     OneOf(Vec<u32>),
 }
 
+impl IfMatch {
+    /// Whether it is what the caller asks for.
+    pub(super) fn takes(&self, revision: u32) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(revisions) => revisions.contains(&revision),
+        }
+    }
+}
+
 /// Whether the caller has this revision already. Compares weakly, as the header asks.
 pub(super) fn has_already(headers: &HeaderMap, revision: u32) -> bool {
     let ours = format!("\"{revision}\"");

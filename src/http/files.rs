@@ -29,9 +29,7 @@ pub(super) async fn find(call: &OwnCall<'_>, file: FileId) -> Result<File, Probl
 /// `GET /v1/files/{file_id}`.
 pub(super) async fn show(call: &OwnCall<'_>, file: FileId) -> Outcome {
     let file = find(call, file).await?;
-    if let IfMatch::OneOf(revisions) = conditions::if_match(&call.head.headers)
-        && !revisions.contains(&file.revision)
-    {
+    if !conditions::if_match(&call.head.headers).takes(file.revision) {
         return Err(Problem::new(ErrorCode::PreconditionFailed));
     }
     if conditions::has_already(&call.head.headers, file.revision) {
@@ -51,16 +49,15 @@ pub(super) async fn update(call: &OwnCall<'_>, file: FileId, body: &mut Incoming
 
 /// The revision that the change is bound to.
 async fn wanted_revision(call: &OwnCall<'_>, file: FileId) -> Result<Option<u32>, Problem> {
-    match conditions::if_match(&call.head.headers) {
+    let wanted = conditions::if_match(&call.head.headers);
+    match &wanted {
         IfMatch::Any => Ok(None),
-        IfMatch::OneOf(revisions) => match revisions[..] {
-            [revision] => Ok(Some(revision)),
-            _ => {
-                let current = find(call, file).await?.revision;
-                let is_listed = revisions.contains(&current);
-                is_listed.then_some(Some(current)).ok_or_else(|| Problem::new(ErrorCode::PreconditionFailed))
-            }
-        },
+        IfMatch::OneOf(revisions) if let [revision] = revisions[..] => Ok(Some(revision)),
+        IfMatch::OneOf(_) => {
+            let current = find(call, file).await?.revision;
+            let is_wanted = wanted.takes(current);
+            is_wanted.then_some(Some(current)).ok_or_else(|| Problem::new(ErrorCode::PreconditionFailed))
+        }
     }
 }
 

@@ -13,9 +13,7 @@ use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, UserId};
-use crate::ports::{
-    CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary, Unreadable,
-};
+use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
 
 /// An embedded ledger that fails as its plan says. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -101,13 +99,9 @@ impl LedgerPort for FaultyLedger {
 
     async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {
         let mut page = self.read(Op::Scan, || self.inner.scan(after.clone(), limit)).await?;
-        let (damaged, accounts) =
-            page.accounts.into_iter().partition(|account| self.is_damaged(account.user));
-        page.accounts = accounts;
-        let damaged: Vec<Summary> = damaged;
+        let damaged = page.accounts.extract_if(.., |account| self.is_damaged(account.user));
         let error = || read_error(Trouble::Corrupt);
-        page.unreadable
-            .extend(damaged.iter().map(|account| Unreadable { user: account.user, error: error() }));
+        page.unreadable.extend(damaged.map(|account| Unreadable { user: account.user, error: error() }));
         Ok(page)
     }
 }
