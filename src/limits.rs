@@ -96,6 +96,9 @@ pub const ADMISSION_MAX: usize = 16_384;
 pub const COMMIT_ROUNDS_MAX: u32 = 3;
 /// How long a caller waits for the ledger.
 pub const DESK_REPLY_WITHIN: Duration = Duration::from_secs(8);
+/// How old a request may be for which something is still decided: nobody waits longer, its uploads begun before included.
+pub const TICKET_AGE_MAX: Duration =
+    Duration::from_secs(UPSTREAM_WITHIN.as_secs() + DESK_REPLY_WITHIN.as_secs());
 /// How long a stop may take.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -219,7 +222,7 @@ const _: () = assert!(
     ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),
     "what came back before its row was forgotten is seen while the row is there"
 );
-const _: () = assert!(DESK_REPLY_WITHIN.as_secs() * 60 < UPLOAD_AGE_MIN.as_secs());
+const _: () = assert!(TICKET_AGE_MAX.as_secs() * 60 < UPLOAD_AGE_MIN.as_secs());
 const _: () = assert!(PULL_BATCH_MAX <= ACK_PENDING_MAX);
 const _: () =
     assert!(DESK_REPLY_WITHIN.as_secs() < DRAIN_WITHIN.as_secs(), "a stop outlives the longest wait");

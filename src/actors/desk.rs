@@ -3,7 +3,6 @@
 //! While one read or write of the user is in flight, further tickets queue here and leave together as the
 //! next write (group commit). After a conflict or an unknown outcome the desk forgets what it knew.
 
-mod moment;
 mod steps;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -11,8 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use moment::Moment;
-
+use super::moment::Moment;
 use super::ticket::{Context, Failure, Needs, Ticket};
 use crate::domain::account::Account;
 use crate::domain::draft::{Draft, Rows};
@@ -141,7 +139,7 @@ impl Desk {
             return Step::Rest;
         }
         self.rested_since = Moment::at(tools.now);
-        self.queue.retain(|ticket| !ticket.is_abandoned());
+        self.queue.retain(|ticket| !ticket.is_abandoned(tools.now));
         if self.queue.is_empty() {
             return Step::Rest;
         }

@@ -7,21 +7,24 @@ use tokio::time::timeout;
 
 use super::directory::Directory;
 use super::handle::DeskError;
+use super::moment::Moment;
 use super::shard::ShardMsg;
 use super::ticket::{Answer, Ask, Move};
 use crate::domain::ids::UserId;
-use crate::limits::DESK_REPLY_WITHIN;
+use crate::limits::{DESK_REPLY_WITHIN, TICKET_AGE_MAX};
+use crate::ports::Clock;
 
 /// Asks desks. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Desks {
     directory: Directory,
+    clock: Clock,
     reply_within: Duration,
 }
 
 impl Desks {
-    pub(super) const fn new(directory: Directory) -> Self {
-        Self { directory, reply_within: DESK_REPLY_WITHIN }
+    pub(super) const fn new(directory: Directory, clock: Clock) -> Self {
+        Self { directory, clock, reply_within: DESK_REPLY_WITHIN }
     }
 
     /// Sends a request to its user's desk and waits for the answer. A request that ran out of time may
@@ -32,11 +35,29 @@ impl Desks {
         request: M,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Answer<M> {
-        let (ticket, answer) = Ask::new(request, slot);
+        self.ask_since(user, request, slot, self.moment()).await
+    }
+
+    /// The time, as requests are told it.
+    pub(super) fn moment(&self) -> Moment {
+        Moment::at(self.clock.now())
+    }
+
+    /// The same for a request whose caller waits since `asked`.
+    pub(super) async fn ask_since<M: Move>(
+        &self,
+        user: UserId,
+        request: M,
+        slot: Option<OwnedSemaphorePermit>,
+        asked: Moment,
+    ) -> Answer<M> {
+        let (ticket, answer) = Ask::new(request, asked, slot);
         if !self.directory.to_shard_of(user, ShardMsg::Ask { user, ticket }) {
             return Err(DeskError::Unavailable);
         }
         match timeout(self.reply_within, answer).await {
+            // After a sleep of the machine the answer may be there before the timer: what it promises may be over.
+            Ok(Ok(Ok(_))) if asked.is_past(TICKET_AGE_MAX, self.clock.now()) => Err(DeskError::Unavailable),
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(DeskError::Unavailable),
         }

@@ -9,6 +9,7 @@ mod verdict;
 mod directory;
 mod desks;
 mod errand;
+mod moment;
 mod meters;
 mod ticket;
 mod requests;

@@ -8,10 +8,12 @@ use std::convert::Infallible;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::actors::handle::DeskError;
+use crate::actors::moment::Moment;
 use crate::domain::decide::Rules;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{FileId, OpId};
 use crate::domain::time::Timestamp;
+use crate::limits::TICKET_AGE_MAX;
 use crate::telemetry::names;
 
 /// What a decision may depend on beside the draft.
@@ -84,7 +86,7 @@ pub(super) trait Ticket: Send {
     /// See [`Move::weight`].
     fn weight(&self) -> usize;
     /// Whether nobody waits for the answer any more.
-    fn is_abandoned(&self) -> bool;
+    fn is_abandoned(&self, now: Timestamp) -> bool;
     /// Notes that the ledger is asked for the account now: what it says is news to this ticket, however long it takes.
     fn account_is_asked_for(&mut self);
     /// Decides and keeps the answer for later.
@@ -112,6 +114,8 @@ type Kept<M> = Result<<M as Move>::Answer, <M as Move>::Refusal>;
 pub(super) struct Ask<M: Move> {
     request: M,
     reply: Option<oneshot::Sender<Answer<M>>>,
+    /// Since when somebody waits; after a sleep of the machine that may be longer ago than anybody does.
+    asked: Option<Moment>,
     kept: Option<Kept<M>>,
     /// Attempts that may have landed, with what each would answer.
     doubts: Vec<(u64, OpId, Kept<M>)>,
@@ -121,15 +125,17 @@ pub(super) struct Ask<M: Move> {
 }
 
 impl<M: Move> Ask<M> {
-    /// A request that somebody waits for; `slot` is its admission and travels with it.
+    /// A request that somebody waits for since `asked`; `slot` is its admission and travels with it.
     pub(super) fn new(
         request: M,
+        asked: Moment,
         slot: Option<OwnedSemaphorePermit>,
     ) -> (Box<Self>, oneshot::Receiver<Answer<M>>) {
         let (reply, answer) = oneshot::channel();
         let ask = Self {
             request,
             reply: Some(reply),
+            asked: Some(asked),
             kept: None,
             doubts: Vec::new(),
             rounds: 0,
@@ -154,6 +160,7 @@ impl<M: Move<Refusal = Infallible>> Ask<M> {
         Box::new(Self {
             request,
             reply: None,
+            asked: None,
             kept: None,
             doubts: Vec::new(),
             rounds: 0,
@@ -172,8 +179,9 @@ impl<M: Move> Ticket for Ask<M> {
         self.request.weight()
     }
 
-    fn is_abandoned(&self) -> bool {
+    fn is_abandoned(&self, now: Timestamp) -> bool {
         self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
+            || self.asked.is_some_and(|asked| asked.is_past(TICKET_AGE_MAX, now))
     }
 
     fn account_is_asked_for(&mut self) {

@@ -96,7 +96,7 @@ impl Tree {
     pub async fn start_with(world: World, options: TreeOptions) -> Result<Self, TreeError> {
         let World { ledger, log, objects, clock, health, rules, shards, source } = world;
         let directory = Directory::new(shards);
-        let desks = Desks::new(directory.clone());
+        let desks = Desks::new(directory.clone(), clock.clone());
         let inspector = Inspector::new(objects.clone(), clock.clone(), health.clone());
         let (publisher, remover) = (Publisher(directory.clone()), Remover(directory.clone()));
         let (gave_up, meters) = (CancellationToken::new(), Meters::new());

@@ -352,6 +352,21 @@ async fn an_upload_of_a_presign_that_was_never_written_is_found_by_the_sweep() {
     }
 }
 
+// proves: I7
+#[tokio::test]
+async fn a_presign_that_is_written_an_hour_after_its_upload_was_begun_is_not_acknowledged() {
+    let world = World::start().await;
+    world.plan.set(Op::Commit, Fault::Hang);
+    let sleep = async {
+        world.calls(Op::Commit, 1).await;
+        world.pass(AN_HOUR);
+        world.plan.heal();
+    };
+    let (reserved, ()) = tokio::join!(reserve_as(&world, &world.handle, None, &[SIZE]), sleep);
+    assert_eq!(reserved, Err(DeskError::Unavailable), "its upload may be given up as nobody's");
+    world.check_ledger().await;
+}
+
 #[tokio::test]
 async fn the_sweep_leaves_an_upload_alone_that_a_pending_file_names() {
     let rules = Rules { upload_url_ttl: Duration::from_secs(7200), ..Rules::default() };

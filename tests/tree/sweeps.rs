@@ -16,6 +16,7 @@ use crate::inside::{Backends, Chosen, eventually};
 use crate::world::World;
 
 const A_MOMENT: Duration = Duration::from_millis(1);
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 async fn with(sweep: SweepOptions) -> World {
     World::with(Chosen { options: TreeOptions { sweep, ..TreeOptions::default() }, ..Chosen::default() })
@@ -136,13 +137,30 @@ async fn a_row_is_not_forgotten_before_its_last_event_is_out() {
     let world = World::start().await;
     world.plan.set(Op::Publish(Stream::Events), Fault::Unavailable);
     let key = gone(&world).await;
+    check_kept_until_told(&world, key).await;
+}
+
+// proves: I21
+#[tokio::test]
+async fn a_row_that_a_slow_clock_wrote_is_not_forgotten_before_its_last_event_is_out() {
+    let world = World::start().await;
+    world.plan.set(Op::Publish(Stream::Events), Fault::Unavailable);
+    let now = world.now();
+    world.pass(A_MINUTE);
+    world.reserve(5).await.unwrap();
+    world.clock.set(now);
+    let key = gone(&world).await;
+    check_kept_until_told(&world, key).await;
+}
+
+async fn check_kept_until_told(world: &World, key: ObjectKey) {
     world.pass(GONE_RETENTION + A_MOMENT);
     world.sweep().await;
-    assert!(has_row(&world, key).await, "its event is made from it");
+    assert!(has_row(world, key).await, "its event is made from it");
     world.plan.heal();
     world.wait_until_saved().await;
     world.sweep().await;
-    assert!(!has_row(&world, key).await);
+    assert!(!has_row(world, key).await);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal, Rules};
 use crate::domain::draft::Write;
 use crate::domain::file::{File, Visibility};
 use crate::domain::moves::{FilePatch, FileRefusal, Removal};
+use crate::limits::TICKET_AGE_MAX;
 
 const QUOTA: u64 = 100;
 
@@ -57,14 +58,17 @@ impl Bench {
             traceparent: None,
         };
         let request = Reserve { uploads: ids.map(upload).collect(), idempotency: None, subject: None };
-        let (ticket, answer) = Ask::new(request, None);
+        let (ticket, answer) = Ask::new(request, Moment::at(self.now), None);
         self.desk.enqueue(ticket);
         answer
     }
 
     fn remove(&mut self, n: u128) -> Receiver<Answer<Remove>> {
-        let (ticket, answer) =
-            Ask::new(Remove { file: file(n), how: Removal::Trash, if_revision: None }, None);
+        let (ticket, answer) = Ask::new(
+            Remove { file: file(n), how: Removal::Trash, if_revision: None },
+            Moment::at(self.now),
+            None,
+        );
         self.desk.enqueue(ticket);
         answer
     }
@@ -376,7 +380,7 @@ fn renaming() -> (Bench, Receiver<Answer<Update>>, File, Write) {
     bench.desk.written(WriteEnd::AppliedEarlier);
     drop(reserved);
     let patch = FilePatch { filename: Some("b".into()), visibility: None, if_revision: Some(1) };
-    let (ticket, answer) = Ask::new(Update { file: file(1), patch }, None);
+    let (ticket, answer) = Ask::new(Update { file: file(1), patch }, Moment::at(bench.now), None);
     bench.desk.enqueue(ticket);
     bench.expect_load();
     bench.answer_read(1, &row, &[]);
@@ -441,4 +445,19 @@ fn an_attempt_that_lost_its_version_to_another_is_no_longer_asked_for() {
     bench.expect_write();
     bench.desk.written(WriteEnd::NotApplied);
     assert!(matches!(bench.next(), Step::Load { entries, .. } if entries.is_empty()));
+}
+
+// proves: I7
+#[test]
+fn nothing_is_decided_for_a_caller_who_has_waited_longer_than_anybody_does() {
+    let mut bench = Bench::with(new_account());
+    let in_time = bench.reserve(1..2, 10);
+    bench.now = bench.now.after(TICKET_AGE_MAX - Duration::from_millis(1));
+    assert_eq!(bench.expect_write().entries.len(), 1);
+    bench.desk.written(WriteEnd::Applied);
+    assert!(matches!(outcome(in_time), Some(Ok(_))));
+    let mut late = bench.reserve(2..3, 10);
+    bench.now = bench.now.after(TICKET_AGE_MAX);
+    bench.expect_rest();
+    assert_eq!(late.try_recv(), Err(TryRecvError::Closed), "as if it had never been asked");
 }

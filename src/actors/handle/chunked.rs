@@ -58,6 +58,8 @@ impl Handle {
         if let Some(repeat) = self.desks.ask(user, Probe(asked.clone()), None).await? {
             return Ok(repeat);
         }
+        // From here on: an upload that was begun long ago may have been given up as nobody's.
+        let since = self.desks.moment();
         let begun = asked.uploads.iter_mut().map(|upload| self.begin(user, upload, chunk_bytes));
         let begun: Result<(), ObjectsError> = join_all(begun).await.into_iter().collect();
         let ours: Vec<(FileId, String)> = asked.uploads.iter().filter_map(upload_of).collect();
@@ -65,7 +67,7 @@ impl Handle {
             self.give_up(user, ours);
             return Err(DeskError::ObjectsUnavailable);
         }
-        let reserved = self.desks.ask(user, asked, Some(slot)).await;
+        let reserved = self.desks.ask_since(user, asked, Some(slot), since).await;
         match &reserved {
             Ok(reserved) => {
                 let is_kept = |upload: &(FileId, String)| {

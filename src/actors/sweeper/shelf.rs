@@ -56,7 +56,7 @@ pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<Shelf
 }
 
 async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally), SweepError> {
-    let untold_since = tools.oldest_unpublished(account).await?.map(|entry| entry.at);
+    let untold = tools.untold(account).await?;
     let (mut shelf, mut tally) = (Shelf::default(), Tally::default());
     let mut before = None;
     loop {
@@ -65,7 +65,10 @@ async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally
         let is_last = rows.len() < ROWS_PAGE;
         for row in rows {
             tally.add(&row);
-            shelf.put(&row, tools.parts.options.trash_retention, untold_since, tools.now());
+            // Its events are made from this row too, so it stays until they are out. When it changed does not tell:
+            // that is by the clock of whoever changed it.
+            let is_told = untold.as_ref().is_some_and(|files| !files.contains(&row.file_id));
+            shelf.put(&row, tools.parts.options.trash_retention, is_told, tools.now());
         }
         if is_last {
             return Ok((shelf, tally));
@@ -74,12 +77,10 @@ async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally
 }
 
 impl Shelf {
-    fn put(&mut self, row: &File, retention: Duration, untold_since: Option<Timestamp>, now: Timestamp) {
+    fn put(&mut self, row: &File, retention: Duration, is_told: bool, now: Timestamp) {
         if row.is_past_retention(retention, now) {
             self.past_retention.push(row.file_id);
         }
-        // Its events are made from this row too, so it stays until they are out.
-        let is_told = untold_since.is_none_or(|since| row.changed_at < since);
         let kept = Kept {
             status: row.status,
             processed_at: row.processed_at,

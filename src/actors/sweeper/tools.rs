@@ -1,5 +1,6 @@
 //! What a pass works with: the world, its pace, and reads that end.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
@@ -16,7 +17,6 @@ use crate::actors::remover::Remover;
 use crate::actors::requests::{Settle, Settled};
 use crate::adapters::{Ledger, Objects};
 use crate::domain::decide::Observed;
-use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::{account::Account, time::Timestamp};
@@ -115,13 +115,15 @@ impl Tools {
         Ok(in_time(self.parts.ledger.files(user, FilePage { before, limit: ROWS_PAGE })).await?)
     }
 
-    /// The oldest entry that is not known to be published.
-    pub(super) async fn oldest_unpublished(&self, account: &Account) -> Result<Option<Entry>, SweepError> {
+    /// The files whose entries are not all known to be in the log; none if they are too many to say.
+    pub(super) async fn untold(&self, account: &Account) -> Result<Option<BTreeSet<FileId>>, SweepError> {
         if account.published >= account.version {
-            return Ok(None);
+            return Ok(Some(BTreeSet::new()));
         }
         let entries = self.parts.ledger.entries_after(account.user, account.published, ENTRIES_PAGE_MAX);
-        Ok(in_time(entries).await?.into_iter().next())
+        let entries = in_time(entries).await?;
+        let is_all = entries.len() < ENTRIES_PAGE_MAX;
+        Ok(is_all.then(|| entries.into_iter().filter_map(|entry| entry.file_id).collect()))
     }
 
     /// A page of keys. Does not count: whoever looks at an object takes it first.

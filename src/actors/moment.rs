@@ -1,4 +1,4 @@
-//! When something was asked, for questions of how fresh the answer is.
+//! When something was asked, for questions of how fresh the answer is and whether anybody still waits for it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::domain::time::Timestamp;
 
 /// A moment by both clocks.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     /// Goes on while the machine sleeps, and goes where somebody sets it.
     pub(super) wall: Timestamp,
@@ -22,6 +22,11 @@ impl Moment {
 
     /// Whether it is less than this long ago, by either clock.
     pub(super) fn is_within(self, span: Duration, now: Timestamp) -> bool {
-        self.wall <= now && now.since(self.wall) < span && self.steady.elapsed() < span
+        self.wall <= now && !self.is_past(span, now)
+    }
+
+    /// Whether it is at least this long ago, by either clock.
+    pub(super) fn is_past(self, span: Duration, now: Timestamp) -> bool {
+        now.since(self.wall) >= span || self.steady.elapsed() >= span
     }
 }
