@@ -180,7 +180,7 @@ impl Client {
         let outcome = self.handle.complete(key.user, key.file).await;
         let mut state = self.told("complete", &outcome);
         if let Ok(Completed::Settled(file)) = &outcome
-            && state.file(key.user, key.file).is_none_or(|row| row.revision < file.revision)
+            && state.last_row(key.user, key.file).is_none_or(|row| row.revision < file.revision)
         {
             state.broken(format_args!("I14: told of a settled file that is not durable"));
         }

@@ -94,9 +94,7 @@ impl State {
         self.check_uploads();
         let known = self.history.known.clone();
         for key in known {
-            let is_forgotten =
-                self.ledger.get(&key.user).is_some_and(|of| of.seen.forgotten.contains_key(&key.file));
-            if self.file(key.user, key.file).is_none() && !is_forgotten {
+            if self.last_row(key.user, key.file).is_none() {
                 let name = self.key_name(key);
                 self.broken(format_args!("I7: {name} was acknowledged and is not there"));
             }

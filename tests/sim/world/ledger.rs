@@ -36,6 +36,11 @@ impl State {
         self.ledger.get(&user)?.files.get(&file)
     }
 
+    /// A file's row, or what it was when it was forgotten.
+    pub(crate) fn last_row(&self, user: UserId, file: FileId) -> Option<&File> {
+        self.file(user, file).or_else(|| self.ledger.get(&user)?.seen.forgotten.get(&file))
+    }
+
     pub(crate) fn files(&self, user: UserId, page: FilePage) -> Vec<File> {
         let Some(partition) = self.ledger.get(&user) else { return Vec::new() };
         let above = partition.files.values().rev();
