@@ -1,7 +1,5 @@
 //! The way from a request to its answer: through the user's shard, with a deadline.
 
-use std::time::Duration;
-
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -19,12 +17,11 @@ use crate::ports::Clock;
 pub(super) struct Desks {
     directory: Directory,
     clock: Clock,
-    reply_within: Duration,
 }
 
 impl Desks {
     pub(super) const fn new(directory: Directory, clock: Clock) -> Self {
-        Self { directory, clock, reply_within: DESK_REPLY_WITHIN }
+        Self { directory, clock }
     }
 
     /// Sends a request to its user's desk and waits for the answer. A request that ran out of time may
@@ -55,7 +52,7 @@ impl Desks {
         if !self.directory.to_shard_of(user, ShardMsg::Ask { user, ticket }) {
             return Err(DeskError::Unavailable);
         }
-        match timeout(self.reply_within, answer).await {
+        match timeout(DESK_REPLY_WITHIN, answer).await {
             // After a sleep of the machine the answer may be there before the timer: what it promises may be over.
             Ok(Ok(Ok(_))) if asked.is_past(TICKET_AGE_MAX, self.clock.now()) => Err(DeskError::Unavailable),
             Ok(Ok(answer)) => answer,

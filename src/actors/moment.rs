@@ -20,7 +20,7 @@ impl Moment {
         Self { wall, steady: Instant::now() }
     }
 
-    /// Whether it is less than this long ago, by either clock.
+    /// Whether it is less than this long ago, by both clocks.
     pub(super) fn is_within(self, span: Duration, now: Timestamp) -> bool {
         self.wall <= now && !self.is_past(span, now)
     }

@@ -110,12 +110,24 @@ pub(super) type Answer<M> = Result<<M as Move>::Answer, DeskError<<M as Move>::R
 /// What a decision came to, for when it is durable.
 type Kept<M> = Result<<M as Move>::Answer, <M as Move>::Refusal>;
 
-/// A request, its reply and its admission.
+/// Who waits for the answer.
+struct Caller<M: Move> {
+    reply: oneshot::Sender<Answer<M>>,
+    since: Moment,
+}
+
+impl<M: Move> Caller<M> {
+    /// Whether it has gone, or has waited for longer than anybody does: after a sleep of the machine it may not know yet.
+    fn has_left(&self, now: Timestamp) -> bool {
+        self.reply.is_closed() || self.since.is_past(TICKET_AGE_MAX, now)
+    }
+}
+
+/// A request, who waits for it and its admission.
 pub(super) struct Ask<M: Move> {
     request: M,
-    reply: Option<oneshot::Sender<Answer<M>>>,
-    /// Since when somebody waits; after a sleep of the machine that may be longer ago than anybody does.
-    asked: Option<Moment>,
+    /// None: nobody does.
+    caller: Option<Caller<M>>,
     kept: Option<Kept<M>>,
     /// Attempts that may have landed, with what each would answer.
     doubts: Vec<(u64, OpId, Kept<M>)>,
@@ -132,22 +144,24 @@ impl<M: Move> Ask<M> {
         slot: Option<OwnedSemaphorePermit>,
     ) -> (Box<Self>, oneshot::Receiver<Answer<M>>) {
         let (reply, answer) = oneshot::channel();
-        let ask = Self {
+        (Self::of(request, Some(Caller { reply, since: asked }), slot), answer)
+    }
+
+    fn of(request: M, caller: Option<Caller<M>>, slot: Option<OwnedSemaphorePermit>) -> Box<Self> {
+        Box::new(Self {
             request,
-            reply: Some(reply),
-            asked: Some(asked),
+            caller,
             kept: None,
             doubts: Vec::new(),
             rounds: 0,
             is_older_than_account: false,
             _slot: slot,
-        };
-        (Box::new(ask), answer)
+        })
     }
 
     fn reply(&mut self, answer: Answer<M>) {
-        if let Some(reply) = self.reply.take()
-            && reply.send(answer).is_err()
+        if let Some(caller) = self.caller.take()
+            && caller.reply.send(answer).is_err()
         {
             metrics::counter!(names::REPLIES_ABANDONED_TOTAL).increment(1);
         }
@@ -157,16 +171,7 @@ impl<M: Move> Ask<M> {
 impl<M: Move<Refusal = Infallible>> Ask<M> {
     /// A request of our own that nobody waits for.
     pub(super) fn unattended(request: M) -> Box<Self> {
-        Box::new(Self {
-            request,
-            reply: None,
-            asked: None,
-            kept: None,
-            doubts: Vec::new(),
-            rounds: 0,
-            is_older_than_account: false,
-            _slot: None,
-        })
+        Self::of(request, None, None)
     }
 }
 
@@ -180,8 +185,7 @@ impl<M: Move> Ticket for Ask<M> {
     }
 
     fn is_abandoned(&self, now: Timestamp) -> bool {
-        self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
-            || self.asked.is_some_and(|asked| asked.is_past(TICKET_AGE_MAX, now))
+        self.caller.as_ref().is_some_and(|caller| caller.has_left(now))
     }
 
     fn account_is_asked_for(&mut self) {
