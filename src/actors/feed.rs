@@ -25,7 +25,9 @@ use crate::domain::arrival::{Arrival, ArrivalKind};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardId;
 use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, PULL_BATCH_MAX, UPSTREAM_WITHIN};
-use crate::ports::{Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, Stream};
+use crate::ports::{
+    Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Stream,
+};
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::{STORY, millis, names};
 
@@ -95,7 +97,12 @@ impl Actor for FeedActor {
             }
             Err(error) => {
                 let parts = &state.parts;
-                parts.health.down(Part::Log, &error, parts.clock.now());
+                parts.health.down_from(
+                    Part::PullIngest,
+                    self.shard.number().into(),
+                    &error,
+                    parts.clock.now(),
+                );
                 state.consumer = None;
                 state.failures += 1;
                 let pause = Duration::from_millis(100 << state.failures.min(6)).min(PAUSE_MAX);
@@ -115,7 +122,7 @@ impl FeedState {
         let deliveries = pulled.unwrap_or_else(|_| {
             Err(LogError { reason: format!("a pull gave no answer within {PULL_WITHIN:?}") })
         })?;
-        self.parts.health.up(Part::Log);
+        self.parts.health.up_from(Part::PullIngest, shard.number().into());
         let mut work = JoinSet::new();
         for delivery in deliveries {
             let (parts, consumer) = (Arc::clone(&self.parts), Arc::clone(&consumer));
@@ -248,13 +255,17 @@ async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> V
         ],
         payload: delivery.record.payload.clone(),
     };
-    match timeout(KEEP_WITHIN, parts.log.publish(Stream::Dlq, record)).await {
-        Ok(Ok(_)) => {
+    let kept = timeout(KEEP_WITHIN, parts.log.publish(Stream::Dlq, record)).await.unwrap_or_else(|_| {
+        Err(PublishError::Unknown { reason: format!("no answer within {KEEP_WITHIN:?}") })
+    });
+    parts.health.heard(Part::PublishDlq, &kept, parts.clock.now());
+    match kept {
+        Ok(_) => {
             tracing::warn!(sequence = delivery.record.sequence, "an arrival is kept on the DLQ: {reason}");
             counted("dead", Verdict::Done)
         }
         // What may be there already is kept again under the same id.
-        Ok(Err(_)) | Err(_) => counted("log_away", Verdict::Later),
+        Err(_) => counted("log_away", Verdict::Later),
     }
 }
 

@@ -95,11 +95,18 @@ pub(super) async fn carry_out(parts: &LaneParts, run: Vec<Work>) -> Vec<Ran> {
     let tales = join_all(run.into_iter().map(|work| Tale::of(parts, work))).await;
     let chains: Vec<Vec<NewRecord>> = tales.iter().map(Tale::records).collect();
     let ends = publish(parts, chains).await;
-    let ran: Vec<Ran> = tales.into_iter().zip(ends).map(|(tale, end)| tale.ended(parts, end)).collect();
-    if ran.iter().all(|ran| ran.end != RunEnd::Failed) {
-        parts.health.up(Part::Log);
+    report(parts, &ends);
+    tales.into_iter().zip(ends).map(|(tale, end)| tale.ended(parts, end)).collect()
+}
+
+/// Reports how EVENTS took a run: a failure counts more than a success beside it, and a run without records says
+/// nothing.
+fn report(parts: &LaneParts, ends: &[ChainEnd]) {
+    if let Some(error) = ends.iter().find_map(|end| end.failed.as_ref()) {
+        parts.health.down(Part::PublishEvents, error, parts.clock.now());
+    } else if ends.iter().any(|end| !end.stored.is_empty()) {
+        parts.health.up(Part::PublishEvents);
     }
-    ran
 }
 
 async fn publish(parts: &LaneParts, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd> {
@@ -161,8 +168,7 @@ impl Tale {
         } else if end.failed.is_some() {
             ran.log = LogSaid::Refused;
         }
-        if let Some(error) = end.failed {
-            parts.health.down(Part::Log, &error, now);
+        if end.failed.is_some() {
             ran.end = RunEnd::Failed;
         }
         ran

@@ -69,7 +69,10 @@ impl Embedded {
 impl Site<'_> {
     pub(super) fn ledger(&self, upkeep: &mut Upkeep) -> Ledger {
         match self.config.ledger.kind {
-            LedgerKind::Embedded => Ledger::Embedded(self.embedded.store().ledger()),
+            LedgerKind::Embedded => {
+                self.health.up(Part::Ledger);
+                Ledger::Embedded(self.embedded.store().ledger())
+            }
             LedgerKind::Scylla => {
                 let ledger = Ledger::Scylla(LazyScyllaLedger::new(self.config.ledger.scylla.clone()));
                 self.health.awaits(Part::Ledger, self.clock.now());
@@ -86,6 +89,16 @@ impl Site<'_> {
                 let log = JetStreamLog::connect(self.config.log.nats.clone(), self.clock.clone()).await?;
                 Ok(Log::Nats(log))
             }
+        }
+    }
+
+    /// Keeps health informed about a log: an embedded one is open already, servers are asked again and again.
+    pub(super) fn watch_log(&self, log: &Log, upkeep: &mut Upkeep) {
+        if let Log::Nats(log) = log {
+            self.health.awaits(Part::Log, self.clock.now());
+            upkeep.start(log.clone().watch(self.health.clone(), self.clock.clone()));
+        } else {
+            self.health.up(Part::Log);
         }
     }
 
@@ -122,7 +135,9 @@ impl Site<'_> {
                 let listened = s3.map(|address| format!("http://{address}")).unwrap_or_default();
                 let said = &self.config.objects.public_endpoint;
                 let url = if said.is_empty() { &listened } else { said };
-                Ok(Signer::Embedded(self.embedded.bucket().signer(url)?))
+                let signer = self.embedded.bucket().signer(url)?;
+                self.health.up(Part::Signer);
+                Ok(Signer::Embedded(signer))
             }
             SignerKind::S3 => {
                 let options = translate::s3_signer(self.config)?;

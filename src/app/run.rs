@@ -70,6 +70,7 @@ impl App {
         let site = Site { config: &config, clock: clock.clone(), health: health.clone(), embedded };
         let mut upkeep = Upkeep::default();
         let (ledger, log) = (site.ledger(&mut upkeep), site.log().await?);
+        site.watch_log(&log, &mut upkeep);
         let queue = site.queue(&mut upkeep).await?;
         let objects = site.objects(&mut upkeep).await?;
         let signer = site.signer(&mut upkeep, addresses.s3).await?;

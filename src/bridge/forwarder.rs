@@ -3,6 +3,7 @@
 //! At most [`QUEUE_BATCH_MAX`] deliveries are here at a time, each with one publish under way; while the
 //! log does not take arrivals nothing more is received, and what is here stays hidden from others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,45 +166,51 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
         self.held = held;
     }
 
-    /// Reports the log by how it took arrivals; a DLQ that is full on its own costs nobody an upload.
-    fn note(&self, outcomes: &[Result<bool, (Stream, PublishError)>]) {
+    /// Reports each stream by how it took its records: a failure counts more than a success beside it.
+    fn note(&self, outcomes: &[Outcome]) {
         let (health, now) = (&self.parts.health, self.parts.clock.now());
-        let failure = outcomes.iter().find_map(|outcome| match outcome {
-            Err((Stream::Ingest | Stream::Events, error)) => Some(error),
-            Err((Stream::Dlq, error)) => {
-                debug!(%error, "the dlq does not take what was not understood, holding it");
-                None
+        for (stream, part) in [(Stream::Ingest, Part::PublishIngest), (Stream::Dlq, Part::PublishDlq)] {
+            let failure =
+                outcomes.iter().find_map(|outcome| outcome.failed.as_ref().filter(|(of, _)| *of == stream));
+            match failure {
+                Some((_, error)) => health.down(part, error, now),
+                None if outcomes.iter().any(|outcome| outcome.stored.contains(&stream)) => health.up(part),
+                None => {}
             }
-            Ok(_) => None,
-        });
-        match failure {
-            Some(error) => health.down(Part::Log, error, now),
-            None if outcomes.contains(&Ok(true)) => health.up(Part::Log),
-            None => {}
         }
     }
 }
 
-/// Publishes what a parcel has left, in order. Returns whether there was an arrival among it.
-async fn forward(
-    log: &impl LogPort,
-    parcel: &mut Parcel,
-    deadline: Instant,
-) -> Result<bool, (Stream, PublishError)> {
-    let mut has_arrival = false;
+/// How far one parcel's records came.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Streams that took a record of it.
+    stored: BTreeSet<Stream>,
+    /// The stream that did not, and why.
+    failed: Option<(Stream, PublishError)>,
+}
+
+/// Publishes what a parcel has left, in order, up to the first record that is not stored.
+async fn forward(log: &impl LogPort, parcel: &mut Parcel, deadline: Instant) -> Outcome {
+    let mut outcome = Outcome::default();
     while let Some(next) = parcel.next() {
         let begun = Instant::now();
-        let stored = publish(log, next.stream, &next.record, deadline).await.map_err(|error| {
-            counter!(names::BRIDGE_PUBLISH_FAILURES_TOTAL, "cause" => cause(&error)).increment(1);
-            (next.stream, error)
-        })?;
-        histogram!(names::BRIDGE_PUBLISH_SECONDS).record(begun.elapsed());
-        has_arrival |= next.stream == Stream::Ingest;
-        if let Some(sent) = parcel.confirmed() {
-            tell(&sent, stored, &parcel.delivery_id);
+        match publish(log, next.stream, &next.record, deadline).await {
+            Ok(stored) => {
+                histogram!(names::BRIDGE_PUBLISH_SECONDS).record(begun.elapsed());
+                outcome.stored.insert(next.stream);
+                if let Some(sent) = parcel.confirmed() {
+                    tell(&sent, stored, &parcel.delivery_id);
+                }
+            }
+            Err(error) => {
+                counter!(names::BRIDGE_PUBLISH_FAILURES_TOTAL, "cause" => cause(&error)).increment(1);
+                outcome.failed = Some((next.stream, error));
+                break;
+            }
         }
     }
-    Ok(has_arrival)
+    outcome
 }
 
 /// Publishes a record; where the log does not say whether it did, again under the same id.

@@ -8,7 +8,7 @@ use super::answer;
 use super::body::Body;
 use super::dispatch::Call;
 use super::services::{Api, Door};
-use crate::telemetry::health::PartState;
+use crate::telemetry::health::{Part, PartState};
 
 /// The process answers, so it lives. Says nothing of what it depends on: a restart would not help that.
 pub(super) fn livez() -> Response<Body> {
@@ -27,17 +27,26 @@ pub(super) fn readyz(call: Call<'_>) -> Response<Body> {
         call.head.uri.query().is_some_and(|query| query == "verbose" || query.starts_with("verbose="));
     let mut text = String::new();
     for (part, state) in if is_verbose { health.states() } else { Vec::new() } {
-        let line = match (&state, call.door) {
-            (PartState::Up, _) => format!("[+] {part} up"),
-            (PartState::Down { .. }, Door::Api) => format!("[-] {part} down: {}", part.cost()),
-            (PartState::Down { reason, since }, Door::Admin) => {
-                format!("[-] {part} down since {since}: {}; {reason}", part.cost())
-            }
-        };
-        writeln!(text, "{line}").expect("text goes to memory");
+        writeln!(text, "{}", line(part, &state, call.door)).expect("text goes to memory");
     }
     writeln!(text, "{word}").expect("text goes to memory");
     answer::text(status, text)
+}
+
+/// One part. `[?]` is neither good nor bad: there is no reply yet.
+fn line(part: Part, state: &PartState, door: Door) -> String {
+    match (state, door) {
+        (PartState::Unasked, _) => format!("[?] {part} not asked yet"),
+        (PartState::Awaited { .. }, Door::Api) => format!("[?] {part} asked, no reply yet"),
+        (PartState::Awaited { since }, Door::Admin) => {
+            format!("[?] {part} asked since {since}, no reply yet")
+        }
+        (PartState::Up, _) => format!("[+] {part} up"),
+        (PartState::Down { .. }, Door::Api) => format!("[-] {part} down: {}", part.cost()),
+        (PartState::Down { reason, since }, Door::Admin) => {
+            format!("[-] {part} down since {since}: {}; {reason}", part.cost())
+        }
+    }
 }
 
 /// The metrics, as Prometheus reads them.

@@ -1,78 +1,28 @@
-//! The health of the parts this process depends on, as they report it themselves.
+//! The health of the parts this process depends on, as the code that uses them reports it.
 
-use std::collections::BTreeMap;
+mod part;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::time::Timestamp;
 
-/// A part that can be away while the process runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
-    /// Accounts, files, entries.
-    Ledger,
-    /// INGEST, EVENTS, DLQ.
-    Log,
-    /// The bucket's notifications.
-    Queue,
-    /// The bucket.
-    Objects,
-    /// Credentials to sign with.
-    Signer,
-}
+pub use part::Part;
 
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ledger, Self::Log, Self::Queue, Self::Objects, Self::Signer];
-
-    /// Its name in a sentence.
-    const fn spoken(self) -> &'static str {
-        match self {
-            Self::Ledger => "the ledger",
-            Self::Log => "the log",
-            Self::Queue => "the queue",
-            Self::Objects => "the bucket",
-            Self::Signer => "the signer",
-        }
-    }
-
-    /// What users lose while it is away.
-    #[must_use]
-    pub const fn cost(self) -> &'static str {
-        match self {
-            Self::Ledger => "no uploads, no changes, no lists",
-            Self::Log => "events and processing wait; uploads and downloads go on",
-            Self::Queue => "processing waits; uploads and downloads go on",
-            Self::Objects => "processing waits; signing goes on",
-            Self::Signer => "no uploads, no downloads",
-        }
-    }
-
-    /// Whether the process is of no use without it.
-    #[must_use]
-    pub const fn is_essential(self) -> bool {
-        matches!(self, Self::Ledger | Self::Signer)
-    }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ledger => "ledger",
-            Self::Log => "log",
-            Self::Queue => "queue",
-            Self::Objects => "objects",
-            Self::Signer => "signer",
-        })
-    }
-}
-
-/// How a part is.
+/// The last known state of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartState {
-    /// It answered last time.
+    /// Nothing was asked of it yet.
+    Unasked,
+    /// It was asked, and the first reply is still missing.
+    Awaited {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The last reply was good.
     Up,
-    /// It did not.
+    /// The last reply was an error, or there was none.
     Down {
         /// For the operator.
         reason: String,
@@ -81,18 +31,32 @@ pub enum PartState {
     },
 }
 
-/// How a part is that nobody has heard of.
-const UNHEARD: &str = "it has not answered yet";
+/// A caller whose reports about a part count on their own: the part is up again once every caller that reported a
+/// failure has reported a success.
+pub type Source = u32;
+
+/// The source of reports that do not name one.
+const ANY: Source = 0;
 
 #[derive(Debug, Default)]
 struct Parts {
     states: BTreeMap<Part, PartState>,
-    /// Those that will report and have not, since when.
-    awaited: BTreeMap<Part, Timestamp>,
+    /// Sources whose last report was a failure.
+    failing: BTreeSet<(Part, Source)>,
     is_draining: bool,
 }
 
-/// What the parts said last. Cheap to clone.
+impl Parts {
+    fn state(&self, part: Part) -> &PartState {
+        self.states.get(&part).unwrap_or(&PartState::Unasked)
+    }
+
+    fn has_failing(&self, part: Part) -> bool {
+        self.failing.range((part, Source::MIN)..=(part, Source::MAX)).next().is_some()
+    }
+}
+
+/// The last reports about every part. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<Parts>>);
 
@@ -101,42 +65,61 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a part will report: until it does it is no outage, but not up either.
+    /// Marks that a part is being asked: until its first reply it is no outage, but not up either.
     pub fn awaits(&self, part: Part, now: Timestamp) {
-        self.parts().awaited.insert(part, now);
+        self.parts().states.entry(part).or_insert(PartState::Awaited { since: now });
     }
 
-    /// Notes that a part answered, and logs it if it had been away.
+    /// Records a good reply, and logs the end of an outage.
     pub fn up(&self, part: Part) {
+        self.up_from(part, ANY);
+    }
+
+    /// As [`Health::up`], for one of several callers whose failures count separately.
+    pub fn up_from(&self, part: Part, source: Source) {
         let mut parts = self.parts();
-        parts.awaited.remove(&part);
-        if parts.states.get(&part) == Some(&PartState::Up) {
+        if *parts.state(part) == PartState::Up {
+            return;
+        }
+        parts.failing.remove(&(part, source));
+        if parts.has_failing(part) {
             return;
         }
         let before = parts.states.insert(part, PartState::Up);
         drop(parts);
         if matches!(before, Some(PartState::Down { .. })) {
-            tracing::info!(%part, "{} answers again", part.spoken());
+            tracing::info!(%part, "{part} works again");
         }
     }
 
-    /// Notes that a part did not answer, and logs it once an outage.
+    /// Records a failure, and logs the start of an outage once.
     pub fn down(&self, part: Part, reason: &(impl fmt::Display + ?Sized), now: Timestamp) {
+        self.down_from(part, ANY, reason, now);
+    }
+
+    /// As [`Health::down`], for one of several callers whose failures count separately.
+    pub fn down_from(
+        &self,
+        part: Part,
+        source: Source,
+        reason: &(impl fmt::Display + ?Sized),
+        now: Timestamp,
+    ) {
         let reason = reason.to_string();
         let mut parts = self.parts();
-        parts.awaited.remove(&part);
-        let (since, is_news) = match parts.states.get(&part) {
-            Some(PartState::Down { since, .. }) => (*since, false),
-            Some(PartState::Up) | None => (now, true),
+        parts.failing.insert((part, source));
+        let (since, is_news) = match parts.state(part) {
+            PartState::Down { since, .. } => (*since, false),
+            PartState::Up | PartState::Unasked | PartState::Awaited { .. } => (now, true),
         };
         parts.states.insert(part, PartState::Down { reason: reason.clone(), since });
         drop(parts);
         if is_news {
-            tracing::warn!(%part, reason, "{} is away, {}: {reason}", part.spoken(), part.cost());
+            tracing::warn!(%part, reason, "{part} does not work, {}: {reason}", part.cost());
         }
     }
 
-    /// Notes how a part answered.
+    /// Records a reply.
     pub fn heard<T, E: fmt::Display>(&self, part: Part, answer: &Result<T, E>, now: Timestamp) {
         match answer {
             Ok(_) => self.up(part),
@@ -144,7 +127,7 @@ impl Health {
         }
     }
 
-    /// From now on the process is not ready: it stops.
+    /// Marks the process as stopping: it is not ready from now on.
     pub fn drain(&self) {
         self.parts().is_draining = true;
     }
@@ -159,22 +142,25 @@ impl Health {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let parts = self.parts();
-        let essential_down = parts
-            .states
-            .iter()
-            .any(|(part, state)| part.is_essential() && matches!(state, PartState::Down { .. }));
-        let essential_unheard = parts.awaited.keys().any(|part| part.is_essential());
-        !parts.is_draining && !essential_down && !essential_unheard
+        let is_usable = |state: &PartState| match state {
+            PartState::Unasked | PartState::Up => true,
+            PartState::Awaited { .. } | PartState::Down { .. } => false,
+        };
+        !parts.is_draining
+            && parts.states.iter().all(|(part, state)| !part.is_essential() || is_usable(state))
     }
 
-    /// Every part that has reported or will, with its state.
+    /// Every part with its state, those that were not asked yet included.
     #[must_use]
     pub fn states(&self) -> Vec<(Part, PartState)> {
         let parts = self.parts();
-        let unheard = |since: &Timestamp| PartState::Down { reason: UNHEARD.to_owned(), since: *since };
-        let mut states = parts.states.clone();
-        states.extend(parts.awaited.iter().map(|(part, since)| (*part, unheard(since))));
-        states.into_iter().collect()
+        Part::ALL.iter().map(|part| (*part, parts.state(*part).clone())).collect()
+    }
+
+    /// The state of one part.
+    #[must_use]
+    pub fn state(&self, part: Part) -> PartState {
+        self.parts().state(part).clone()
     }
 }
 
@@ -184,35 +170,46 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_millis(1);
 
-    #[test]
-    fn an_outage_keeps_its_beginning_and_tells_its_last_reason() {
-        let health = Health::default();
-        health.down(Part::Queue, "first", AT);
-        health.heard(Part::Queue, &Err::<(), _>("second"), Timestamp::from_millis(9));
-        let down = PartState::Down { reason: "second".to_owned(), since: AT };
-        assert_eq!(health.states(), [(Part::Queue, down)]);
-        health.heard(Part::Queue, &Ok::<_, &str>(()), AT);
-        assert_eq!(health.states(), [(Part::Queue, PartState::Up)]);
+    fn down(reason: &str) -> PartState {
+        PartState::Down { reason: reason.to_owned(), since: AT }
     }
 
     #[test]
-    fn a_part_that_will_report_is_not_up_before_it_did() {
+    fn an_outage_keeps_its_start_and_shows_its_last_reason() {
+        let health = Health::default();
+        health.down(Part::Queue, "first", AT);
+        health.heard(Part::Queue, &Err::<(), _>("second"), Timestamp::from_millis(9));
+        assert_eq!(health.state(Part::Queue), down("second"));
+        health.heard(Part::Queue, &Ok::<_, &str>(()), AT);
+        assert_eq!(health.state(Part::Queue), PartState::Up);
+    }
+
+    #[test]
+    fn every_part_is_listed_before_it_was_asked() {
+        let health = Health::default();
+        let unasked: Vec<_> = Part::ALL.map(|part| (part, PartState::Unasked)).into();
+        assert_eq!(health.states(), unasked);
+        assert!(health.is_ready(), "a part that was never asked did not fail");
+    }
+
+    #[test]
+    fn a_part_that_is_being_asked_is_not_up_before_it_replied() {
         let first: [fn(&Health); 2] =
             [|health| health.up(Part::Ledger), |health| health.down(Part::Ledger, "gone", AT)];
         for (report, is_ready) in first.into_iter().zip([true, false]) {
             let health = Health::default();
             health.awaits(Part::Ledger, AT);
             assert!(!health.is_ready());
-            let unheard = PartState::Down { reason: UNHEARD.to_owned(), since: AT };
-            assert_eq!(health.states(), [(Part::Ledger, unheard.clone())]);
+            assert_eq!(health.state(Part::Ledger), PartState::Awaited { since: AT });
             report(&health);
             assert_eq!(health.is_ready(), is_ready);
-            assert!(!health.states().contains(&(Part::Ledger, unheard)));
+            health.awaits(Part::Ledger, AT);
+            assert_eq!(health.is_ready(), is_ready, "a reply counts more than the wait for one");
         }
     }
 
     #[test]
-    fn only_what_nobody_can_do_without_makes_the_process_unready() {
+    fn only_essential_parts_make_the_process_unready() {
         for part in Part::ALL {
             let health = Health::default();
             health.down(part, "gone", AT);
@@ -220,5 +217,28 @@ mod tests {
             health.up(part);
             assert!(health.is_ready());
         }
+    }
+
+    #[test]
+    fn one_direction_of_the_log_says_nothing_about_another() {
+        let health = Health::default();
+        health.down(Part::PublishIngest, "full", AT);
+        health.up(Part::PullIngest);
+        health.up(Part::Log);
+        assert_eq!(health.state(Part::PublishIngest), down("full"));
+        assert_eq!(health.state(Part::PublishEvents), PartState::Unasked);
+    }
+
+    #[test]
+    fn a_part_is_up_when_every_caller_that_failed_has_succeeded() {
+        let health = Health::default();
+        health.down_from(Part::PullIngest, 7, "no consumer", AT);
+        health.up_from(Part::PullIngest, 8);
+        assert_eq!(health.state(Part::PullIngest), down("no consumer"), "another shard's success");
+        health.down_from(Part::PullIngest, 8, "late", AT);
+        health.up_from(Part::PullIngest, 7);
+        assert_eq!(health.state(Part::PullIngest), down("late"));
+        health.up_from(Part::PullIngest, 8);
+        assert_eq!(health.state(Part::PullIngest), PartState::Up);
     }
 }

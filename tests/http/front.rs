@@ -154,6 +154,11 @@ async fn health_is_told_on_both_ports_and_metrics_on_one() {
     assert_eq!(world.ask(world.admin, "GET /metrics").await.text(), "wharf_up 1\n");
     assert_eq!(world.get("", "/metrics").await.told(), "404 route_not_found");
     assert_eq!(world.ask(world.admin, "GET /v1/files").await.told(), "404 route_not_found");
+    let first = world.ask(world.admin, "GET /readyz?verbose").await;
+    let first = first.text();
+    let lines: Vec<_> = first.lines().map(|line| line.split_once(' ').unwrap_or_default()).collect();
+    assert_eq!(lines.len(), Part::ALL.len() + 1, "every part and the verdict: {first}");
+    assert!(lines.contains(&("[?]", "log publish INGEST not asked yet")), "{first}");
     world.inside.health.down(Part::Log, "10.0.0.8 refused", NOW);
     assert_eq!(world.get("", "/readyz").await.told(), "200");
     world.inside.health.down(Part::Ledger, "10.0.0.7 refused", NOW);

@@ -172,8 +172,8 @@ async fn find(shared: &Shared, spec: &ConsumerSpec) -> Result<Option<ConsumerInf
         Err(AskError::Refused { code: NO_CONSUMER, .. }) => Ok(None),
         Err(AskError::Refused { code: NO_STREAM, .. }) => {
             // Made or reported, as the settings say; a new stream has no consumers.
-            shared.readiness.forget();
-            shared.ready().await.map(|()| None)
+            shared.readiness.forget(spec.stream);
+            shared.ready(spec.stream).await.map(|()| None)
         }
         Err(error) => Err(error.into()),
     }

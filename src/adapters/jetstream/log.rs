@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
@@ -21,7 +20,12 @@ use crate::limits::PUBLISHES_IN_FLIGHT_MAX;
 use crate::ports::{
     Clock, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream,
 };
+use crate::telemetry::health::{Health, Part};
 use crate::telemetry::names;
+
+/// Between two looks at streams that can be used, and at streams that cannot.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The log on NATS JetStream. Cheap to clone; clones share one connection.
 #[derive(Clone)]
@@ -40,9 +44,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Makes sure that a server is there and has the streams.
-    pub(super) async fn ready(&self) -> Result<(), LogError> {
-        self.readiness.ensure(&self.link, &self.settings).await
+    /// Makes sure that a server is there and has the stream.
+    pub(super) async fn ready(&self, stream: Stream) -> Result<(), LogError> {
+        self.readiness.ensure(&self.link, &self.settings, stream).await
     }
 
     /// A place in the window, or the window has been full for too long.
@@ -64,12 +68,14 @@ impl Shared {
 
     async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
         let unavailable = |error: LogError| PublishError::Unavailable { reason: error.reason };
-        self.ready().await.map_err(unavailable)?;
+        self.ready(stream).await.map_err(unavailable)?;
         let _slot = self.slot().await?;
         self.link.connected(Duration::ZERO).await.map_err(unavailable)?;
         self.store(stream, record).await.map_err(|error| {
-            if error == AskError::Nobody {
-                self.readiness.forget();
+            // Without the stream nobody replies. A plain subscriber of the subject turns that into silence.
+            match error {
+                AskError::Nobody | AskError::Silent(_) => self.readiness.forget(stream),
+                AskError::Refused { .. } => {}
             }
             meaning(error)
         })
@@ -100,7 +106,31 @@ impl JetStreamLog {
     /// What is missing.
     pub async fn ready(&self) -> Result<(), LogError> {
         self.shared.link.connected(Duration::ZERO).await?;
-        self.shared.ready().await
+        for stream in Stream::ALL {
+            self.shared.ready(stream).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for every stream now and then, for ever: makes what is missing if the settings say so, and reports whether
+    /// the servers answer and have the streams. A stream that was deleted while nobody published is noticed by this.
+    pub async fn watch(self, health: Health, clock: Clock) {
+        loop {
+            let looked = self.look().await;
+            health.heard(Part::Log, &looked, clock.now());
+            tokio::time::sleep(if looked.is_ok() { LOOK_EVERY } else { LOOK_AGAIN }).await;
+        }
+    }
+
+    /// The first stream that cannot be used decides; the others are looked at all the same.
+    async fn look(&self) -> Result<(), LogError> {
+        let Shared { link, settings, readiness, .. } = &*self.shared;
+        let mut outcome = Ok(());
+        for stream in Stream::ALL {
+            let looked = readiness.look(link, settings, stream).await;
+            outcome = outcome.and(looked);
+        }
+        outcome
     }
 
     /// Whether arrivals that come together are stored together, as far as is known now.
@@ -115,8 +145,12 @@ impl JetStreamLog {
     /// There is no server, or a stream is missing and may not be made.
     pub async fn differences(&self) -> Result<Vec<String>, LogError> {
         self.shared.link.connected(Duration::ZERO).await?;
-        let found = inspect(&self.shared.link, &self.shared.settings, &AtomicBool::new(false)).await?;
-        Ok(found.iter().map(ToString::to_string).collect())
+        let mut lines = Vec::new();
+        for stream in Stream::ALL {
+            let found = inspect(&self.shared.link, &self.shared.settings, stream).await?;
+            lines.extend(found.iter().flat_map(|found| &found.differences).map(ToString::to_string));
+        }
+        Ok(lines)
     }
 }
 
@@ -141,7 +175,7 @@ impl LogPort for JetStreamLog {
     }
 
     async fn consumer(&self, spec: ConsumerSpec) -> Result<JetStreamConsumer, LogError> {
-        self.shared.ready().await?;
+        self.shared.ready(spec.stream).await?;
         JetStreamConsumer::open(Arc::clone(&self.shared), spec).await
     }
 
@@ -151,7 +185,7 @@ impl LogPort for JetStreamLog {
         filter: String,
         from: ReplayFrom,
     ) -> Result<JetStreamReplay, LogError> {
-        self.shared.ready().await?;
+        self.shared.ready(stream).await?;
         JetStreamReplay::open(Arc::clone(&self.shared), stream, filter, from).await
     }
 }

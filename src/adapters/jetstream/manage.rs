@@ -1,5 +1,6 @@
 //! Makes or checks the streams before the first use, and again after they were found missing.
 
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,12 +23,19 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
 /// How long the next callers are given the last answer instead of asking again.
 const REFUSED_FOR: Duration = Duration::from_millis(500);
 
-/// Whether the streams are known to be as we need them.
+/// Whether each stream is known to be as we need it. One that is not says nothing about the others.
 #[derive(Default)]
 pub(super) struct Readiness {
-    is_ready: AtomicBool,
+    streams: [OneStream; Stream::ALL.len()],
     takes_batches: AtomicBool,
+}
+
+#[derive(Default)]
+struct OneStream {
+    is_ready: AtomicBool,
     refused: Mutex<Option<(Instant, LogError)>>,
+    /// The settings that differed at the last look, so that each is logged once.
+    differing: std::sync::Mutex<Vec<Difference>>,
 }
 
 /// What a server says of a stream.
@@ -49,9 +57,18 @@ pub(super) struct StreamState {
 }
 
 impl Readiness {
-    /// The streams must be looked at again.
-    pub(super) fn forget(&self) {
-        self.is_ready.store(false, Ordering::Release);
+    const fn of(&self, stream: Stream) -> &OneStream {
+        let [ingest, events, dlq] = &self.streams;
+        match stream {
+            Stream::Ingest => ingest,
+            Stream::Events => events,
+            Stream::Dlq => dlq,
+        }
+    }
+
+    /// Has the stream looked at again before its next use.
+    pub(super) fn forget(&self, stream: Stream) {
+        self.of(stream).is_ready.store(false, Ordering::Release);
     }
 
     /// Whether INGEST stores several records at once.
@@ -59,70 +76,101 @@ impl Readiness {
         self.takes_batches.load(Ordering::Acquire)
     }
 
-    /// Makes sure that the streams are there; free once they are.
+    /// Makes sure that a stream is there; free once it is.
     ///
     /// # Errors
-    /// No server, an old server, or streams that are missing or not as we need them.
-    pub(super) async fn ensure(&self, link: &Link, settings: &NatsSettings) -> Result<(), LogError> {
-        if self.is_ready.load(Ordering::Acquire) {
+    /// No server, an old server, or a stream that is missing or not as we need it.
+    pub(super) async fn ensure(
+        &self,
+        link: &Link,
+        settings: &NatsSettings,
+        stream: Stream,
+    ) -> Result<(), LogError> {
+        let one = self.of(stream);
+        if one.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut refused = self.refused.lock().await;
-        if self.is_ready.load(Ordering::Acquire) {
+        let mut refused = one.refused.lock().await;
+        if one.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
         if let Some((at, error)) = refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED_FOR) {
             tracing::trace!(asked_ms_ago = at.elapsed().as_millis(), "still refused");
             return Err(error.clone());
         }
-        match self.prepare(link, settings).await {
-            Ok(()) => {
-                *refused = None;
-                self.is_ready.store(true, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => {
-                *refused = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
+        let outcome = self.look(link, settings, stream).await;
+        *refused = outcome.clone().err().map(|error| (Instant::now(), error));
+        outcome
     }
 
-    async fn prepare(&self, link: &Link, settings: &NatsSettings) -> Result<(), LogError> {
+    /// Asks the server for a stream, makes it if it is missing and we may, and remembers whether it can be used.
+    ///
+    /// # Errors
+    /// As [`Readiness::ensure`].
+    pub(super) async fn look(
+        &self,
+        link: &Link,
+        settings: &NatsSettings,
+        stream: Stream,
+    ) -> Result<(), LogError> {
+        let outcome = self.prepare(link, settings, stream).await;
+        self.of(stream).is_ready.store(outcome.is_ok(), Ordering::Release);
+        outcome
+    }
+
+    async fn prepare(&self, link: &Link, settings: &NatsSettings, stream: Stream) -> Result<(), LogError> {
         link.connected(CONNECTED_WITHIN).await?;
         link.check_version()?;
-        let differences = inspect(link, settings, &self.takes_batches).await?;
-        for difference in &differences {
-            warn!("{difference}");
+        let Some(inspected) = inspect(link, settings, stream).await? else { return Ok(()) };
+        if stream == Stream::Ingest {
+            self.takes_batches.store(inspected.takes_batches, Ordering::Release);
         }
-        match differences.iter().find(|difference| difference.is_grave()) {
+        let grave = inspected.differences.iter().find(|difference| difference.is_grave());
+        let outcome = match grave {
             Some(grave) => Err(failed(format_args!("{grave}; repair the stream, or recreate it"))),
             None => Ok(()),
+        };
+        self.of(stream).warn_of(inspected.differences);
+        outcome
+    }
+}
+
+impl OneStream {
+    /// Logs the settings that differ, unless the look before found the same.
+    fn warn_of(&self, differences: Vec<Difference>) {
+        let mut differing = self.differing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *differing != differences {
+            differences.iter().for_each(|difference| warn!("{difference}"));
+            *differing = differences;
         }
     }
 }
 
-/// Every setting of the streams that is not as asked, after making the streams that are missing if we may.
+/// A stream as a server has it.
+pub(super) struct Inspected {
+    /// The settings that are not as asked.
+    pub(super) differences: Vec<Difference>,
+    takes_batches: bool,
+}
+
+/// Compares a stream with what was asked for, after making it if it is missing and we may. None if the settings say
+/// not to look.
 pub(super) async fn inspect(
     link: &Link,
     settings: &NatsSettings,
-    takes_batches: &AtomicBool,
-) -> Result<Vec<Difference>, LogError> {
-    let mut found = Vec::new();
-    for stream in Stream::ALL {
-        let declared = declared(link, stream, settings);
-        let info = match settings.manage_streams {
-            ManageStreams::Create => create(link, stream, &declared).await?,
-            ManageStreams::Check => info(link, stream).await?,
-            ManageStreams::Off => continue,
-        };
-        if stream == Stream::Ingest {
-            let allowed = info.config.get("allow_atomic").is_some_and(|allowed| allowed == true);
-            takes_batches.store(allowed && settings.atomic_batches == AtomicBatches::Auto, Ordering::Release);
-        }
-        found.extend(differences(stream, &declared, &info.config));
-    }
-    Ok(found)
+    stream: Stream,
+) -> Result<Option<Inspected>, LogError> {
+    let declared = declared(link, stream, settings);
+    let found = match settings.manage_streams {
+        ManageStreams::Create => create(link, stream, &declared).await?,
+        ManageStreams::Check => info(link, stream).await?,
+        ManageStreams::Off => return Ok(None),
+    };
+    let is_allowed = found.config.get("allow_atomic").is_some_and(|allowed| allowed == true);
+    Ok(Some(Inspected {
+        differences: differences(stream, &declared, &found.config),
+        takes_batches: is_allowed && settings.atomic_batches == AtomicBatches::Auto,
+    }))
 }
 
 fn declared(link: &Link, stream: Stream, settings: &NatsSettings) -> Declared {

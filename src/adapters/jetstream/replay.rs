@@ -133,7 +133,7 @@ impl JetStreamReplay {
     ) -> Result<Self, LogError> {
         check_filter(&filter).map_err(failed)?;
         let now = shared.clock.now();
-        let StreamInfo { created, state, .. } = info(&shared.link, stream).await?;
+        let StreamInfo { created, state, .. } = find(&shared, stream).await?;
         let place = Place::new(from, state.last_seq, now);
         let mut replay =
             Self { shared, stream, filter, place, created, reader: None, ready: VecDeque::new() };
@@ -168,8 +168,7 @@ impl JetStreamReplay {
 
     /// A new consumer at our place, after looking whether the place is still one.
     async fn resume(&mut self) -> Result<Reader, LogError> {
-        let found = info(&self.shared.link, self.stream).await;
-        let StreamInfo { created, state, .. } = found.inspect_err(|_| self.shared.readiness.forget())?;
+        let StreamInfo { created, state, .. } = find(&self.shared, self.stream).await?;
         if created != self.created || state.last_seq < self.place.known {
             warn!(
                 stream = self.stream.name(),
@@ -206,6 +205,16 @@ impl JetStreamReplay {
         counter!(names::NATS_READERS_REBUILT_TOTAL, "reason" => reason).increment(1);
         self.reader = None;
     }
+}
+
+/// The stream as it is. What was known of it is forgotten if it is not there, so that it is made again if we may.
+async fn find(shared: &Shared, stream: Stream) -> Result<StreamInfo, LogError> {
+    if let Ok(found) = info(&shared.link, stream).await {
+        return Ok(found);
+    }
+    shared.readiness.forget(stream);
+    shared.ready(stream).await?;
+    info(&shared.link, stream).await
 }
 
 impl ReplayPort for JetStreamReplay {

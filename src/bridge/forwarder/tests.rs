@@ -56,8 +56,8 @@ fn assert_nothing_deleted_before_its_ack(world: &World, records_each: usize) {
     }
 }
 
-fn log_state(forwarder: &Forwarder<World, World>, part: Part) -> Option<PartState> {
-    forwarder.parts.health.states().into_iter().find(|(of, _)| *of == part).map(|(_, state)| state)
+fn state(forwarder: &Forwarder<World, World>, part: Part) -> PartState {
+    forwarder.parts.health.state(part)
 }
 
 // proves: I19
@@ -70,8 +70,8 @@ async fn what_arrives_is_stored_once_and_then_deleted() {
     assert_eq!(world.records(Stream::Dlq).len(), 0);
     assert_nothing_deleted_before_its_ack(&world, 1);
     assert_eq!(world.publishing_max(), 10, "a batch is published side by side, and no more than that");
-    assert_eq!(log_state(&forwarder, Part::Log), Some(PartState::Up));
-    assert_eq!(log_state(&forwarder, Part::Queue), Some(PartState::Up));
+    assert_eq!(state(&forwarder, Part::PublishIngest), PartState::Up);
+    assert_eq!(state(&forwarder, Part::Queue), PartState::Up);
 }
 
 // proves: I19 F25
@@ -112,7 +112,8 @@ async fn a_publish_without_an_answer_ends_with_its_deadline_as_unknown() {
         world.fail_publish(Stream::Ingest, [PublishFault::Hang { stored }]);
         let deadline = Instant::now() + Duration::from_millis(20);
         let outcome = forward(&world, &mut parcels[0], deadline).await;
-        assert!(matches!(outcome, Err((Stream::Ingest, PublishError::Unknown { .. }))), "{outcome:?}");
+        let failed = outcome.failed;
+        assert!(matches!(failed, Some((Stream::Ingest, PublishError::Unknown { .. }))), "{failed:?}");
         forwarder.held = parcels;
         run_dry(&mut forwarder, &world).await;
         assert_eq!(world.records(Stream::Ingest).len(), 1, "stored {stored}");
@@ -133,11 +134,11 @@ async fn while_the_log_is_away_nothing_more_is_received_and_what_is_held_stays_h
     let extended = seen.iter().filter(|seen| matches!(seen, Seen::Extended(_, HOLD_VISIBILITY))).count();
     assert_eq!((received, world.waiting()), (10, 15));
     assert_eq!(extended, 10, "each once; the next time is half a minute away");
-    assert!(matches!(log_state(&forwarder, Part::Log), Some(PartState::Down { .. })));
+    assert!(matches!(state(&forwarder, Part::PublishIngest), PartState::Down { .. }));
     world.heal();
     run_dry(&mut forwarder, &world).await;
     assert_eq!(world.records(Stream::Ingest).len(), 25);
-    assert_eq!(log_state(&forwarder, Part::Log), Some(PartState::Up));
+    assert_eq!(state(&forwarder, Part::PublishIngest), PartState::Up);
 }
 
 #[tokio::test]
@@ -237,7 +238,8 @@ async fn a_full_dlq_does_not_stop_arrivals() {
         forwarder.step().await;
     }
     assert_eq!((world.records(Stream::Ingest).len(), world.queued()), (30, 1));
-    assert_eq!(log_state(&forwarder, Part::Log), Some(PartState::Up));
+    assert_eq!(state(&forwarder, Part::PublishIngest), PartState::Up);
+    assert!(matches!(state(&forwarder, Part::PublishDlq), PartState::Down { .. }), "arrivals do not hide it");
     world.heal();
     run_dry(&mut forwarder, &world).await;
     assert_eq!(world.records(Stream::Dlq).len(), 1);
@@ -271,9 +273,9 @@ async fn a_queue_that_does_not_answer_is_a_pause() {
     let mut forwarder = forwarder(&world);
     assert_eq!(forwarder.step().await, Progress::Stuck);
     assert_eq!(forwarder.step().await, Progress::Stuck);
-    assert!(matches!(log_state(&forwarder, Part::Queue), Some(PartState::Down { .. })));
+    assert!(matches!(state(&forwarder, Part::Queue), PartState::Down { .. }));
     assert_eq!(forwarder.step().await, Progress::Flowing);
-    assert_eq!(log_state(&forwarder, Part::Queue), Some(PartState::Up));
+    assert_eq!(state(&forwarder, Part::Queue), PartState::Up);
 }
 
 #[tokio::test]

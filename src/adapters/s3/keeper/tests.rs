@@ -54,8 +54,7 @@ impl World {
     }
 
     fn is_up(&self) -> bool {
-        let signer = self.health.states().into_iter().find(|(part, _)| *part == Part::Signer);
-        matches!(signer, Some((_, PartState::Up)))
+        self.health.state(Part::Signer) == PartState::Up
     }
 }
 
