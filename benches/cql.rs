@@ -89,7 +89,12 @@ async fn commit(ledger: ScyllaLedger, until: Instant) -> Sample {
         let started = Instant::now();
         match ledger.commit(write).await {
             Ok(()) => known = after,
-            Err(CommitError::Conflict | CommitError::Unavailable { .. } | CommitError::Unknown { .. }) => {
+            Err(
+                CommitError::Conflict
+                | CommitError::Unavailable { .. }
+                | CommitError::Refused { .. }
+                | CommitError::Unknown { .. },
+            ) => {
                 sample.unconfirmed += 1;
                 known = ledger.load(known.user).await.ok().flatten().unwrap_or(known);
             }

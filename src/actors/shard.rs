@@ -162,6 +162,11 @@ impl ShardState {
                 parts.health.down(Part::Ledger, &reason, parts.clock.now());
                 ("unavailable", Some(WriteEnd::Unavailable))
             }
+            // This user's write cannot be stored: that is no outage for the others.
+            Err(CommitError::Refused { reason }) => {
+                tracing::error!(user.id = %user, %op, "the ledger cannot take a write: {reason}");
+                ("refused", Some(WriteEnd::Unavailable))
+            }
             Err(CommitError::Unknown { reason }) => {
                 tracing::warn!(%user, %op, "a write has an unknown outcome: {reason}");
                 ("unknown", None)
@@ -308,13 +313,19 @@ async fn load(parts: &ShardParts, user: UserId, wanted: Wanted) -> Option<Loaded
     let read = read(&parts.ledger, user, wanted).await;
     match &read {
         Ok(_) => parts.health.up(Part::Ledger),
-        Err(error @ LedgerError::Unavailable { .. }) => {
-            parts.health.down(Part::Ledger, error, parts.clock.now());
-        }
-        // It answers, and one user's rows cannot be understood: that is no outage for the others.
-        Err(error @ LedgerError::Corrupt { .. }) => tracing::error!(user.id = %user, "{error}"),
+        Err(error) => unread(parts, user, error),
     }
     read.ok()
+}
+
+/// Notes a read that failed: an outage for health, anything else for the log. One user's data that cannot be read is no
+/// outage for the others.
+fn unread(parts: &ShardParts, user: UserId, error: &LedgerError) {
+    if error.is_outage() {
+        parts.health.down(Part::Ledger, error, parts.clock.now());
+    } else {
+        tracing::error!(user.id = %user, "{error}");
+    }
 }
 
 async fn read(ledger: &Ledger, user: UserId, wanted: Wanted) -> Result<Loaded, LedgerError> {
@@ -341,7 +352,7 @@ async fn resolve(parts: &ShardParts, user: UserId, op: OpId, first: Option<u64>)
             Ok(Some(_)) => return WriteEnd::NotApplied,
             Ok(None) => return WriteEnd::InDoubt,
             Err(error) => {
-                parts.health.down(Part::Ledger, &error, parts.clock.now());
+                unread(parts, user, &error);
                 tokio::time::sleep(RESOLVE_PAUSE).await;
             }
         }

@@ -59,14 +59,15 @@ pub trait LedgerPort: Send + Sync {
     /// The one write.
     ///
     /// # Errors
-    /// [`CommitError::Conflict`]: nothing was written. [`CommitError::Unavailable`]: nothing was written, and
-    /// will not be later. [`CommitError::Unknown`]: it may have been, or may be later.
+    /// [`CommitError::Conflict`]: nothing was written. [`CommitError::Unavailable`] and [`CommitError::Refused`]:
+    /// nothing was written, and will not be later. [`CommitError::Unknown`]: it may have been, or may be later.
     fn commit(&self, write: Write) -> impl Future<Output = Result<(), CommitError>> + Send;
 
     /// All accounts, a page at a time, in an order of the backend's own.
     ///
     /// An account that exists for the whole scan is seen; one that is written meanwhile may be seen old. One that
-    /// cannot be understood is named, and hides no other.
+    /// cannot be read is in [`ScanPage::unreadable`], and hides no other. A page may be short, or empty, and have a
+    /// next one.
     fn scan(
         &self,
         after: Option<ScanCursor>,
@@ -92,17 +93,17 @@ pub struct ScanCursor(pub Vec<u8>);
 pub struct ScanPage {
     /// The accounts.
     pub accounts: Vec<Summary>,
-    /// Those that are there and cannot be understood.
+    /// Those that are there and cannot be read.
     pub unreadable: Vec<Unreadable>,
     /// Where to go on; none: that was all.
     pub next: Option<ScanCursor>,
 }
 
-/// An account that cannot be understood.
+/// An account that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Whose it is.
-    pub user: UserId,
+    /// Whose it is; none: the ledger knows its place only.
+    pub user: Option<UserId>,
     /// Why, as a read of it would say.
     pub error: LedgerError,
 }
@@ -155,6 +156,12 @@ pub enum LedgerError {
         /// For the log.
         reason: String,
     },
+    /// The ledger answers, and cannot read this part of one user's data. The others are not affected.
+    #[error("the ledger cannot read this part: {reason}")]
+    Unreadable {
+        /// For the log.
+        reason: String,
+    },
     /// What is stored cannot be understood: a bug, or a newer version wrote it.
     #[error("the ledger holds something that cannot be read: {reason}")]
     Corrupt {
@@ -163,15 +170,33 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// Whether it says something about the ledger as a whole. The others are about one user's data, and must not
+    /// decide about anyone else.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Unreadable { .. } | Self::Corrupt { .. } => false,
+        }
+    }
+}
+
 /// Why a write was not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// Somebody else wrote first: load, then decide again.
     #[error("another write came first")]
     Conflict,
-    /// Nothing was written, and will not be.
+    /// Nothing was written, and will not be: the ledger does not take writes now.
     #[error("the ledger does not take writes: {reason}")]
     Unavailable {
+        /// For the log.
+        reason: String,
+    },
+    /// Nothing was written, and will not be: the ledger cannot take this write. It may take others.
+    #[error("the ledger cannot take this write: {reason}")]
+    Refused {
         /// For the log.
         reason: String,
     },

@@ -109,6 +109,7 @@ async fn check_commit(fault: Fault, expected: &str, version: Option<u64>) {
         Ok(()) => "done",
         Err(CommitError::Conflict) => "conflict",
         Err(CommitError::Unavailable { .. }) => "unavailable",
+        Err(CommitError::Refused { .. }) => "refused",
         Err(CommitError::Unknown { .. }) => "unknown",
     };
     assert_eq!(said, expected, "{fault:?}");

@@ -145,6 +145,6 @@ async fn what_does_not_fit_a_column_is_refused_before_it_is_sent() {
     let (ledger, user) = (ledger(&nodes).await, new_user());
     let huge = Account { quota_bytes: Some(u64::MAX), ..Account::new(user) };
     let refused = ledger.commit(adding(&huge, 1)).await;
-    assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(CommitError::Refused { .. })), "{refused:?}");
     assert_eq!(ledger.load(user).await, Ok(None));
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use wharfinger::actors::{Orphans, SweepOptions, TreeOptions};
+use wharfinger::actors::{DeskError, Orphans, SweepOptions, TreeOptions};
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::app::{AuditOptions, Auditor, Finding, Kind};
+use wharfinger::domain::decide::Reserve;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
@@ -258,14 +259,43 @@ async fn an_account_that_cannot_be_read_is_told_of_and_hides_no_other() {
     assert!(world.health.is_ready(), "it is no outage");
 }
 
+/// Health must not learn of it: not from a read, not from a write whose outcome cannot be read, not from a sweep.
+#[tokio::test]
+async fn a_user_whose_data_the_ledger_cannot_read_is_no_outage() {
+    let world = World::start().await;
+    let (unreadable, late) = (user_at(1), world.reserve(6).await.unwrap());
+    let reserve = || {
+        let uploads = vec![world.upload_of("a.txt", 1)];
+        world.handle.reserve(unreadable, Reserve { uploads, idempotency: None, subject: None })
+    };
+    reserve().await.unwrap();
+    world.late.make_unreadable(unreadable);
+    for attempt in ["a write whose outcome cannot be read", "a read"] {
+        assert!(matches!(reserve().await, Err(DeskError::Unavailable)), "{attempt}");
+        assert!(world.health.is_ready(), "{attempt}: {:?}", world.health.states());
+    }
+    world.pass(TRASH_RETENTION);
+    let found = Counted::during(world.sweep()).await;
+    assert_eq!(found.plain("wharf_sweep_unreadable_accounts"), Some(1.0));
+    world.check_status(late, Status::Expired).await;
+    assert_eq!(world.handle.census().map(|census| (census.users, census.unreadable)), Some((1, 1)));
+    world.reserve(1).await.unwrap();
+    assert!(world.health.is_ready(), "{:?}", world.health.states());
+}
+
 #[tokio::test]
 async fn an_audit_tells_of_an_account_that_cannot_be_read_and_goes_on() {
+    check_audit_of_unreadable(|world| world.late.damage(user_at(1)), Some(user_at(1))).await;
+    check_audit_of_unreadable(|world| world.late.make_unreadable(user_at(1)), None).await;
+}
+
+async fn check_audit_of_unreadable(spoil: impl Fn(&World), named: Option<UserId>) {
     let world = World::start().await;
     world.fill(user_at(1), std::iter::once("a".to_owned())).await;
     world.upload(5).await;
     world.wait_until_saved().await;
     world.plant(|account| account.totals.used_bytes += 7).await;
-    world.late.damage(user_at(1));
+    spoil(&world);
     let Backends { ledger, log, objects, .. } = world.faulty.clone();
     let options = AuditOptions {
         user: None,
@@ -283,7 +313,7 @@ async fn an_audit_tells_of_an_account_that_cannot_be_read_and_goes_on() {
         Ok(())
     };
     Auditor::new(audited, options).run(&mut tell).await.unwrap();
-    assert!(told.contains(&(Some(user_at(1)), Kind::Unreadable)), "{told:?}");
+    assert!(told.contains(&(named, Kind::Unreadable)), "{told:?}");
     assert!(told.iter().any(|(user, _)| *user == Some(world.user)), "{told:?}");
 }
 

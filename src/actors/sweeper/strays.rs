@@ -10,7 +10,7 @@ use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::moves::FileRefusal;
 use crate::limits::{MISSING_AGE_MIN, ORPHAN_AGE_MIN, ORPHANS_REMOVED_MAX};
-use crate::ports::{LedgerError, ListedObject};
+use crate::ports::ListedObject;
 
 /// Compares the objects of one user with their rows. Returns the rows that may be forgotten.
 pub(super) async fn compare(
@@ -68,8 +68,8 @@ pub(super) async fn strangers(tools: &mut Tools, findings: &mut Findings) -> Res
                 Some((user, is_known)) if user == key.user => is_known,
                 Some(_) | None => match tools.load(key.user).await {
                     Ok(account) => account.is_some(),
-                    // It is there, and has been told of.
-                    Err(SweepError::Ledger(LedgerError::Corrupt { .. })) => true,
+                    // It is there, and was counted by the scan.
+                    Err(SweepError::Ledger(error)) if !error.is_outage() => true,
                     Err(error) => return Err(error),
                 },
             };

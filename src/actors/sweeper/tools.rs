@@ -171,7 +171,7 @@ impl Tools {
     pub(super) async fn not_done(&mut self, user: UserId, why: &impl Display) -> Result<(), SweepError> {
         match self.load(user).await {
             Ok(_) => failed("an account", &SweepError::Desk(why.to_string())),
-            Err(SweepError::Ledger(error @ LedgerError::Corrupt { .. })) => unreadable(user, &error),
+            Err(SweepError::Ledger(error)) if !error.is_outage() => unreadable(Some(user), &error),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -207,10 +207,11 @@ pub(super) fn found(kind: &'static str) {
     metrics::counter!(names::SWEEP_FOUND_TOTAL, "kind" => kind).increment(1);
 }
 
-/// Counts and tells an account that cannot be read. The pass goes on without it.
-pub(super) fn unreadable(user: UserId, error: &LedgerError) {
+/// Counts and logs an account that cannot be read. The pass goes on without it.
+pub(super) fn unreadable(user: Option<UserId>, error: &LedgerError) {
     metrics::counter!(names::SWEEP_FAILURES_TOTAL, "what" => "an account").increment(1);
-    tracing::error!(user.id = %user, "an account cannot be read, and the sweep goes on without it: {error}");
+    let user = user.map_or_else(|| "unknown".to_owned(), |user| user.to_string());
+    tracing::error!(user.id = user, "an account cannot be read, and the sweep goes on without it: {error}");
 }
 
 /// Counts and tells what could not be looked at.

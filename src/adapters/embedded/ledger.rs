@@ -54,6 +54,12 @@ impl EncodedWrite {
     }
 }
 
+/// Why a write whose account cannot be read is not made.
+fn unread_version(error: &LedgerError) -> CommitError {
+    let reason = error.to_string();
+    if error.is_outage() { CommitError::Unavailable { reason } } else { CommitError::Refused { reason } }
+}
+
 /// Adds a write to the batch, if the account is at the version it expects. Runs on the committer.
 pub(crate) fn apply(
     write: EncodedWrite,
@@ -63,8 +69,7 @@ pub(crate) fn apply(
 ) -> Result<(), CommitError> {
     let found = match heads.versions.of(write.user) {
         Some(version) => Some(version),
-        None => stored_version(tables, write.user)
-            .map_err(|error| CommitError::Unavailable { reason: error.to_string() })?,
+        None => stored_version(tables, write.user).map_err(|error| unread_version(&ledger_error(error)))?,
     };
     if found != write.expected {
         return Err(CommitError::Conflict);
@@ -195,7 +200,9 @@ impl LedgerPort for EmbeddedLedger {
             let user = user_at(&key).map_err(ledger_error)?;
             match unrow::<Account>(&row, VERSION_LEN) {
                 Ok(account) => page.accounts.push(Summary::from(&account)),
-                Err(error) => page.unreadable.push(Unreadable { user, error: ledger_error(error.into()) }),
+                Err(error) => {
+                    page.unreadable.push(Unreadable { user: Some(user), error: ledger_error(error.into()) })
+                }
             }
             last = Some(ScanCursor(key.to_vec()));
         }

@@ -53,14 +53,18 @@ impl From<CellError> for LedgerError {
 impl From<CellError> for CommitError {
     /// The row was refused before anything was sent.
     fn from(error: CellError) -> Self {
-        Self::Unavailable { reason: error.to_string() }
+        Self::Refused { reason: error.to_string() }
     }
 }
 
-/// A read that failed.
+/// A read that failed. Only what concerns every user is an outage: replicas that answer, and cannot read the one
+/// partition that was asked for, are none.
 pub(super) fn read_error(error: &ExecutionError) -> LedgerError {
-    count(error);
-    LedgerError::Unavailable { reason: error.to_string() }
+    let reason = error.to_string();
+    match count(error).scope {
+        Scope::Everyone => LedgerError::Unavailable { reason },
+        Scope::OnePartition => LedgerError::Unreadable { reason },
+    }
 }
 
 /// A result that is not of the shape that was asked for.
@@ -72,7 +76,11 @@ pub(super) fn shape_error(error: impl ToString) -> LedgerError {
 pub(super) fn commit_error(error: &ExecutionError) -> CommitError {
     let failure = count(error);
     let reason = error.to_string();
-    if failure.was_refused { CommitError::Unavailable { reason } } else { CommitError::Unknown { reason } }
+    match (failure.was_refused, failure.scope) {
+        (false, _) => CommitError::Unknown { reason },
+        (true, Scope::Everyone) => CommitError::Unavailable { reason },
+        (true, Scope::OnePartition) => CommitError::Refused { reason },
+    }
 }
 
 /// What a failed request means for a conditional write, and how it is counted.
@@ -82,14 +90,31 @@ struct Failure {
     was_refused: bool,
     /// One of a closed set.
     kind: &'static str,
+    /// Whom it concerns.
+    scope: Scope,
+}
+
+/// Whom a failure concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Connections, replicas, time: the next request of any user may fail in the same way.
+    Everyone,
+    /// The partition that was asked for, or what was asked of it.
+    OnePartition,
+}
+
+impl Failure {
+    const fn of_one_partition(self) -> Self {
+        Self { scope: Scope::OnePartition, ..self }
+    }
 }
 
 const fn refused(kind: &'static str) -> Failure {
-    Failure { was_refused: true, kind }
+    Failure { was_refused: true, kind, scope: Scope::Everyone }
 }
 
 const fn unknown(kind: &'static str) -> Failure {
-    Failure { was_refused: false, kind }
+    Failure { was_refused: false, kind, scope: Scope::Everyone }
 }
 
 fn count(error: &ExecutionError) -> Failure {
@@ -102,7 +127,7 @@ fn count(error: &ExecutionError) -> Failure {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what a new version of the driver adds is unknown")]
 fn failure_of(error: &ExecutionError) -> Failure {
     match error {
-        ExecutionError::BadQuery(_) => refused("request"),
+        ExecutionError::BadQuery(_) => refused("request").of_one_partition(),
         ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) => refused("connection"),
         ExecutionError::RequestTimeout(_) => unknown("timeout"),
         ExecutionError::LastAttemptError(attempt) => attempt_failure_of(attempt),
@@ -114,7 +139,7 @@ fn failure_of(error: &ExecutionError) -> Failure {
 fn attempt_failure_of(error: &RequestAttemptError) -> Failure {
     match error {
         RequestAttemptError::SerializationError(_) | RequestAttemptError::CqlRequestSerialization(_) => {
-            refused("request")
+            refused("request").of_one_partition()
         }
         RequestAttemptError::UnableToAllocStreamId => refused("overloaded"),
         RequestAttemptError::BrokenConnectionError(_) => unknown("connection"),
@@ -127,8 +152,9 @@ fn attempt_failure_of(error: &RequestAttemptError) -> Failure {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what a new version of the driver adds is unknown")]
 fn server_failure_of(error: &DbError) -> Failure {
     match error {
+        // What it says of a batch that is too large, among others.
+        DbError::Invalid => refused("request").of_one_partition(),
         DbError::SyntaxError
-        | DbError::Invalid
         | DbError::AuthenticationError
         | DbError::Unauthorized
         | DbError::ConfigError
@@ -142,9 +168,10 @@ fn server_failure_of(error: &DbError) -> Failure {
         DbError::Unavailable { .. } => unknown("unavailable"),
         // Cassandra also says so while it hands out what was accepted, when too many hints wait; and in ScyllaDB
         // replicas keep the rate.
-        DbError::Overloaded | DbError::RateLimitReached { .. } => unknown("overloaded"),
+        DbError::Overloaded => unknown("overloaded"),
+        DbError::RateLimitReached { .. } => unknown("overloaded").of_one_partition(),
         DbError::ReadTimeout { .. } | DbError::WriteTimeout { .. } => unknown("timeout"),
-        DbError::ReadFailure { .. } | DbError::WriteFailure { .. } => unknown("failure"),
+        DbError::ReadFailure { .. } | DbError::WriteFailure { .. } => unknown("failure").of_one_partition(),
         _ => unknown("other"),
     }
 }
@@ -160,9 +187,44 @@ mod tests {
     fn check(error: DbError, expected: Failure) {
         let error = ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, String::new()));
         assert_eq!(failure_of(&error), expected, "{error}");
+        let is_outage = expected.scope == Scope::Everyone;
         let outcome = commit_error(&error);
-        assert_eq!(matches!(outcome, CommitError::Unavailable { .. }), expected.was_refused, "{outcome}");
-        assert_eq!(matches!(outcome, CommitError::Unknown { .. }), !expected.was_refused, "{outcome}");
+        match (expected.was_refused, is_outage) {
+            (false, _) => assert!(matches!(outcome, CommitError::Unknown { .. }), "{outcome}"),
+            (true, true) => assert!(matches!(outcome, CommitError::Unavailable { .. }), "{outcome}"),
+            (true, false) => assert!(matches!(outcome, CommitError::Refused { .. }), "{outcome}"),
+        }
+        assert_eq!(read_error(&error).is_outage(), is_outage, "{error}");
+    }
+
+    fn read_failure() -> DbError {
+        let consistency = Consistency::LocalQuorum;
+        DbError::ReadFailure { consistency, received: 0, required: 1, numfailures: 1, data_present: false }
+    }
+
+    #[test]
+    fn a_partition_that_cannot_be_read_is_no_outage() {
+        check(read_failure(), unknown("failure").of_one_partition());
+        let limited =
+            DbError::RateLimitReached { op_type: OperationType::Read, rejected_by_coordinator: true };
+        check(limited, unknown("overloaded").of_one_partition());
+        check(DbError::Invalid, refused("request").of_one_partition());
+    }
+
+    #[test]
+    fn what_the_next_request_may_meet_too_is_an_outage() {
+        let timeout = DbError::ReadTimeout {
+            consistency: Consistency::LocalQuorum,
+            received: 0,
+            required: 1,
+            data_present: false,
+        };
+        check(timeout, unknown("timeout"));
+        check(DbError::Overloaded, unknown("overloaded"));
+        check(DbError::Unauthorized, refused("request"));
+        for error in [ExecutionError::EmptyPlan, ExecutionError::RequestTimeout(Duration::from_secs(3))] {
+            assert!(read_error(&error).is_outage(), "{error}");
+        }
     }
 
     fn unavailable(consistency: Consistency) -> DbError {
@@ -201,14 +263,16 @@ mod tests {
     fn an_overloaded_server_may_have_gone_on() {
         check(DbError::Overloaded, unknown("overloaded"));
         let op_type = OperationType::Write;
-        check(DbError::RateLimitReached { op_type, rejected_by_coordinator: true }, unknown("overloaded"));
+        let limited = DbError::RateLimitReached { op_type, rejected_by_coordinator: true };
+        check(limited, unknown("overloaded").of_one_partition());
     }
 
     #[test]
     fn what_a_server_never_started_is_a_refusal() {
-        for error in [DbError::SyntaxError, DbError::Invalid, DbError::Unauthorized] {
+        for error in [DbError::SyntaxError, DbError::Unauthorized] {
             check(error, refused("request"));
         }
+        check(DbError::Invalid, refused("request").of_one_partition());
         check(DbError::IsBootstrapping, refused("unavailable"));
         assert_eq!(failure_of(&ExecutionError::EmptyPlan), refused("connection"));
         let busy = ExecutionError::LastAttemptError(RequestAttemptError::UnableToAllocStreamId);

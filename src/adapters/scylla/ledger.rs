@@ -171,7 +171,7 @@ impl LedgerPort for ScyllaLedger {
             let user = row.user();
             match row.into_summary() {
                 Ok(summary) => page.accounts.extend(summary),
-                Err(error) => page.unreadable.push(Unreadable { user, error: error.into() }),
+                Err(error) => page.unreadable.push(Unreadable { user: Some(user), error: error.into() }),
             }
         }
         Ok(page)

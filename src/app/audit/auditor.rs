@@ -12,7 +12,9 @@ use super::uploads;
 use crate::domain::ids::{ObjectKey, UserId};
 use crate::domain::time::Timestamp;
 use crate::limits::CLOCK_SKEW_MAX;
-use crate::ports::{LedgerPort, ListedObject, LogPort, ObjectsPort, ReplayFrom, ReplayPort, Stream};
+use crate::ports::{
+    LedgerPort, ListedObject, LogPort, ObjectsPort, ReplayFrom, ReplayPort, Stream, Unreadable,
+};
 
 /// Accounts of one read.
 const PAGE: usize = 256;
@@ -103,9 +105,13 @@ impl Auditor {
             loop {
                 let ledger = &self.world.ledger;
                 let page = self.pace.read("the ledger", || ledger.scan(after.clone(), PAGE)).await?;
-                let unreadable = page.unreadable.iter().map(|account| account.user);
+                let unreadable = page.unreadable.iter().filter_map(|account| account.user);
                 for user in page.accounts.iter().map(|account| account.user).chain(unreadable) {
                     self.user(user, tell).await?;
+                }
+                for Unreadable { error, .. } in page.unreadable.iter().filter(|found| found.user.is_none()) {
+                    self.summary.users += 1;
+                    self.tell(&[Finding::of_unknown(Kind::Unreadable, error.to_string())], tell)?;
                 }
                 after = page.next;
                 if after.is_none() {

@@ -89,6 +89,11 @@ impl Finding {
         Self { kind, invariant: kind.invariant(), user: Some(user), file: None, version: None, text }
     }
 
+    /// About a user whom the ledger cannot name.
+    pub(super) const fn of_unknown(kind: Kind, text: String) -> Self {
+        Self { kind, invariant: kind.invariant(), user: None, file: None, version: None, text }
+    }
+
     /// The same, about a file.
     pub(super) fn of_file(self, file: FileId) -> Self {
         Self { file: Some(file), ..self }

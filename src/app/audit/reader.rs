@@ -78,7 +78,7 @@ impl From<LedgerError> for TryError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable { reason } => Self::Away(reason),
-            LedgerError::Corrupt { reason } => Self::Corrupt(reason),
+            LedgerError::Unreadable { reason } | LedgerError::Corrupt { reason } => Self::Corrupt(reason),
         }
     }
 }

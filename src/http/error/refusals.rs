@@ -72,7 +72,7 @@ impl From<Infallible> for Problem {
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         let code = match error {
-            LedgerError::Unavailable { .. } => ErrorCode::LedgerUnavailable,
+            LedgerError::Unavailable { .. } | LedgerError::Unreadable { .. } => ErrorCode::LedgerUnavailable,
             LedgerError::Corrupt { .. } => ErrorCode::Internal,
         };
         Self::new(code).because(&error)
@@ -84,6 +84,7 @@ impl From<CommitError> for Problem {
         let code = match error {
             CommitError::Conflict => ErrorCode::Overloaded,
             CommitError::Unavailable { .. } | CommitError::Unknown { .. } => ErrorCode::LedgerUnavailable,
+            CommitError::Refused { .. } => ErrorCode::Internal,
         };
         Self::new(code).because(&error)
     }

@@ -291,7 +291,7 @@ async fn an_account_that_cannot_be_decoded_is_named_by_a_scan_and_hides_no_other
     loop {
         let page = ledger.scan(after, 2).await.unwrap();
         readable.extend(page.accounts.iter().map(|account| account.user));
-        unreadable.extend(page.unreadable.iter().map(|account| account.user));
+        unreadable.extend(page.unreadable.iter().filter_map(|account| account.user));
         after = page.next;
         if after.is_none() {
             break;

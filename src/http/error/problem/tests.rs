@@ -136,9 +136,11 @@ fn failures_of_the_desk_have_codes() {
 fn failures_of_the_ports_have_codes_and_keep_their_cause_inside() {
     let reason = || SECRET.to_owned();
     check(&LedgerError::Unavailable { reason: reason() }, ErrorCode::LedgerUnavailable);
+    check(&LedgerError::Unreadable { reason: reason() }, ErrorCode::LedgerUnavailable);
     check(&LedgerError::Corrupt { reason: reason() }, ErrorCode::Internal);
     check(&CommitError::Conflict, ErrorCode::Overloaded);
     check(&CommitError::Unknown { reason: reason() }, ErrorCode::LedgerUnavailable);
+    check(&CommitError::Refused { reason: reason() }, ErrorCode::Internal);
     check(&LogError { reason: reason() }, ErrorCode::LogUnavailable);
     check(&PublishError::Unknown { reason: reason() }, ErrorCode::LogUnavailable);
     check(&ObjectsError::Unavailable { reason: reason() }, ErrorCode::ObjectsUnavailable);
