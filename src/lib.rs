@@ -7,6 +7,7 @@ pub mod domain;
 pub mod ports;
 pub mod telemetry;
 pub mod config;
+pub mod net;
 pub mod adapters;
 pub mod actors;
 pub mod bridge;

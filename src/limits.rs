@@ -132,8 +132,20 @@ pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
 pub const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// How long the rest of a body that nobody needs is waited for.
 pub const BODY_REST_WITHIN: Duration = Duration::from_secs(1);
-/// How long a client that is told to go may take to stop sending.
-pub const LINGER_WITHIN: Duration = Duration::from_secs(1);
+/// How long the bytes of a refused client are read after its answer, so that it sees the answer.
+pub const LINGER_WITHIN: Duration = Duration::from_secs(30);
+/// How long such a client may send nothing before its connection is closed.
+pub const LINGER_SILENCE_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a refused client that are read at most.
+pub const LINGER_BYTES_MAX: usize = 64 << 20;
+/// How long a connection without a request keeps its place while another waits for one.
+pub const CROWDED_IDLE_MAX: Duration = Duration::from_secs(1);
+/// How often a place is looked for while a connection waits for one.
+pub const CROWDED_LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Bytes a second that a transfer moves at least, averaged over the time that was spent waiting for its client.
+pub const TRANSFER_RATE_MIN: u64 = 8 << 10;
+/// How long a transfer may wait for its client before its rate counts.
+pub const TRANSFER_GRACE: Duration = Duration::from_secs(20);
 /// Bytes of a file name in UTF-8, after normalisation.
 pub const FILENAME_BYTES_MAX: usize = 255;
 /// Bytes of a content type.
@@ -187,6 +199,14 @@ const _: () = assert!(
     "a live event stream never looks stalled"
 );
 const _: () = assert!(CONNECTION_CHECK_EVERY.as_secs() < HEAD_WITHIN.as_secs());
+const _: () = assert!(
+    CONNECTION_CHECK_EVERY.as_secs() + LINGER_SILENCE_MAX.as_secs() < DRAIN_WITHIN.as_secs(),
+    "a stop does not wait for clients that were answered"
+);
+const _: () = assert!(
+    FILE_BYTES_DEFAULT / TRANSFER_RATE_MIN > UPLOAD_DURATION_MAX.as_secs(),
+    "the least rate never ends an upload that would be in time"
+);
 const _: () = assert!(
     BODY_WITHIN.as_secs() + DESK_REPLY_WITHIN.as_secs() + UPSTREAM_WITHIN.as_secs()
         < ANSWER_STALL_MAX.as_secs(),

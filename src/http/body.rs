@@ -12,9 +12,9 @@ use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::EXPECT;
 
-use super::connection::InFlight;
 use super::error::{ErrorCode, Problem};
 use crate::limits;
+use crate::net::InFlight;
 
 /// The body of an answer.
 #[derive(Debug)]

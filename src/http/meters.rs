@@ -17,7 +17,8 @@ const PAIRS: usize = Template::ALL.len() * METHODS.len();
 pub(super) struct Meters {
     /// Requests in flight.
     pub(super) in_flight: Gauge,
-    connections: Gauge,
+    /// Open connections.
+    pub(super) connections: Gauge,
     event_streams: Gauge,
     requests: Vec<OnceLock<Counter>>,
     seconds: Vec<OnceLock<Histogram>>,
@@ -32,11 +33,6 @@ impl Meters {
             requests: std::iter::repeat_with(OnceLock::new).take(PAIRS * CLASSES.len()).collect(),
             seconds: std::iter::repeat_with(OnceLock::new).take(PAIRS).collect(),
         }
-    }
-
-    /// Counts an open connection until it is dropped.
-    pub(super) fn connection(&self) -> Counted {
-        Counted::start(&self.connections)
     }
 
     /// Counts an open event stream until it is dropped.

@@ -16,13 +16,13 @@ use tracing::{error, info, warn};
 
 use super::answer::Outcome;
 use super::body::{self, Body};
-use super::connection::InFlight;
 use super::dispatch::{self, Call};
 use super::error::{ErrorCode, Problem, Style};
 use super::route::{self, Open, Route, Template};
 use super::services::{Api, Door};
 use super::trail::{Trail, X_REQUEST_ID};
 use super::{cors, target};
+use crate::net::InFlight;
 use crate::telemetry::names;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");

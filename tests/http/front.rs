@@ -276,3 +276,24 @@ async fn connections_over_the_cap_wait_for_a_place() {
     rest.expect("a place came free").unwrap();
     assert!(told.starts_with("HTTP/1.1 200"), "{told}");
 }
+
+// proves: I25
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_gives_way_to_one_that_waits() {
+    let world = World::configured(|config| config.http.connections_max = 2).await;
+    let request = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut answer = vec![0; 4096];
+    let mut answered = TcpStream::connect(world.api).await.unwrap();
+    answered.write_all(request).await.unwrap();
+    assert!(answered.read(&mut answer).await.unwrap() > 0);
+    let silent = TcpStream::connect(world.api).await.unwrap();
+    let began = tokio::time::Instant::now();
+    for nth in 0..3 {
+        let mut next = TcpStream::connect(world.api).await.unwrap();
+        next.write_all(request).await.unwrap();
+        let read = tokio::time::timeout(PATIENCE, next.read(&mut answer)).await;
+        assert!(read.expect("a place in time").unwrap() > 0, "connection {nth}");
+    }
+    assert!(began.elapsed() < wharfinger::limits::HEAD_WITHIN, "nothing ended by itself");
+    drop(silent);
+}

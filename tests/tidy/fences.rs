@@ -7,11 +7,11 @@ use crate::source::{self, Source};
 /// A crate as code spells it, and where it may stand.
 const FENCES: &[(&str, &[&str])] = &[
     ("ractor", &["src/actors/", "src/bridge/"]),
-    ("hyper", &["src/http/", "src/adapters/embedded/bucket/"]),
-    ("hyper_util", &["src/http/", "src/adapters/embedded/bucket/"]),
+    ("hyper", &["src/net/", "src/http/", "src/adapters/embedded/bucket/"]),
+    ("hyper_util", &["src/net/", "src/http/", "src/adapters/embedded/bucket/"]),
     ("figment", &["src/config/"]),
     ("clap", &["src/cli/"]),
-    ("rustix", &["src/app/"]),
+    ("rustix", &["src/app/", "src/adapters/embedded/"]),
     ("fjall", &["src/adapters/embedded/"]),
     ("s3s", &["src/adapters/embedded/bucket/"]),
     ("async_nats", &["src/adapters/jetstream/"]),

@@ -1,0 +1,195 @@
+//! The connections of one listener: accepting, the cap on them, and a stop that finishes what is running.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::registry::Registry;
+use super::stop::Stop;
+use super::watch::{Stall, Watch};
+use crate::limits;
+
+const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(5);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What a listener allows its connections, and how they are counted.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Connections at the same time; one more is accepted and waits, the others wait in the kernel.
+    pub connections_max: usize,
+    /// When a request counts as stuck because of its client.
+    pub stall: Stall,
+    /// Open connections.
+    pub connections: Gauge,
+    /// Requests in flight.
+    pub in_flight: Gauge,
+    /// Connections that could not be accepted.
+    pub accept_failures: Counter,
+}
+
+/// A connection that is being served. Boxed: the compiler then looks into it once, not at every use.
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Accepts the connections of one listener and waits for their end.
+#[derive(Debug)]
+pub struct Acceptor {
+    listening: Listening,
+    stop: Stop,
+    places: Arc<Semaphore>,
+    registry: Arc<Registry>,
+    connections: TaskTracker,
+}
+
+impl Acceptor {
+    /// An acceptor without connections.
+    #[must_use]
+    pub fn new(listening: Listening, stop: Stop) -> Self {
+        let places = listening.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            listening,
+            stop,
+            places: Arc::new(Semaphore::new(places)),
+            registry: Arc::default(),
+            connections: TaskTracker::new(),
+        }
+    }
+
+    /// Accepts until the stop, and runs `serve` for each connection. No error ends it: running out of file
+    /// descriptors passes.
+    ///
+    /// While all places are taken, new connections wait in the kernel, and connections without a request give way.
+    pub async fn accept(
+        &self,
+        listener: &TcpListener,
+        serve: impl Fn(TcpStream, Arc<Watch>, Stop) -> Serving + Sync,
+    ) {
+        let mut pause = ACCEPT_PAUSE_MIN;
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                () = self.stop.soon.cancelled() => return,
+                outcome = self.next(listener) => outcome,
+            };
+            match outcome {
+                Ok((stream, place)) => {
+                    pause = ACCEPT_PAUSE_MIN;
+                    self.welcome((stream, place), &serve);
+                }
+                Err(error) => {
+                    self.listening.accept_failures.increment(1);
+                    if is_the_clients_fault(&error) {
+                        continue;
+                    }
+                    warn!(error = %error, "could not accept a connection, pausing {pause:?}");
+                    tokio::select! {
+                        () = self.stop.soon.cancelled() => return,
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(ACCEPT_PAUSE_MAX),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next connection, once there is a place for it. It is accepted before its place is looked for: no connection gives
+    /// way to one that may never come.
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let (stream, _) = listener.accept().await?;
+        let place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => self.next_place().await,
+        };
+        Ok((stream, place))
+    }
+
+    /// A place, taken from a connection that does nothing if there is one.
+    async fn next_place(&self) -> OwnedSemaphorePermit {
+        let places = Arc::clone(&self.places);
+        let mut place = std::pin::pin!(places.acquire_owned());
+        self.registry.set_full(true);
+        loop {
+            self.registry.make_room();
+            if let Ok(place) = tokio::time::timeout(limits::CROWDED_LOOK_EVERY, place.as_mut()).await {
+                self.registry.set_full(false);
+                return place.expect("the semaphore is never closed");
+            }
+        }
+    }
+
+    fn welcome(
+        &self,
+        (stream, place): (TcpStream, OwnedSemaphorePermit),
+        serve: &impl Fn(TcpStream, Arc<Watch>, Stop) -> Serving,
+    ) {
+        if let Err(error) = stream.set_nodelay(true) {
+            // The client has gone already; reading will say so.
+            tracing::debug!(error = %error, "could not set up a connection");
+        }
+        let watch = Arc::new(Watch::new(self.listening.stall, self.listening.in_flight.clone()));
+        let entered = self.registry.enter(Arc::clone(&watch));
+        let counted = Counted::start(&self.listening.connections);
+        let serving = serve(stream, watch, self.stop.child());
+        self.connections.spawn(async move {
+            serving.await;
+            drop((entered, counted, place));
+        });
+    }
+
+    /// How long all places have been taken while another connection waits for one.
+    #[must_use]
+    pub fn full_for(&self) -> Option<Duration> {
+        self.registry.full_for()
+    }
+
+    /// Waits for the requests in flight, for at most `within`, and cuts off what is left. Returns how many that are.
+    pub async fn drain(&self, within: Duration) -> usize {
+        self.connections.close();
+        if tokio::time::timeout(within, self.connections.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.connections.len();
+        self.cut().await;
+        left
+    }
+
+    /// Ends all connections.
+    pub async fn cut(&self) {
+        self.connections.close();
+        self.stop.now.cancel();
+        self.connections.wait().await;
+    }
+}
+
+/// One of the things that a gauge counts.
+struct Counted(Gauge);
+
+impl Counted {
+    fn start(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// Whether only this one connection failed, so that the next can be accepted at once.
+fn is_the_clients_fault(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

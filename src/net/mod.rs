@@ -1,0 +1,17 @@
+//! Connections of every listener: accepting, the cap, the watch over progress, the end without a reset.
+//!
+//! Used by `http` and by the embedded S3 endpoint; it knows nothing of what they answer. Start with `acceptor`.
+
+mod acceptor;
+mod connection;
+mod linger;
+mod registry;
+mod stop;
+mod stream;
+mod watch;
+
+pub use acceptor::{Acceptor, Listening, Serving};
+pub use connection::serve;
+pub use stop::Stop;
+pub use stream::Watched;
+pub use watch::{InFlight, Stall, Watch, is_too_slow};
