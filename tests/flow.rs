@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
-use support::Dev;
+use support::{Answer, Dev};
 
 #[tokio::test]
 async fn a_file_goes_in_is_processed_listed_counted_and_comes_back() {
@@ -40,6 +42,38 @@ async fn a_file_goes_in_is_processed_listed_counted_and_comes_back() {
     let usage = api.usage().await;
     assert_eq!((&usage["used_bytes"], &usage["reserved_bytes"]), (&json!(text.len()), &json!(0)));
     assert_eq!(api.events_until("0", "files.processed").await, ["files.reserved", "files.processed"]);
+}
+
+/// The names and labels of the counters in an answer of `/metrics`.
+fn counter_series(answer: &Answer) -> BTreeSet<String> {
+    let metrics = String::from_utf8_lossy(&answer.body);
+    let series =
+        metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+    let names = series.map(|(series, _)| series.to_owned());
+    names.filter(|series| series.split('{').next().is_some_and(|name| name.ends_with("_total"))).collect()
+}
+
+/// `increase` of a series that first appears at one is nothing: an alert on it would miss its first event.
+#[tokio::test]
+async fn no_counter_first_appears_when_something_happens() {
+    let dev = Dev::start(&[]);
+    let api = dev.api();
+    let metrics_url = format!("{}/metrics", dev.admin_url);
+    let before = counter_series(&api.get(&metrics_url).await.expect(200));
+    assert!(before.contains("wharf_desk_invariants_broken_total"), "{before:?}");
+
+    let grant = api.presign("a.txt", 5).await.expect(201).json();
+    api.put(&grant, "hello").await.expect(200);
+    let id = grant["file_id"].as_str().expect("an id");
+    api.wait_for_status(id, "processed").await;
+    api.put(&grant, "hello").await.expect(412);
+    api.get("/v1/files/nonsense").await.expect(404);
+    api.get("/nowhere").await.expect(404);
+    api.events_until("0", "files.processed").await;
+
+    let after = counter_series(&api.get(&metrics_url).await.expect(200));
+    let born: Vec<_> = after.difference(&before).collect();
+    assert!(born.is_empty(), "{born:?}");
 }
 
 #[tokio::test]

@@ -26,13 +26,38 @@ pub(super) struct Meters {
 
 impl Meters {
     pub(super) fn new() -> Self {
-        Self {
+        let meters = Self {
             in_flight: metrics::gauge!(names::HTTP_REQUESTS_IN_FLIGHT),
             connections: metrics::gauge!(names::HTTP_CONNECTIONS),
             event_streams: metrics::gauge!(names::HTTP_EVENT_STREAMS),
             requests: std::iter::repeat_with(OnceLock::new).take(PAIRS * CLASSES.len()).collect(),
             seconds: std::iter::repeat_with(OnceLock::new).take(PAIRS).collect(),
+        };
+        meters.start_at_zero();
+        meters
+    }
+
+    /// Registers the series of every method that a route takes, and of paths that lead nowhere: `increase` of a series
+    /// that first appears at one is nothing, so an alert would miss the first failure.
+    fn start_at_zero(&self) {
+        for word in METHODS {
+            self.requests(Template::Unmatched, word, "4xx").increment(0);
         }
+        for template in Template::ALL {
+            for word in template.methods() {
+                for class in CLASSES {
+                    self.requests(*template, word, class).increment(0);
+                }
+            }
+        }
+    }
+
+    fn requests(&self, template: Template, word: &'static str, class: &'static str) -> &Counter {
+        let class_at = CLASSES.iter().position(|c| *c == class).unwrap_or(0);
+        self.requests[pair(template, word) * CLASSES.len() + class_at].get_or_init(|| {
+            let route = template.as_str();
+            metrics::counter!(names::HTTP_REQUESTS_TOTAL, "route" => route, "method" => word, "status" => class)
+        })
     }
 
     /// Counts an open event stream until it is dropped.
@@ -43,15 +68,9 @@ impl Meters {
     /// Counts one answer.
     pub(super) fn answered(&self, template: Template, method: &Method, status: StatusCode, took: Duration) {
         let word = word_of(method);
-        let class = class_of(status);
-        let pair = template.index() * METHODS.len() + METHODS.iter().position(|m| *m == word).unwrap_or(0);
-        let class_at = CLASSES.iter().position(|c| *c == class).unwrap_or(0);
+        self.requests(template, word, class_of(status)).increment(1);
         let route = template.as_str();
-        let counter = self.requests[pair * CLASSES.len() + class_at].get_or_init(|| {
-            metrics::counter!(names::HTTP_REQUESTS_TOTAL, "route" => route, "method" => word, "status" => class)
-        });
-        counter.increment(1);
-        let histogram = self.seconds[pair].get_or_init(
+        let histogram = self.seconds[pair(template, word)].get_or_init(
             || metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => word),
         );
         histogram.record(took.as_secs_f64());
@@ -72,6 +91,10 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
+}
+
+fn pair(template: Template, word: &str) -> usize {
+    template.index() * METHODS.len() + METHODS.iter().position(|m| *m == word).unwrap_or(0)
 }
 
 /// The method's word in a metric: a closed set, whatever clients send.

@@ -208,6 +208,11 @@ impl Template {
             | Self::Content
             | Self::Chunks
             | Self::Timeline
+    /// The methods it takes.
+    pub(super) fn methods(self) -> impl Iterator<Item = &'static str> {
+        self.allow().split(", ").filter(|method| !method.is_empty())
+    }
+
             | Self::Usage
             | Self::Ledger
             | Self::Events

@@ -18,15 +18,22 @@ pub struct Metric {
     pub name: &'static str,
     /// What it is.
     pub kind: Kind,
+    /// Its labels with every value they can have, where those are known before the first count.
+    pub labels: &'static [(&'static str, &'static [&'static str])],
     /// One sentence for an operator.
     pub help: &'static str,
 }
 
 macro_rules! metrics {
-    ($($konst:ident = $kind:ident $name:literal, $help:literal;)*) => {
+    ($($konst:ident = $kind:ident $name:literal $([$($label:ident: $($value:literal)|+),+])?, $help:literal;)*) => {
         $(#[doc = $help] pub const $konst: &str = $name;)*
         /// All of them.
-        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: Kind::$kind, help: $help }),*];
+        pub const ALL: &[Metric] = &[$(Metric {
+            name: $name,
+            kind: Kind::$kind,
+            labels: &[$($((stringify!($label), &[$($value),+])),+)?],
+            help: $help,
+        }),*];
     };
 }
 
@@ -43,8 +50,8 @@ metrics! {
     BUILD_INFO = Gauge "wharf_build_info", "Always 1; the label tells the version.";
     // actors
     DESKS = Gauge "wharf_desks", "Accounts in memory; those that rest for a minute are dropped.";
-    DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total", "Conditional writes to the ledger, by outcome.";
-    DESK_UNKNOWN_RESOLVED_TOTAL = Counter "wharf_desk_unknown_resolved_total", "Writes whose outcome was unknown, by what the ledger says: ours, not_ours, in_doubt (it may land later), unanswered.";
+    DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total" [outcome: "applied" | "conflict" | "unavailable" | "unknown"], "Conditional writes to the ledger, by outcome.";
+    DESK_UNKNOWN_RESOLVED_TOTAL = Counter "wharf_desk_unknown_resolved_total" [by: "ours" | "not_ours" | "in_doubt" | "unanswered"], "Writes whose outcome was unknown, by what the ledger says: ours, not_ours, in_doubt (it may land later), unanswered.";
     DESK_COMMIT_SECONDS = Histogram "wharf_desk_commit_seconds", "Time of one conditional write.";
     DESK_OPS_PER_COMMIT = Histogram "wharf_desk_ops_per_commit", "Requests that left together in one write.";
     DESK_INVARIANTS_BROKEN_TOTAL = Counter "wharf_desk_invariants_broken_total", "Writes refused because an invariant would not hold. Any is a bug.";
@@ -52,11 +59,11 @@ metrics! {
     EVENT_LAG_SECONDS = Histogram "wharf_event_lag_seconds", "From a change's decision to its events in the log.";
     INSPECTIONS_TOTAL = Counter "wharf_inspections_total", "Objects that were looked at.";
     OBJECTS_REMOVED_TOTAL = Counter "wharf_objects_removed_total", "Objects of deleted and failed files that were removed.";
-    ARRIVALS_TOTAL = Counter "wharf_arrivals_total", "Arrivals taken from the log, by outcome.";
+    ARRIVALS_TOTAL = Counter "wharf_arrivals_total" [outcome: "bucket_away" | "dead" | "ledger_away" | "log_away" | "no_object" | "removed" | "settled" | "to_remove" | "unknown"], "Arrivals taken from the log, by outcome.";
     SETTLE_SECONDS = Histogram "wharf_settle_seconds", "From an object's landing to its file's settlement.";
     SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one pass of the sweeper, by pass: due, deep.";
-    SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total", "What sweeps found to do, by kind.";
-    SWEEP_FAILURES_TOTAL = Counter "wharf_sweep_failures_total", "What sweeps could not look at, by what; the next one tries again.";
+    SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total" [kind: "deleting" | "drift" | "forgettable" | "late_object" | "missing" | "object" | "orphan" | "reservation" | "trash" | "unpublished" | "upload"], "What sweeps found to do, by kind.";
+    SWEEP_FAILURES_TOTAL = Counter "wharf_sweep_failures_total" [what: "a missing object" | "a reservation" | "accounts" | "an account" | "deleting" | "objects" | "reservations" | "uploads"], "What sweeps could not look at, by what; the next one tries again.";
     SWEEP_DRIFTED_ACCOUNTS = Gauge "wharf_sweep_drifted_accounts", "Accounts whose sums are not those of their rows. Any is a bug.";
     SWEEP_DRIFTED_BYTES = Gauge "wharf_sweep_drifted_bytes", "By how much those sums are wrong.";
     SWEEP_MISSING_OBJECTS = Gauge "wharf_sweep_missing_objects", "Processed files whose object is not in the bucket. Any is a loss.";
@@ -68,7 +75,7 @@ metrics! {
     USED_BYTES = Gauge "wharf_used_bytes", "Bytes of processed and trashed files, as the last sweep counted them.";
     RESERVED_BYTES = Gauge "wharf_reserved_bytes", "Bytes set aside for uploads, as the last sweep counted them.";
     TRASHED_BYTES = Gauge "wharf_trashed_bytes", "Bytes of trashed files, as the last sweep counted them.";
-    ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total", "Actors that failed and were started again, by kind.";
+    ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total" [child: "feed" | "lane" | "remover" | "shard" | "sweeper"], "Actors that failed and were started again, by kind.";
     ERRANDS_LOST_TOTAL = Counter "wharf_errands_lost_total", "Work beside an actor that panicked or took too long; its user is told that it is not known. Any panic is a bug.";
     REPLIES_ABANDONED_TOTAL = Counter "wharf_replies_abandoned_total", "Replies whose caller had gone.";
 
@@ -76,9 +83,9 @@ metrics! {
     STORE_COMMIT_SECONDS = Histogram "wharf_store_commit_seconds", "Time of one write and sync of the embedded store.";
     STORE_JOBS_PER_COMMIT = Histogram "wharf_store_jobs_per_commit", "Writes that shared one sync of the embedded store.";
     // embedded bucket
-    BUCKET_REQUESTS_TOTAL = Counter "wharf_bucket_requests_total", "Requests to the embedded S3 endpoint, by class of status.";
+    BUCKET_REQUESTS_TOTAL = Counter "wharf_bucket_requests_total" [class: "2xx" | "3xx" | "4xx" | "5xx"], "Requests to the embedded S3 endpoint, by class of status.";
     BUCKET_ACCEPT_ERRORS_TOTAL = Counter "wharf_bucket_accept_errors_total", "Connections to the embedded S3 endpoint that could not be accepted.";
-    BUCKET_NOTIFICATIONS_TOTAL = Counter "wharf_bucket_notifications_total", "Sends of the embedded bucket's news to the queue, by outcome.";
+    BUCKET_NOTIFICATIONS_TOTAL = Counter "wharf_bucket_notifications_total" [outcome: "failed" | "sent"], "Sends of the embedded bucket's news to the queue, by outcome.";
     // adapters: sqs, s3
     QUEUE_WAITING = Gauge "wharf_queue_waiting", "Notifications in SQS that wait to be received, as SQS counts them.";
     QUEUE_IN_FLIGHT = Gauge "wharf_queue_in_flight", "Notifications in SQS that were received and not deleted. At 120,000 it falls silent.";
@@ -86,10 +93,10 @@ metrics! {
     BUCKET_CLOCK_SKEW_SECONDS = Gauge "wharf_bucket_clock_skew_seconds", "How far our clock and the bucket's are apart. At 15 minutes it refuses us.";
     // bridge
     BRIDGE_DELIVERIES_TOTAL = Counter "wharf_bridge_deliveries_total", "Deliveries taken from the queue.";
-    BRIDGE_ARRIVALS_TOTAL = Counter "wharf_bridge_arrivals_total", "Arrivals that the log confirmed, by kind and by whether it had them already.";
-    BRIDGE_REJECTED_TOTAL = Counter "wharf_bridge_rejected_total", "Records kept on the DLQ instead of forwarded, by reason.";
+    BRIDGE_ARRIVALS_TOTAL = Counter "wharf_bridge_arrivals_total" [kind: "created" | "removed", repeat: "no" | "yes"], "Arrivals that the log confirmed, by kind and by whether it had them already.";
+    BRIDGE_REJECTED_TOTAL = Counter "wharf_bridge_rejected_total" [reason: "foreign_bucket" | "foreign_key" | "malformed" | "not_a_notification" | "not_json" | "too_large" | "unknown_event" | "unknown_version"], "Records kept on the DLQ instead of forwarded, by reason.";
     BRIDGE_PUBLISH_SECONDS = Histogram "wharf_bridge_publish_seconds", "Time until the log confirmed a record, repeats included.";
-    BRIDGE_PUBLISH_FAILURES_TOTAL = Counter "wharf_bridge_publish_failures_total", "Records that the log did not confirm, by cause; they are tried again.";
+    BRIDGE_PUBLISH_FAILURES_TOTAL = Counter "wharf_bridge_publish_failures_total" [cause: "full" | "unavailable" | "unknown"], "Records that the log did not confirm, by cause; they are tried again.";
     BRIDGE_DELETE_FAILURES_TOTAL = Counter "wharf_bridge_delete_failures_total", "Deliveries that the queue did not delete when asked; they are asked for again, or come again.";
     BRIDGE_ARRIVAL_LAG_SECONDS = Histogram "wharf_bridge_arrival_lag_seconds", "From the object being complete to the bridge reading of it.";
     BRIDGE_POLLER_FAILURES_TOTAL = Counter "wharf_bridge_poller_failures_total", "Pollers that died and were started again. Any is a bug.";
@@ -104,14 +111,14 @@ metrics! {
     HTTP_EVENT_STREAMS = Gauge "wharf_http_event_streams", "Open event streams.";
 
     // adapters: CQL
-    CQL_ERRORS_TOTAL = Counter "wharf_cql_errors_total", "Requests to the CQL servers that failed, by kind.";
+    CQL_ERRORS_TOTAL = Counter "wharf_cql_errors_total" [kind: "connection" | "failure" | "other" | "overloaded" | "request" | "timeout" | "unavailable"], "Requests to the CQL servers that failed, by kind.";
     // jetstream
     NATS_CONNECTS_TOTAL = Counter "wharf_nats_connects_total", "Connections made to a NATS server; more than one means that it was away.";
     NATS_DROPPED_TOTAL = Counter "wharf_nats_dropped_total", "Messages that a slow reader lost; the log delivers them again.";
-    NATS_PUBLISHES_TOTAL = Counter "wharf_nats_publishes_total", "Records given to NATS, by stream and outcome.";
+    NATS_PUBLISHES_TOTAL = Counter "wharf_nats_publishes_total" [stream: "WHARF_INGEST" | "WHARF_EVENTS" | "WHARF_DLQ", outcome: "stored" | "duplicate" | "full" | "unavailable" | "unknown"], "Records given to NATS, by stream and outcome.";
     NATS_PUBLISH_SECONDS = Histogram "wharf_nats_publish_seconds", "Time from a record to the server's word that it is stored.";
     NATS_PUBLISHES_IN_FLIGHT = Gauge "wharf_nats_publishes_in_flight", "Records that wait for the server's word.";
-    NATS_READERS_REBUILT_TOTAL = Counter "wharf_nats_readers_rebuilt_total", "Readers begun anew, by reason: gone, silent, stalled, gap.";
-    NATS_BATCHES_TOTAL = Counter "wharf_nats_batches_total", "Batches of records stored together, by outcome.";
+    NATS_READERS_REBUILT_TOTAL = Counter "wharf_nats_readers_rebuilt_total" [reason: "gap" | "gone" | "silent" | "stalled"], "Readers begun anew, by reason: gone, silent, stalled, gap.";
+    NATS_BATCHES_TOTAL = Counter "wharf_nats_batches_total" [outcome: "lost" | "split" | "stored"], "Batches of records stored together, by outcome.";
     NATS_BATCH_RECORDS = Histogram "wharf_nats_records_per_batch", "Records in one batch.";
 }

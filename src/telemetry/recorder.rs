@@ -46,6 +46,7 @@ impl MetricsHandle {
                 let handle = Self(recorder.handle());
                 metrics::set_global_recorder(recorder).expect("nobody else installs a recorder");
                 describe_all();
+                start_at_zero();
                 metrics::gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
                 handle
             })
@@ -86,6 +87,27 @@ fn describe_all() {
     }
 }
 
+/// Registers every series of every counter whose labels are known. `increase` of a series that first appears at one is
+/// nothing, and a sum with an absent operand is empty, so an alert on a series that does not exist yet never fires.
+fn start_at_zero() {
+    for metric in names::ALL.iter().filter(|metric| metric.kind == Kind::Counter) {
+        for labels in combinations(metric.labels) {
+            metrics::counter!(metric.name, &labels).increment(0);
+        }
+    }
+}
+
+/// Every combination of the values of some labels; of no labels, the one without any.
+fn combinations(labels: &[(&'static str, &[&'static str])]) -> Vec<Vec<(&'static str, &'static str)>> {
+    labels.iter().fold(vec![Vec::new()], |known, (label, values)| {
+        let extended = |before: &Vec<_>| {
+            let before = before.clone();
+            values.iter().map(move |value| [&before[..], &[(*label, *value)]].concat())
+        };
+        known.iter().flat_map(extended).collect()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +132,27 @@ mod tests {
             };
             assert!(text.contains(&sample), "{name} is not there as it should be:\n{text}");
         }
+    }
+
+    #[test]
+    fn counters_start_at_zero_in_every_series() {
+        let text = MetricsHandle::install().render();
+        for metric in names::ALL.iter().filter(|metric| metric.kind == Kind::Counter) {
+            for labels in combinations(metric.labels) {
+                let series = |line: &&str| {
+                    line.starts_with(metric.name)
+                        && labels.iter().all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+                };
+                assert!(text.lines().any(|line| series(&line)), "{} {labels:?} does not exist", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn labels_are_combined() {
+        let labels: [(&str, &[&str]); 2] = [("a", &["1", "2"]), ("b", &["3"])];
+        assert_eq!(combinations(&labels), [[("a", "1"), ("b", "3")], [("a", "2"), ("b", "3")]]);
+        assert_eq!(combinations(&[]), [[]]);
     }
 
     #[test]

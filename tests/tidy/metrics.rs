@@ -27,7 +27,7 @@ const COUNTS: [&str; 14] = [
 fn findings(metrics: &[Metric]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
-    for Metric { name, kind, help } in metrics {
+    for Metric { name, kind, help, .. } in metrics {
         let ends_in = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
         let has_unit = match kind {
             Kind::Counter => ends_in(&["_total"]),
@@ -55,7 +55,7 @@ fn every_metric_tells_its_unit() {
 #[test]
 fn a_bad_name_is_found() {
     let check = |name: &'static str, kind: Kind, expected: usize| {
-        let metric = Metric { name, kind, help: "What it tells." };
+        let metric = Metric { name, kind, labels: &[], help: "What it tells." };
         assert_eq!(findings(&[metric]).len(), expected, "{name}");
     };
     check("wharf_commits_total", Kind::Counter, 0);
@@ -67,7 +67,7 @@ fn a_bad_name_is_found() {
     check("wharf_http_connections", Kind::Gauge, 0);
     check("commits_total", Kind::Counter, 1);
     check("wharf_Commits_total", Kind::Counter, 1);
-    let metric = Metric { name: "wharf_x_total", kind: Kind::Counter, help: "" };
+    let metric = Metric { name: "wharf_x_total", kind: Kind::Counter, labels: &[], help: "" };
     assert_eq!(findings(&[metric]).len(), 1);
     let metric = Metric { help: "What it tells.", ..metric };
     assert_eq!(findings(&[metric, metric]).len(), 1, "twice");
