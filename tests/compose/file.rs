@@ -87,3 +87,17 @@ fn anchors_and_merge_keys_are_resolved_and_own_keys_win() {
     assert_eq!(value["b"], serde_json::json!({"x": "three", "y": [2, null]}));
     assert_eq!(value["c"], value["a"]);
 }
+
+/// A program that `scripts/servers install` brings; without it, says aloud that a test is skipped.
+#[expect(clippy::disallowed_methods, reason = "where tools are is no setting of the product")]
+pub(crate) fn tool(program: &str, installed_as: &str) -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("WHARFDEV_SERVERS_DIR").map_or_else(|| root().join("target/servers"), PathBuf::from);
+    let program = folder.join("bin").join(program);
+    if program.exists() {
+        return Some(program);
+    }
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "scripts/servers install {installed_as}");
+    eprintln!("skipped: {} does not exist; scripts/servers install {installed_as}", program.display());
+    None
+}

@@ -10,6 +10,7 @@ mod shape;
 mod pins;
 mod settings;
 mod metrics;
+mod alerts;
 
 /// Shows all findings at once.
 fn expect_none(findings: &[String]) {

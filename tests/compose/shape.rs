@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::expect_none;
-use crate::file::{compose, root};
+use crate::file::{compose, tool};
 
 /// Keys of the file.
 const TOP: &[&str] = &["name", "services", "configs", "volumes"];
@@ -108,18 +108,9 @@ fn a_key_that_nobody_knows_is_found() {
     check(|c| c["configs"] = Value::Null, "there is no config \"nats-worker-password\"");
 }
 
-/// The loader that compose itself uses, with the schema of compose files inside; `scripts/servers install compose`.
-#[expect(clippy::disallowed_methods, reason = "where tools are is no setting of the product")]
+/// The loader that compose itself uses, with the schema of compose files inside.
 fn loader() -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("WHARFDEV_SERVERS_DIR").map_or_else(|| root().join("target/servers"), PathBuf::from);
-    let program = folder.join("bin/compose-spec");
-    if program.exists() {
-        return Some(program);
-    }
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "scripts/servers install compose");
-    eprintln!("skipped: the reference loader is not here; scripts/servers install compose");
-    None
+    tool("compose-spec", "compose")
 }
 
 /// What the loader says of this text of a compose file: nothing, or what is wrong.
