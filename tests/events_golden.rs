@@ -2,16 +2,17 @@
 //!
 //! `BLESS=1 cargo test --test events_golden` writes the files anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 use wharfinger::domain::account::{Account, AccountState, Transition};
 use wharfinger::domain::decide::{NewUpload, Observed, Reservable, Reserve, Rules, Settlement};
 use wharfinger::domain::draft::Draft;
 use wharfinger::domain::entry::{Entry, EntryKind};
-use wharfinger::domain::event::{Event, EventSource, events_of};
+use wharfinger::domain::event::{Event, EventSchema, EventSource, events_of};
 use wharfinger::domain::file::{File, Sha256, Visibility};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
 use wharfinger::domain::moves::{FilePatch, Removal};
@@ -183,6 +184,55 @@ fn an_event_without_its_files_name_is_what_the_contract_says() {
         let text = serde_json::to_string(&event.envelope).expect("plain data");
         assert!(!text.contains("report"), "{text}");
     }
+}
+
+fn schema(event: &Event) -> Value {
+    let dataschema = serde_json::to_value(&event.envelope).expect("plain data")["dataschema"].clone();
+    let schema = EventSchema::ALL.iter().find(|schema| dataschema == schema.uri());
+    let schema = schema.unwrap_or_else(|| panic!("{dataschema} is not a schema of this release"));
+    serde_json::from_str(schema.document).expect("a schema is JSON")
+}
+
+/// Fields of `data` that `schema` does not describe, and required ones that are missing; objects inside too.
+/// That values are valid is checked with a validator, by `tests/e2e/events.sh`.
+fn unlike(schema: &Value, data: &Value, at: &str) -> Vec<String> {
+    let (Some(fields), Some(known)) = (data.as_object(), schema["properties"].as_object()) else {
+        return Vec::new();
+    };
+    let undescribed = fields.keys().filter(|name| !known.contains_key(*name));
+    let mut found: Vec<String> = undescribed.map(|name| format!("{at}.{name} is not described")).collect();
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    found.extend(
+        required.filter(|name| !fields.contains_key(*name)).map(|name| format!("{at}.{name} is missing")),
+    );
+    found.extend(fields.iter().flat_map(|(name, value)| {
+        unlike(known.get(name).unwrap_or(&Value::Null), value, &format!("{at}.{name}"))
+    }));
+    found
+}
+
+#[test]
+fn every_event_has_a_schema_that_describes_its_data() {
+    let mut seen = BTreeSet::new();
+    for event in Story::told().events(false) {
+        let envelope = serde_json::to_value(&event.envelope).expect("plain data");
+        let schema = schema(&event);
+        assert_eq!(schema["$id"], envelope["dataschema"]);
+        assert_eq!(schema["title"], format!("data of {}", event.envelope.event_type));
+        assert_eq!(unlike(&schema, &envelope["data"], "data"), Vec::<String>::new(), "{}", event.name);
+        seen.insert(event.name);
+    }
+    let known: BTreeSet<String> = EventSchema::ALL.iter().map(|schema| schema.name.to_owned()).collect();
+    assert_eq!(seen, known, "a schema for every event, and none besides");
+}
+
+#[test]
+fn a_field_that_no_schema_describes_is_found() {
+    let schema = json!({"required": ["a"], "properties": {"a": {}, "b": {"properties": {"c": {}}}}});
+    assert_eq!(
+        unlike(&schema, &json!({"b": {"d": 1}}), "data"),
+        ["data.a is missing", "data.b.d is not described"]
+    );
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! The envelope is CloudEvents 1.0 in structured JSON mode (<https://github.com/cloudevents/spec>).
 
 mod data;
+mod schema;
 
 use serde::Serialize;
 
 use self::data::{AccountData, Data, FileData};
+pub use self::schema::EventSchema;
 use super::entry::{Entry, EntryKind};
 use super::file::File;
 use super::ids::{EventId, UserId};
@@ -135,7 +137,7 @@ fn event(
         subject: about,
         time: entry.at.to_string(),
         datacontenttype: "application/json",
-        dataschema: format!("/v1/schemas/{domain}.{name}/1.0"),
+        dataschema: format!("urn:wharfinger:events:{domain}.{name}:1.0"),
         partitionkey: user.to_string(),
         sequence: format!("{:020}", entry.version),
         traceparent: file.and_then(|file| file.traceparent.clone()),

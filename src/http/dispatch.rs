@@ -14,7 +14,7 @@ use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
 use super::trail::Trail;
-use super::{chunks, downloads, events, files, health, history, list, media, uploads, usage};
+use super::{chunks, downloads, events, files, health, history, list, media, schemas, uploads, usage};
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
 use crate::domain::policy::{self, Action, Caller};
@@ -62,6 +62,8 @@ pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Ou
         Route::Open(Open::Livez) => Ok(health::livez()),
         Route::Open(Open::Readyz) => Ok(health::readyz(call)),
         Route::Open(Open::Metrics) => Ok(health::metrics(call.api)),
+        Route::Open(Open::Schemas) => Ok(schemas::list()),
+        Route::Open(Open::Schema(schema)) => schemas::show(schema),
         Route::Open(Open::Options(allow)) => {
             Ok(answer::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
         }

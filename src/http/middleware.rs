@@ -46,7 +46,11 @@ pub(super) async fn answer(
     };
     let allow = match &route {
         Ok(Route::Open(Open::Options(allow))) => Some(*allow),
-        Ok(Route::Open(Open::Livez | Open::Readyz | Open::Metrics) | Route::Own(_) | Route::Admin(_))
+        Ok(
+            Route::Open(Open::Livez | Open::Readyz | Open::Metrics | Open::Schemas | Open::Schema(_))
+            | Route::Own(_)
+            | Route::Admin(_),
+        )
         | Err(_) => None,
     };
     let outcome = match route {

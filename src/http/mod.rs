@@ -37,6 +37,7 @@ mod admin;
 mod history;
 mod event_slots;
 mod events;
+mod schemas;
 mod health;
 
 pub use auth::{AuthConfigError, Authenticator, sign_hs256};

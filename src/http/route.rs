@@ -6,11 +6,15 @@ use super::admin::{Admin, UserRef};
 use super::chunks::ChunkRef;
 use super::error::{ErrorCode, Problem};
 use super::services::Door;
+use crate::domain::event::EventSchema;
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::policy::Action;
 
 /// A file's id as it stands in a path; none if it is not a UUID, which is answered like a file that is not there.
 pub(super) type FileRef = Option<FileId>;
+
+/// The schema of an event type as a path names it; none if there is no such schema.
+pub(super) type SchemaRef = Option<&'static EventSchema>;
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +22,7 @@ pub(super) struct Ids {
     file: FileRef,
     chunk: ChunkRef,
     user: UserRef,
+    schema: SchemaRef,
 }
 
 /// What is asked.
@@ -40,6 +45,10 @@ pub(super) enum Open {
     Readyz,
     /// The metrics; admin port only.
     Metrics,
+    /// The schemas of event data.
+    Schemas,
+    /// One of them.
+    Schema(SchemaRef),
     /// What a path takes; the methods are in the value.
     Options(&'static str),
 }
@@ -186,6 +195,8 @@ templates! {
     AdminUserUsage = "/v1/admin/users/{user_id}/usage",
     AdminUserQuota = "/v1/admin/users/{user_id}/quota",
     AdminUserState = "/v1/admin/users/{user_id}/state",
+    Schemas = "/v1/schemas",
+    Schema = "/v1/schemas/{type}/{version}",
     Livez = "/livez",
     Readyz = "/readyz",
     Metrics = "/metrics",
@@ -195,6 +206,11 @@ impl Template {
     /// Its place in [`Template::ALL`].
     pub(super) fn index(self) -> usize {
         Self::ALL.iter().position(|template| *template == self).unwrap_or(0)
+    }
+
+    /// The methods it takes.
+    pub(super) fn methods(self) -> impl Iterator<Item = &'static str> {
+        self.allow().split(", ").filter(|method| !method.is_empty())
     }
 
     /// The methods it takes, as `Allow` says it.
@@ -208,16 +224,13 @@ impl Template {
             | Self::Content
             | Self::Chunks
             | Self::Timeline
-    /// The methods it takes.
-    pub(super) fn methods(self) -> impl Iterator<Item = &'static str> {
-        self.allow().split(", ").filter(|method| !method.is_empty())
-    }
-
             | Self::Usage
             | Self::Ledger
             | Self::Events
             | Self::AdminUsage
             | Self::AdminUserUsage
+            | Self::Schemas
+            | Self::Schema
             | Self::Livez
             | Self::Readyz
             | Self::Metrics => "GET, HEAD, OPTIONS",
@@ -248,6 +261,10 @@ pub(super) fn place_of(door: Door, path: &str) -> Place {
         (Door::Api, ["v1", "usage"]) => (Template::Usage, Ids::default()),
         (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, Ids::default()),
         (Door::Api, ["v1", "events"]) => (Template::Events, Ids::default()),
+        (Door::Api, ["v1", "schemas"]) => (Template::Schemas, Ids::default()),
+        (Door::Api, ["v1", "schemas", name, version]) => {
+            (Template::Schema, Ids { schema: EventSchema::find(name, version), ..Ids::default() })
+        }
         (Door::Api, ["v1", "admin", rest @ ..]) => admin_place(rest),
         (Door::Api, ["v1", rest @ ..]) => files_place(rest, false),
         (Door::Api, rest) => files_place(rest, true),
@@ -299,7 +316,7 @@ fn chunk_of(text: &str) -> ChunkRef {
 /// # Errors
 /// `route_not_found`, `method_not_allowed`.
 pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
-    let (template, Ids { file, user, chunk }) = place;
+    let (template, Ids { file, user, chunk, schema }) = place;
     if template == Template::Unmatched {
         return Err(Problem::new(ErrorCode::RouteNotFound));
     }
@@ -328,6 +345,8 @@ pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
         ("PUT", Template::AdminUserState) => Ok(Route::Admin(Admin::SetState(user))),
         ("GET", Template::Livez) => Ok(Route::Open(Open::Livez)),
         ("GET", Template::Readyz) => Ok(Route::Open(Open::Readyz)),
+        ("GET", Template::Schemas) => Ok(Route::Open(Open::Schemas)),
+        ("GET", Template::Schema) => Ok(Route::Open(Open::Schema(schema))),
         ("GET", Template::Metrics) => Ok(Route::Open(Open::Metrics)),
         ("OPTIONS", template) => Ok(Route::Open(Open::Options(template.allow()))),
         (_, template) => Err(Problem::method(template.allow())),

@@ -16,7 +16,7 @@ fn expected(cases: &Value, is_firing: bool) -> BTreeSet<String> {
     let tests = cases["tests"].as_array().expect("tests").iter();
     let checks = tests.flat_map(|test| test["alert_rule_test"].as_array().expect("alert_rule_test"));
     let of_kind = checks
-        .filter(|check| check["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty() == is_firing));
+        .filter(|check| check["exp_alerts"].as_array().is_some_and(|alerts| alerts.is_empty() != is_firing));
     of_kind.map(|check| check["alertname"].as_str().expect("alertname").to_owned()).collect()
 }
 

@@ -17,4 +17,5 @@ mod admin;
 mod front;
 mod outages;
 mod logs;
+mod schemas;
 mod stopping;
