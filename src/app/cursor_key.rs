@@ -18,7 +18,7 @@ const FILE_NAME: &str = "cursor.key";
 #[derive(Debug, thiserror::Error)]
 pub enum CursorKeyError {
     /// It cannot be read or made.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}: {source}; give this user access to it, or name another file", path.display())]
     Io {
         /// The file.
         path: PathBuf,

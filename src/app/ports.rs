@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::data_dir;
 use super::descriptors::Descriptors;
 use super::start_error::StartError;
 use super::translate;
@@ -40,10 +41,10 @@ impl Embedded {
     /// Opens what is chosen. Whoever holds the data already is told here, before anything is listened on.
     pub(super) fn open(config: &Config, descriptors: Descriptors, clock: &Clock) -> Result<Self, StartError> {
         let dir = &config.data_dir;
-        std::fs::create_dir_all(dir).map_err(|source| StartError::DataDir { dir: dir.clone(), source })?;
-        let needs_store = config.ledger.kind == LedgerKind::Embedded
-            || config.log.kind == LogKind::Embedded
-            || config.queue.kind == QueueKind::Embedded;
+        if data_dir::is_needed(config) {
+            data_dir::prepare(dir)?;
+        }
+        let needs_store = data_dir::needs_store(config);
         let store =
             if needs_store { Some(EmbeddedStore::open(&dir.join("store"), clock.clone())?) } else { None };
         let bucket = match config.objects.kind {

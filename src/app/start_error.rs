@@ -1,5 +1,6 @@
 //! Why it did not start. One clear line each.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ use crate::http::AuthConfigError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("{key}: cannot listen on {address}: {source}; stop what listens there, or choose another port")]
+    #[error("{key}: cannot listen on {address}: {}", listen_advice(source))]
     Listen {
         /// The setting.
         key: &'static str,
@@ -28,7 +29,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The data folder cannot be made.
-    #[error("data_dir: cannot make {}: {source}", dir.display())]
+    #[error("data_dir: cannot make {}: {}", dir.display(), folder_advice(source))]
     DataDir {
         /// Which.
         dir: PathBuf,
@@ -70,6 +71,36 @@ pub enum StartError {
     /// A bug.
     #[error(transparent)]
     Bridge(#[from] BridgeError),
+}
+
+/// What the system says, and what to do about it.
+fn listen_advice(error: &std::io::Error) -> String {
+    let kind = error.kind();
+    if kind == ErrorKind::AddrInUse {
+        "another process listens there; stop it, or choose another port".to_owned()
+    } else if kind == ErrorKind::PermissionDenied {
+        "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another port".to_owned()
+    } else if kind == ErrorKind::AddrNotAvailable {
+        "no interface of this machine has this address; 0.0.0.0 stands for all of them".to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
+/// The same for a folder.
+fn folder_advice(error: &std::io::Error) -> String {
+    let kind = error.kind();
+    if kind == ErrorKind::PermissionDenied {
+        "permission denied; give this user write access to the folder above, or choose another data_dir"
+            .to_owned()
+    } else if kind == ErrorKind::ReadOnlyFilesystem {
+        "the file system is read-only; choose another data_dir".to_owned()
+    } else if kind == ErrorKind::NotADirectory || kind == ErrorKind::AlreadyExists {
+        "a file with this name, or the name of a folder above it, is in the way; choose another data_dir"
+            .to_owned()
+    } else {
+        format!("{error}; choose another data_dir")
+    }
 }
 
 impl StartError {

@@ -1,4 +1,4 @@
-//! `wharfinger config print`: every setting and who said it.
+//! `wharfinger config print`: every setting, its meaning and its origin.
 
 use clap::Subcommand;
 
@@ -10,7 +10,7 @@ use crate::config;
 /// What to do with the settings.
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check the settings and print each with its origin, as a settings file; secrets are left out
+    /// Check the settings and print each with its meaning and origin, as a settings file; secrets are left out
     Print(SettingsArgs),
 }
 
@@ -19,6 +19,9 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Print(args) => {
             let loaded = settings::load(args, Vec::new())?;
+            if let Some(line) = config::ignored_line(&loaded.ignored) {
+                output::warning(&line);
+            }
             output::line(&config::printed(&loaded).join("\n"))
         }
     }

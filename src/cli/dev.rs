@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::dev_issuer::DevIssuer;
+use super::dev_issuer::{self, DevIssuer};
 use super::failure::Failure;
 use super::settings::{self, SettingsArgs};
 use super::walkthrough::{self, TOKEN_TTL, Whereabouts};
@@ -26,7 +26,7 @@ pub(super) struct DevArgs {
     /// API on N, S3 on N+1, metrics on N+2; 0: a free port for each [default: 8080, 9000, 9090]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// One setting, like upload.max_bytes=1000000; may be repeated
+    /// One setting, like upload.max_bytes=50MiB; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
@@ -36,16 +36,22 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     let args_of_settings = SettingsArgs { config: None, set: args.set.clone() };
     let loaded = settings::load(&args_of_settings, flags(args)?)?;
     stay_on_this_machine(&loaded)?;
-    let mut config = loaded.config;
-    let issuer = DevIssuer::open_or_create(&config.data_dir)?;
-    let ours = issuer.settings();
-    config.auth.issuers.retain(|other| other.issuer != ours.issuer);
+    let mut loaded = loaded;
+    let config = &mut loaded.config;
+    let ours = dev_issuer::settings(&config.data_dir);
+    config.auth.issuers.retain(|other| *other != ours);
+    if config.auth.issuers.iter().any(|other| other.issuer == ours.issuer) {
+        let text =
+            format!("auth.issuers: {:?} is the issuer of dev itself; give yours another name", ours.issuer);
+        return Err(Failure::usage(text));
+    }
     config.auth.issuers.push(ours);
+    let issuer = DevIssuer::open_or_create(&config.data_dir)?;
     let data_dir = config.data_dir.display().to_string();
     let now = Clock::System.now();
     let token = issuer.mint("dev-user", &["user".to_owned()], now, TOKEN_TTL)?;
     let admin_token = issuer.mint("dev-admin", &["admin".to_owned()], now, TOKEN_TTL)?;
-    process::run(config, |addresses| {
+    process::run(loaded, |addresses| {
         let at = whereabouts(addresses, data_dir, token, admin_token);
         if args.json { output::line(&json(&at)?) } else { output::line(&walkthrough::page(&at)) }
     })

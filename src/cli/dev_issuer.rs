@@ -61,7 +61,6 @@ struct Claims<'a> {
 
 /// Signs tokens for this machine.
 pub(super) struct DevIssuer {
-    path: PathBuf,
     key: EncodingKey,
 }
 
@@ -85,7 +84,7 @@ impl DevIssuer {
         if key.len() != KEY_BYTES {
             return Err(DevIssuerError::Damaged { path });
         }
-        Ok(Self { path, key: EncodingKey::from_secret(&key) })
+        Ok(Self { key: EncodingKey::from_secret(&key) })
     }
 
     /// Opens the issuer of a data folder, making folder and key if they are not there.
@@ -116,16 +115,16 @@ impl DevIssuer {
         let claims = Claims { iss: ISSUER, aud: AUDIENCE, sub: subject, roles, iat, exp };
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key)?)
     }
+}
 
-    /// What the service must know to believe its tokens.
-    pub(super) fn settings(&self) -> IssuerSettings {
-        IssuerSettings {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            algorithm: IssuerAlgorithm::HS256,
-            key_file: self.path.clone(),
-            roles_claim: ROLES_CLAIM.to_owned(),
-        }
+/// The settings that make a service accept the tokens of the issuer of a data folder.
+pub(super) fn settings(folder: &Path) -> IssuerSettings {
+    IssuerSettings {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        algorithm: IssuerAlgorithm::HS256,
+        key_file: folder.join(KEY_FILE),
+        roles_claim: ROLES_CLAIM.to_owned(),
     }
 }
 
@@ -197,7 +196,7 @@ mod tests {
         let issuer = DevIssuer::open_or_create(folder.path()).unwrap();
         let roles = ["admin".to_owned()];
         let token = issuer.mint("dev-admin", &roles, NOW, Duration::from_secs(60)).unwrap();
-        let settings = issuer.settings();
+        let settings = settings(folder.path());
         let key = DecodingKey::from_secret(&std::fs::read(&settings.key_file).unwrap());
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[&settings.audience]);

@@ -2,15 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::failure::Failure;
 use super::{audit, aws, config, dev, events, health, output, schema, serve, token};
 
+/// What to do first, below the list of commands.
+const START: &str = "Start with `wharfinger dev`: it needs nothing else and prints three commands to paste. `wharfinger config print` \
+                     lists every setting with its meaning; `wharfinger config check --config FILE` tries what a settings \
+                     file names.";
+
 /// File storage and delivery: quota before a URL, bytes straight to S3, events on NATS.
 #[derive(Debug, Parser)]
-#[command(name = "wharfinger", version, subcommand_required = true)]
+#[command(name = "wharfinger", version, subcommand_required = true, after_help = START)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -74,12 +79,39 @@ fn usage(error: &clap::Error) -> Result<(), Failure> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return output::line(error.to_string().trim_end());
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Err(Failure::usage("a command is missing; see wharfinger --help"));
-    }
     let text = error.to_string();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let path = command_path(&text);
+        let commands = commands_below(&path).join(", ");
+        return Err(Failure::usage(format!(
+            "a command is missing; there are: {commands}; see {path} --help"
+        )));
+    }
     let said = text.split("\n\nUsage:").next().unwrap_or_default();
     let said = said.split("\n\nFor more information").next().unwrap_or_default();
     let said = said.trim_start_matches("error: ").replace("\n\n", "; ");
-    Err(Failure::usage(format!("{said}; see wharfinger --help")))
+    let path = command_path(&text);
+    let has_near = error.get(ContextKind::SuggestedSubcommand).is_some();
+    let commands = if error.kind() == ErrorKind::InvalidSubcommand && !has_near {
+        format!("; there are: {}", commands_below(&path).join(", "))
+    } else {
+        String::new()
+    };
+    Err(Failure::usage(format!("{said}{commands}; see {path} --help")))
+}
+
+/// The command that a usage text is about: `wharfinger config` of `Usage: wharfinger config <COMMAND>`.
+fn command_path(text: &str) -> String {
+    let usage = text.split_once("Usage: ").map_or("", |(_, usage)| usage);
+    let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+    let words: Vec<_> = usage.split_whitespace().take_while(is_word).collect();
+    if words.is_empty() { Cli::command().get_name().to_owned() } else { words.join(" ") }
+}
+
+/// The commands below one, by name.
+fn commands_below(path: &str) -> Vec<String> {
+    let whole = Cli::command();
+    let found = path.split(' ').skip(1).try_fold(&whole, |command, name| command.find_subcommand(name));
+    let below = found.unwrap_or(&whole).get_subcommands();
+    below.filter(|command| !command.is_hide_set()).map(|command| command.get_name().to_owned()).collect()
 }

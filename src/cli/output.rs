@@ -1,4 +1,4 @@
-//! Standard output. Nothing else in the crate writes to it.
+//! Standard output, and warnings of commands that keep no log. Nothing else in the crate writes to it.
 
 use std::io::{ErrorKind, Write};
 
@@ -12,4 +12,10 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::other(format!("cannot write to standard output: {error}"))),
     }
+}
+
+/// Writes a warning to standard error, where the answer on standard output stays clean.
+pub(super) fn warning(text: &str) {
+    // When standard error is closed there is no place left to say so.
+    drop(writeln!(std::io::stderr().lock(), "wharfinger: warning: {text}"));
 }

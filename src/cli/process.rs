@@ -4,13 +4,14 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::failure::Failure;
-use crate::app::{Addresses, App};
-use crate::config::Config;
+use crate::app::{Addresses, App, Engines};
+use crate::config::{self, Config, Loaded};
 use crate::limits::DRAIN_WITHIN;
 use crate::telemetry::{MetricsHandle, logs};
 
@@ -36,12 +37,18 @@ impl Stops {
     }
 }
 
-/// Runs with these settings until a signal; `ready` is told where it listens.
+/// Runs with these settings until a signal; calls `ready` with the addresses once it listens.
 pub(super) fn run(
-    config: Config,
+    loaded: Loaded,
     ready: impl FnOnce(&Addresses) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let Loaded { config, ignored, .. } = loaded;
     start_logs(&config)?;
+    if let Some(line) = config::ignored_line(&ignored) {
+        warn!("{line}");
+    }
+    // What is stored belongs to the user of this process alone, whichever library makes the file.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -67,6 +74,7 @@ async fn live(config: Config, ready: impl FnOnce(&Addresses) -> Result<(), Failu
     let mut stops =
         Stops::listen().map_err(|error| Failure::other(format!("cannot listen for signals: {error}")))?;
     let metrics = MetricsHandle::install();
+    let engines = Engines::of(&config);
     let app = tokio::select! {
         started = App::start(config, metrics.clone()) => {
             started.map_err(|error| Failure::other(error.to_string()).with_code(error.exit_code()))?
@@ -74,6 +82,7 @@ async fn live(config: Config, ready: impl FnOnce(&Addresses) -> Result<(), Failu
         _ = stops.next() => return Ok(()),
     };
     let upkeep = tokio::spawn(metrics.keep_up());
+    engines.log_ready(&app.addresses());
     let outcome = match ready(&app.addresses()) {
         Ok(()) => tokio::select! {
             signal = stops.next() => {

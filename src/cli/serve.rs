@@ -1,4 +1,4 @@
-//! `wharfinger serve`: run with a settings file until told to stop.
+//! `wharfinger serve`: runs with a settings file until a signal stops it.
 
 use clap::Args;
 
@@ -17,7 +17,10 @@ pub(super) struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let loaded = settings::load(&args.settings, Vec::new())?;
     if loaded.config.auth.issuers.is_empty() {
-        return Err(Failure::usage("auth.issuers: nobody could call; add an [[auth.issuers]] section"));
+        return Err(Failure::usage(
+            "auth.issuers: without an issuer every request is refused; name a settings file with an [[auth.issuers]] section by \
+             --config (examples has some), or try `wharfinger dev`, which needs none",
+        ));
     }
-    process::run(loaded.config, |_| Ok(()))
+    process::run(loaded, |_| Ok(()))
 }

@@ -13,7 +13,7 @@ pub(super) struct SettingsArgs {
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// One setting, like upload.max_bytes=1000000; may be repeated
+    /// One setting, like upload.max_bytes=50MiB; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -30,6 +30,6 @@ fn one(pair: &str) -> Result<Flag, Failure> {
     let (key, value) = pair
         .split_once('=')
         .filter(|(key, _)| !key.trim().is_empty())
-        .ok_or_else(|| Failure::usage(format!("--set {pair}: write it like upload.max_bytes=1000000")))?;
+        .ok_or_else(|| Failure::usage(format!("--set {pair}: write it like upload.max_bytes=50MiB")))?;
     Ok(Flag { name: "--set".to_owned(), key: key.trim().to_owned(), value: value.to_owned() })
 }

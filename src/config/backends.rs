@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::nats::NatsSettings;
 use super::scylla::ScyllaSettings;
 
 /// The embedded S3 endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct S3Settings {
     /// Where it listens.
@@ -17,7 +18,7 @@ pub struct S3Settings {
 }
 
 /// Where accounts and files live.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerSettings {
     /// Which backend.
@@ -27,7 +28,7 @@ pub struct LedgerSettings {
 }
 
 /// A backend of the ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerKind {
     /// In this process, under `data_dir`.
@@ -38,7 +39,7 @@ pub enum LedgerKind {
 }
 
 /// Where events live.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// Which backend.
@@ -48,7 +49,7 @@ pub struct LogSettings {
 }
 
 /// A backend of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogKind {
     /// In this process, under `data_dir`.
@@ -59,7 +60,7 @@ pub enum LogKind {
 }
 
 /// Where the bucket tells what happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSettings {
     /// Which backend.
@@ -83,7 +84,7 @@ pub struct QueueSettings {
 }
 
 /// A backend of the queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueKind {
     /// In this process, under `data_dir`.
@@ -94,7 +95,7 @@ pub enum QueueKind {
 }
 
 /// The bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BucketSettings {
     /// Which backend.
@@ -116,7 +117,7 @@ pub struct BucketSettings {
 }
 
 /// A backend of the bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BucketKind {
     /// In this process, under `data_dir`, with an S3 endpoint of its own.
@@ -127,7 +128,7 @@ pub enum BucketKind {
 }
 
 /// Who signs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignerSettings {
     /// Which backend.
@@ -139,7 +140,7 @@ pub struct SignerSettings {
 }
 
 /// A backend of the signer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignerKind {
     /// SigV4 against the embedded endpoint.

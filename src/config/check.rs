@@ -8,7 +8,6 @@ use super::choice;
 use super::load::Origins;
 use super::problem::Problem;
 use super::settings::Config;
-use super::source::Origin;
 use crate::domain::shard::ShardCount;
 use crate::limits;
 use crate::telemetry::logs;
@@ -31,8 +30,9 @@ impl<'a> Findings<'a> {
         Self { origins, problems: Vec::new() }
     }
 
-    pub(super) fn origin(&self, key: &str) -> Origin {
-        self.origins.of(key)
+    /// The keys that some source says by their names.
+    pub(super) fn said(&self) -> Vec<String> {
+        self.origins.said().filter(|key| !self.origins.of(key).is_shortcut()).map(str::to_owned).collect()
     }
 
     pub(super) fn expect(&mut self, holds: bool, key: &str, text: impl FnOnce() -> String) {

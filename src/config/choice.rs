@@ -8,9 +8,9 @@ use super::backends::{
     BucketKind, BucketSettings, LedgerKind, LogKind, QueueKind, QueueSettings, SignerKind,
 };
 use super::check::{Findings, is_origin, is_origin_and_path, is_region};
-use super::nats::NatsSettings;
+use super::nats::{ManageStreams, NatsSettings};
+use super::nodes;
 use super::settings::Config;
-use super::source::Origin;
 use crate::limits;
 
 /// Each poller has a batch under way, and nothing else bounds publishes.
@@ -24,60 +24,35 @@ const STREAM_BYTES_MIN: u64 = 16 << 20;
 /// Characters of a queue's name, by the rules of SQS.
 const QUEUE_NAME_CHARS: RangeInclusive<usize> = 1..=80;
 
-/// A backend with settings of its own.
-struct Backend {
-    /// How it is chosen.
-    choice: &'static str,
-    is_chosen: fn(&Config) -> bool,
-    /// What counts only then.
+/// A choice that some settings have an effect with, and without which they have none.
+struct Choice {
+    /// How it is made.
+    text: &'static str,
+    is_made: fn(&Config) -> bool,
+    /// The settings; with a dot at the end: all that begin so.
     keys: &'static [&'static str],
 }
 
 /// All of them.
-const BACKENDS: &[Backend] = &[
-    Backend {
-        choice: "ledger.kind = \"scylla\"",
-        is_chosen: |config| config.ledger.kind == LedgerKind::Scylla,
-        keys: &[
-            "ledger.scylla.nodes",
-            "ledger.scylla.keyspace",
-            "ledger.scylla.datacenter",
-            "ledger.scylla.replication",
-            "ledger.scylla.serial",
-            "ledger.scylla.user",
-            "ledger.scylla.password_file",
-            "ledger.scylla.tls_ca_file",
-            "ledger.scylla.tls_cert_file",
-            "ledger.scylla.tls_key_file",
-            "ledger.scylla.history_days",
-            "ledger.scylla.request_timeout_ms",
-        ],
+const CHOICES: &[Choice] = &[
+    Choice {
+        text: "ledger.kind = \"scylla\"",
+        is_made: |config| config.ledger.kind == LedgerKind::Scylla,
+        keys: &["ledger.scylla."],
     },
-    Backend {
-        choice: "log.kind = \"nats\"",
-        is_chosen: |config| config.log.kind == LogKind::Nats,
-        keys: &[
-            "log.nats.urls",
-            "log.nats.credentials_file",
-            "log.nats.user",
-            "log.nats.password_file",
-            "log.nats.tls_ca_file",
-            "log.nats.tls_cert_file",
-            "log.nats.tls_key_file",
-            "log.nats.tls_required",
-            "log.nats.inbox_prefix",
-            "log.nats.manage_streams",
-            "log.nats.replicas",
-            "log.nats.ingest_bytes_max",
-            "log.nats.events_bytes_max",
-            "log.nats.dlq_bytes_max",
-            "log.nats.atomic_batches",
-            "log.nats.stalled_after_secs",
-        ],
+    Choice {
+        text: "log.kind = \"nats\"",
+        is_made: |config| config.log.kind == LogKind::Nats,
+        keys: &["log.nats."],
     },
-    Backend {
-        choice: "queue.kind = \"sqs\"",
-        is_chosen: |config| config.queue.kind == QueueKind::Sqs,
+    Choice {
+        text: "log.nats.manage_streams = \"create\" or \"check\"",
+        is_made: |config| config.log.nats.manage_streams != ManageStreams::Off,
+        keys: &["log.nats.replicas"],
+    },
+    Choice {
+        text: "queue.kind = \"sqs\"",
+        is_made: |config| config.queue.kind == QueueKind::Sqs,
         keys: &[
             "queue.url",
             "queue.name",
@@ -88,33 +63,43 @@ const BACKENDS: &[Backend] = &[
             "queue.visibility_secs",
         ],
     },
-    Backend {
-        choice: "objects.kind = \"s3\"",
-        is_chosen: |config| config.objects.kind == BucketKind::S3,
+    Choice {
+        text: "objects.kind = \"s3\"",
+        is_made: |config| config.objects.kind == BucketKind::S3,
         keys: &["objects.endpoint", "objects.path_style", "objects.access_key_id", "objects.secret_key_file"],
     },
-    Backend {
-        choice: "signer.kind = \"s3\"",
-        is_chosen: |config| config.signer.kind == SignerKind::S3,
+    Choice {
+        text: "objects.kind = \"embedded\"",
+        is_made: |config| config.objects.kind == BucketKind::Embedded,
+        keys: &["s3."],
+    },
+    Choice {
+        text: "signer.kind = \"s3\"",
+        is_made: |config| config.signer.kind == SignerKind::S3,
         keys: &["signer.access_key_id", "signer.secret_key_file"],
     },
 ];
 
-/// Whether a setting has no effect, because its backend is not chosen.
-pub(super) fn is_idle(config: &Config, key: &str) -> bool {
-    BACKENDS.iter().any(|backend| backend.keys.contains(&key) && !(backend.is_chosen)(config))
+impl Choice {
+    fn is_about(&self, key: &str) -> bool {
+        self.keys.iter().any(|ours| if ours.ends_with('.') { key.starts_with(ours) } else { key == *ours })
+    }
 }
 
-/// Settings that somebody said and that have no effect, and backends that do not go together.
+/// The choice without which a setting has no effect, if it was not made.
+pub(super) fn missing_choice(config: &Config, key: &str) -> Option<&'static str> {
+    CHOICES.iter().find(|choice| choice.is_about(key) && !(choice.is_made)(config)).map(|choice| choice.text)
+}
+
+/// Settings that some source says and that have no effect, and backends that do not go together.
 pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
-    for backend in BACKENDS.iter().filter(|backend| !(backend.is_chosen)(config)) {
-        for key in backend.keys {
-            let is_said = findings.origin(key) != Origin::Default;
-            findings.expect(!is_said, key, || {
-                format!("counts only with {}; remove it, or choose that", backend.choice)
-            });
-        }
+    for key in findings.said() {
+        let missing = missing_choice(config, &key);
+        findings.expect(missing.is_none(), &key, || {
+            format!("counts only with {}; remove it, or choose that", missing.unwrap_or_default())
+        });
     }
+    nodes::check(config, findings);
     let (objects, signer) = (config.objects.kind, config.signer.kind);
     let (is_pair, word) = match (objects, signer) {
         (BucketKind::Embedded, SignerKind::Embedded) | (BucketKind::S3, SignerKind::S3) => (true, ""),
@@ -277,17 +262,20 @@ mod tests {
     }
 
     fn sqs(config: &mut Config) -> &mut QueueSettings {
+        config.single_node = true;
         config.queue.kind = QueueKind::Sqs;
         config.queue.name = "wharf".to_owned();
         &mut config.queue
     }
 
     fn s3(config: &mut Config) -> &mut BucketSettings {
+        config.single_node = true;
         (config.objects.kind, config.signer.kind) = (BucketKind::S3, SignerKind::S3);
         &mut config.objects
     }
 
     fn nats(config: &mut Config) -> &mut NatsSettings {
+        config.single_node = true;
         config.log.kind = LogKind::Nats;
         &mut config.log.nats
     }
@@ -380,10 +368,15 @@ mod tests {
         check(both, "");
     }
 
+    fn s3_without_signer(config: &mut Config) {
+        s3(config);
+        config.signer.kind = SignerKind::Embedded;
+    }
+
     #[test]
     fn a_signer_signs_for_the_bucket_that_is_chosen() {
         check(|c| _ = s3(c), "");
-        check(|c| c.objects.kind = BucketKind::S3, "signer.kind: must be \"s3\"");
+        check(s3_without_signer, "signer.kind: must be \"s3\"");
         check(|c| c.signer.kind = SignerKind::S3, "signer.kind: must be \"embedded\"");
     }
 

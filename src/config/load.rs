@@ -8,6 +8,7 @@ use figment::providers::Serialized;
 use figment::value::Value;
 
 use super::check;
+use super::env::IgnoredVariable;
 use super::problem::{self, ConfigError, Problem};
 use super::settings::Config;
 use super::source::{self, Origin, Setting, Sources};
@@ -18,19 +19,26 @@ use super::text;
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    /// Who said each of them.
+    /// Where each of them comes from.
     pub origins: Origins,
+    /// Environment variables that look like settings and are none.
+    pub ignored: Vec<IgnoredVariable>,
 }
 
-/// Who said each setting.
+/// Where each setting comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(BTreeMap<String, Origin>);
 
 impl Origins {
-    /// Who said the setting with this key, `http.listen`.
+    /// Where the setting with this key, `http.listen`, comes from.
     #[must_use]
     pub fn of(&self, key: &str) -> Origin {
         self.0.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// The keys that some source says.
+    pub(super) fn said(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
@@ -40,9 +48,9 @@ impl Origins {
 /// Every unknown key and every value of a wrong type; if there are none, every value that cannot be.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let defaults = Value::serialize(Config::default()).map_err(|error| ours(&error))?;
-    let mut settings = source::settings(sources, &defaults)?;
-    let origins = Origins(settings.iter().map(|setting| (setting.key(), setting.origin.clone())).collect());
     let known = keys(&defaults);
+    let (mut settings, ignored) = source::settings(sources, &defaults, &known)?;
+    let origins = Origins(settings.iter().map(|setting| (setting.key(), setting.origin.clone())).collect());
     let mut problems = Vec::new();
     let config = loop {
         match merged(&settings).extract::<Config>() {
@@ -53,7 +61,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     if problems.is_empty() {
         problems = check::problems(&config, &origins);
     }
-    if problems.is_empty() { Ok(Loaded { config, origins }) } else { Err(ConfigError { problems }) }
+    if problems.is_empty() { Ok(Loaded { config, origins, ignored }) } else { Err(ConfigError { problems }) }
 }
 
 /// The layers, each value with its origin as figment's metadata.

@@ -6,6 +6,10 @@ mod settings;
 mod scylla;
 mod backends;
 mod choice;
+mod nodes;
+mod env;
+mod units;
+mod meaning;
 mod source;
 mod text;
 mod load;
@@ -18,6 +22,7 @@ pub use backends::{
     BucketKind, BucketSettings, LedgerKind, LedgerSettings, LogKind, LogSettings, QueueKind, QueueSettings,
     S3Settings, SignerKind, SignerSettings,
 };
+pub use env::{IgnoredVariable, ignored_line};
 pub use load::{Loaded, Origins, load};
 pub use nats::{AtomicBatches, ManageStreams, NatsSettings};
 pub use print::printed;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How to reach the servers, who we are there, and what the streams shall be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NatsSettings {
     /// The servers, `nats://host:4222` or `tls://host:4222`. Without names and passwords.
@@ -43,7 +44,7 @@ pub struct NatsSettings {
 }
 
 /// What is done about the streams at the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ManageStreams {
     /// Makes those that are missing; never changes one that is there, and refuses to use it if it could
@@ -57,7 +58,7 @@ pub enum ManageStreams {
 }
 
 /// Whether arrivals that come together are stored together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AtomicBatches {
     /// Where the stream allows it: nats-server 2.12 or newer.

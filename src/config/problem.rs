@@ -8,6 +8,7 @@ use figment::value::Value;
 
 use super::source::Origin;
 use super::text;
+use super::units::Unit;
 
 /// Keys that are less alike than this (0 to 1) are not taken for a slip of the fingers.
 const SIMILARITY_MIN: f64 = 0.6;
@@ -58,7 +59,9 @@ pub(super) fn explain(error: &Error, key: &str, value: Option<&Value>, known: &[
         Kind::MissingField(field) => format!("{field} is missing"),
         Kind::DuplicateField(field) => format!("{field} is there twice"),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-            format!("{said}is not {}", wanted(expected))
+            let unit = Unit::of(key).filter(|_| matches!(expected.as_str(), "u32" | "u64" | "usize"));
+            let unit = unit.map(|unit| format!(" ({})", unit.hint())).unwrap_or_default();
+            format!("{said}is not {}{unit}", wanted(expected))
         }
         Kind::InvalidLength(len, expected) => format!("has {len} parts instead of {expected}"),
         Kind::Message(message) if message.contains("socket address") => {

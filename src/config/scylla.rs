@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How to reach the servers, and how data is kept there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScyllaSettings {
     /// Where to begin, `host:port`; the rest of the cluster is learned from them.
@@ -37,7 +38,7 @@ pub struct ScyllaSettings {
 }
 
 /// Which replicas a conditional write is agreed between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SerialLevel {
     /// Those of one datacenter: right as long as a user is written from one datacenter only.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backends::{
@@ -12,7 +13,7 @@ use super::sweep::SweepSettings;
 use crate::limits;
 
 /// All settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the embedded backends keep their data.
@@ -21,6 +22,9 @@ pub struct Config {
     pub deployment: String,
     /// Slices of users. Fixed for the life of a deployment.
     pub shards: u16,
+    /// Declares that only one process of this deployment ever runs. Required where `embedded` parts stand beside
+    /// parts that processes share: a second process would not see what the first one keeps.
+    pub single_node: bool,
     /// The API.
     pub http: HttpSettings,
     /// Metrics and health.
@@ -54,7 +58,7 @@ pub struct Config {
 }
 
 /// The API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
     /// Where it listens.
@@ -71,7 +75,7 @@ pub struct HttpSettings {
 }
 
 /// Metrics and health, on a listener of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// Where it listens.
@@ -79,7 +83,7 @@ pub struct AdminSettings {
 }
 
 /// Who may call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthSettings {
     /// Whose tokens count.
@@ -87,7 +91,7 @@ pub struct AuthSettings {
 }
 
 /// One issuer of tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSettings {
     /// The token's `iss`, to the letter.
@@ -108,7 +112,7 @@ fn roles_claim() -> String {
 }
 
 /// How an issuer signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum IssuerAlgorithm {
     /// HMAC with SHA-256; for a single machine.
     HS256,
@@ -121,7 +125,7 @@ pub enum IssuerAlgorithm {
 }
 
 /// How much a user may store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSettings {
     /// Bytes of a user without a limit of their own.
@@ -131,7 +135,7 @@ pub struct QuotaSettings {
 }
 
 /// Uploads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UploadSettings {
     /// Bytes of one file.
@@ -144,7 +148,7 @@ pub struct UploadSettings {
 }
 
 /// Downloads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DownloadSettings {
     /// How long a signed download may be started, in seconds.
@@ -152,7 +156,7 @@ pub struct DownloadSettings {
 }
 
 /// Events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EventSettings {
     /// Leaves file names out of events.
@@ -160,7 +164,7 @@ pub struct EventSettings {
 }
 
 /// Logs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetrySettings {
     /// What is logged, in the syntax of `tracing`'s `EnvFilter`.
@@ -175,6 +179,7 @@ impl Default for Config {
             data_dir: PathBuf::from("wharf-data"),
             deployment: "local".to_owned(),
             shards: limits::SHARDS_DEFAULT,
+            single_node: false,
             http: HttpSettings::default(),
             admin: AdminSettings::default(),
             auth: AuthSettings::default(),

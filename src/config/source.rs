@@ -2,19 +2,19 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Value};
 use figment::{Metadata, Profile, Provider};
 use toml::de::DeTable;
 
+use super::env::{self, IgnoredVariable};
 use super::problem::{ConfigError, Problem};
-use super::text;
+use super::{text, units};
 
-/// What names of environment variables start with.
-const ENV_PREFIX: &str = "WHARF_";
-/// What separates the parts of a key in the name of an environment variable.
-const ENV_SEPARATOR: &str = "__";
+/// The flag that says any setting. The others stand for one setting, or for some, by another name.
+const ANY_SETTING: &str = "--set";
 
 /// Who said what a setting is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub enum Origin {
         /// As it is written, `--port`.
         name: String,
     },
+}
+
+impl Origin {
+    /// Whether it is a flag that stands for settings under a name of its own, like `--port`.
+    pub(super) fn is_shortcut(&self) -> bool {
+        matches!(self, Self::Flag { name } if name != ANY_SETTING)
+    }
 }
 
 impl fmt::Display for Origin {
@@ -105,46 +112,60 @@ impl Provider for Setting {
     }
 }
 
-/// Reads every source. Values are not looked at yet, but `defaults` decide how text is read.
-pub(super) fn settings(sources: &Sources, defaults: &Value) -> Result<Vec<Setting>, ConfigError> {
+/// Reads every source. Values are not looked at yet, but `defaults` decide how text is read. Also returns the
+/// variables that are ignored.
+pub(super) fn settings(
+    sources: &Sources,
+    defaults: &Value,
+    known: &[String],
+) -> Result<(Vec<Setting>, Vec<IgnoredVariable>), ConfigError> {
     let mut settings = match &sources.file {
         Some(path) => file(path)?,
         None => Vec::new(),
     };
-    let mut problems = Vec::new();
-    let mut variables: Vec<_> =
-        sources.env.iter().filter(|(name, _)| name.to_string_lossy().starts_with(ENV_PREFIX)).collect();
-    variables.sort();
-    for (name, value) in variables {
-        match variable(&name.to_string_lossy(), value.to_str(), defaults) {
-            Ok(setting) => settings.push(setting),
-            Err(problem) => problems.push(problem),
-        }
-    }
+    let environment = env::read(&sources.env, defaults, known);
+    let mut problems = environment.problems;
+    settings.extend(environment.settings);
     for Flag { name, key, value } in &sources.flags {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         let value = text::typed(value, defaults.find_ref(key));
-        settings.push(Setting { path, value, origin: Origin::Flag { name: name.clone() } });
+        let setting = Setting { path, value, origin: Origin::Flag { name: name.clone() } };
+        problems.extend(settings.iter().filter_map(|earlier| contradiction(earlier, &setting)));
+        settings.push(setting);
     }
-    if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
+    for setting in &mut settings {
+        let is_number = matches!(defaults.find_ref(&setting.key()), Some(Value::Num(..)));
+        let number = setting.value.as_str().filter(|_| is_number);
+        if let Some(number) = number.and_then(|text| units::number(&setting.key(), text)) {
+            setting.value = Value::from(number);
+        }
+    }
+    if problems.is_empty() { Ok((settings, environment.ignored)) } else { Err(ConfigError { problems }) }
 }
 
-fn variable(name: &str, value: Option<&str>, defaults: &Value) -> Result<Setting, Problem> {
-    let origin = Origin::Env { name: name.to_owned() };
-    let key = name.trim_start_matches(ENV_PREFIX).to_ascii_lowercase().replace(ENV_SEPARATOR, ".");
-    let refused = |text: &str| Problem { key: key.clone(), text: text.to_owned(), origin: origin.clone() };
-    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-    if path.iter().any(String::is_empty) {
-        return Err(refused("not the name of a setting; write WHARF_SECTION__KEY"));
-    }
-    let value = value.ok_or_else(|| refused("the value is not UTF-8"))?;
-    Ok(Setting { value: text::typed(value, defaults.find_ref(&key)), path, origin })
+/// What is wrong with a setting that a flag would silently replace: another flag said it, or the flag is one whose
+/// name does not tell that it says this setting.
+fn contradiction(earlier: &Setting, flag: &Setting) -> Option<Problem> {
+    let is_silent = match &earlier.origin {
+        Origin::Flag { .. } => true,
+        Origin::Env { .. } => flag.origin.is_shortcut(),
+        Origin::Default | Origin::File { .. } => false,
+    };
+    let key = flag.key();
+    let (before, now) = (text::shown(&key, &earlier.value), text::shown(&key, &flag.value));
+    (is_silent && earlier.path == flag.path && before != now).then(|| Problem {
+        text: format!(
+            "{before} has no effect, because the {} says {now} and wins; remove one of the two",
+            flag.origin
+        ),
+        key,
+        origin: earlier.origin.clone(),
+    })
 }
 
 fn file(path: &Path) -> Result<Vec<Setting>, ConfigError> {
     let at = |line| Origin::File { path: path.to_owned(), line };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::one("", format!("cannot read the settings file: {error}"), at(1)))?;
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
     let document = DeTable::parse(&text).map_err(|error| {
         let line = line_of(error.span().map_or(0, |span| span.start));
@@ -155,6 +176,21 @@ fn file(path: &Path) -> Result<Vec<Setting>, ConfigError> {
         settings.push(Setting { path, value, origin: at(line_of(offset)) });
     });
     Ok(settings)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
+    let kind = error.kind();
+    let advice = if kind == ErrorKind::NotFound {
+        "there is no such file; the folder examples has some to start from".to_owned()
+    } else if kind == ErrorKind::PermissionDenied {
+        "this user may not read it; grant it read access".to_owned()
+    } else if kind == ErrorKind::IsADirectory {
+        "it is a folder; name the file in it".to_owned()
+    } else {
+        error.to_string()
+    };
+    let text = format!("cannot read the settings file {}: {advice}", path.display());
+    ConfigError::one("", text, Origin::Flag { name: "--config".to_owned() })
 }
 
 /// Hands every value below `table` on, with its path and where it stands in the text.

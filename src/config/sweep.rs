@@ -1,5 +1,6 @@
 //! Settings of the search for what nobody told us.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
@@ -7,7 +8,7 @@ use crate::limits;
 const DAY_SECS: u64 = 24 * 3600;
 
 /// The search for what nobody told us.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepSettings {
     /// Days that a file stays in the trash before it is deleted for good.
@@ -24,7 +25,7 @@ pub struct SweepSettings {
 }
 
 /// What to do about objects that no row knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrphanSetting {
     /// Do not look for them.

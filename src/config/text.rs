@@ -12,18 +12,30 @@ const EXCERPT_CHARS_MAX: usize = 80;
 
 /// Reads text from a flag or a variable, knowing what is there by default.
 ///
-/// Where text is expected it is text, to the letter; elsewhere it is a TOML value, and a list of words may
-/// leave brackets and quotes out: `a,b`.
+/// Where text is expected it is text, to the letter, unless quotes stand around it: then it is TOML. Elsewhere it
+/// is a TOML value, and a list of words may leave brackets and quotes out: `a,b`.
 pub(super) fn typed(text: &str, default: Option<&Value>) -> Value {
     match default {
-        Some(Value::String(..) | Value::Char(..)) => Value::from(text),
+        // A setting that is not set by default is text.
+        Some(Value::String(..) | Value::Char(..) | Value::Empty(..)) => {
+            unquoted(text).unwrap_or_else(|| Value::from(text))
+        }
         Some(Value::Array(..)) if !text.trim_start().starts_with('[') => {
             let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-            Value::from(words.map(Value::from).collect::<Vec<_>>())
+            let word = |word| unquoted(word).unwrap_or_else(|| Value::from(word));
+            Value::from(words.map(word).collect::<Vec<_>>())
         }
-        Some(Value::Array(..) | Value::Bool(..) | Value::Num(..) | Value::Dict(..) | Value::Empty(..))
-        | None => DeValue::parse(text).map_or_else(|_| Value::from(text), |value| parsed(value.get_ref())),
+        Some(Value::Array(..) | Value::Bool(..) | Value::Num(..) | Value::Dict(..)) | None => {
+            DeValue::parse(text).map_or_else(|_| Value::from(text), |value| parsed(value.get_ref()))
+        }
     }
+}
+
+/// What stands between quotes, by the rules of TOML; none: there are none.
+fn unquoted(text: &str) -> Option<Value> {
+    let is_quoted = text.trim_start().starts_with(['"', '\'']);
+    let value = is_quoted.then(|| DeValue::parse(text).ok())??;
+    value.get_ref().as_str().map(Value::from)
 }
 
 /// A value of a TOML text.
@@ -137,6 +149,18 @@ mod tests {
     fn text_stays_text_where_text_is_expected() {
         check_typed("2026", Some(Value::from("local")), "\"2026\"");
         check_typed("true", Some(Value::from("local")), "\"true\"");
+        check_typed("2026", Value::serialize(None::<String>).ok(), "\"2026\"");
+    }
+
+    #[test]
+    fn quoted_text_is_toml() {
+        for default in [Some(Value::from("local")), Value::serialize(None::<String>).ok()] {
+            check_typed("\"x\"", default.clone(), "\"x\"");
+            check_typed("'x'", default.clone(), "\"x\"");
+            check_typed(r#""a\tb""#, default.clone(), r#""a\tb""#);
+            check_typed("\"x", default, r#"'"x'"#);
+        }
+        check_typed(r#""a",'b'"#, Some(Value::from(Vec::<Value>::new())), r#"["a", "b"]"#);
     }
 
     #[test]

@@ -310,9 +310,11 @@ fn common(index: usize) -> String {
     let three = |link: fn(u8) -> Link, scheme: &str| {
         [1, 2, 3].map(|nth| format!("\"{scheme}{}\"", link(nth).listen())).join(", ")
     };
+    // The bucket of all nodes is embedded in one of them, which the settings of that one must allow.
+    let is_keeper = index == KEEPER;
     let (cql, nats, sqs) = (three(Link::Cql, ""), three(Link::Nats, "nats://"), Link::Sqs.listen());
     format!(
-        "data_dir = \"{FOLDER}/data-{}\"\ndeployment = \"chaos\"\nshards = 8\nhttp.listen = \"127.0.0.1:{}\"\n\
+        "data_dir = \"{FOLDER}/data-{}\"\nsingle_node = {is_keeper}\ndeployment = \"chaos\"\nshards = 8\nhttp.listen = \"127.0.0.1:{}\"\n\
          admin.listen = \"127.0.0.1:{}\"\ntelemetry.filter = \"warn\"\nquota.default_bytes = {QUOTA_BYTES}\n\
          [[auth.issuers]]\nissuer = \"chaos\"\naudience = \"wharfinger\"\nalgorithm = \"HS256\"\n\
          key_file = \"{FOLDER}/issuer.key\"\n\

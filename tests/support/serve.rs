@@ -35,10 +35,12 @@ impl Site {
     pub(crate) fn new(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let [api, admin, s3] = free_ports();
+        let has_endpoint = !settings.contains("[objects]\nkind = \"s3\"");
+        let s3 = if has_endpoint { format!("s3.listen = \"127.0.0.1:{s3}\"\n") } else { String::new() };
         let at = |name: &str| folder.path().join(name).display().to_string();
         let text = format!(
-            "data_dir = {:?}\nhttp.listen = \"127.0.0.1:{api}\"\nadmin.listen = \"127.0.0.1:{admin}\"\n\
-             s3.listen = \"127.0.0.1:{s3}\"\ntelemetry.filter = \"info\"\n\
+            "data_dir = {:?}\nsingle_node = true\nhttp.listen = \"127.0.0.1:{api}\"\n\
+             admin.listen = \"127.0.0.1:{admin}\"\n{s3}telemetry.filter = \"info\"\n\
              http.allowed_origins = [\"https://app.example.com\"]\n\
              [[auth.issuers]]\nissuer = \"test\"\naudience = \"wharfinger\"\nalgorithm = \"HS256\"\nkey_file = {:?}\n\
              {settings}\n",

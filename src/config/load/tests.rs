@@ -166,13 +166,14 @@ fn a_backend_that_is_not_there_lists_those_that_are() {
 fn a_wrong_type_says_key_value_and_origin() {
     check_env(
         "WHARF_UPLOAD__MAX_BYTES",
-        "50 MB",
-        "upload.max_bytes: \"50 MB\" is not a whole number from 0 (environment variable WHARF_UPLOAD__MAX_BYTES)",
+        "50 M",
+        "upload.max_bytes: \"50 M\" is not a whole number from 0 (bytes, or a size like \"50MiB\") \
+         (environment variable WHARF_UPLOAD__MAX_BYTES)",
     );
     check_file("shards = 70000", "shards: 70000 is not a whole number from 0 to 65535 (wharfinger.toml:1)");
     check_file(
         "upload.max_bytes = -1",
-        "upload.max_bytes: -1 is not a whole number from 0 (wharfinger.toml:1)",
+        "upload.max_bytes: -1 is not a whole number from 0 (bytes, or a size like \"50MiB\") (wharfinger.toml:1)",
     );
     check_file(
         "http.listen = 'localhost:8080'",
@@ -238,8 +239,9 @@ fn a_file_that_is_no_toml_names_the_line() {
 fn a_file_that_is_not_there_is_named() {
     let sources = Sources { file: Some("no/such.toml".into()), ..Sources::default() };
     let refused = load(&sources).expect_err("no file").to_string();
-    assert!(refused.starts_with("cannot read the settings file: "), "{refused}");
-    assert!(refused.contains("no/such.toml"), "{refused}");
+    let expected = "cannot read the settings file no/such.toml: there is no such file; \
+                    the folder examples has some to start from (flag --config)";
+    assert_eq!(refused, expected);
 }
 
 #[test]
@@ -270,7 +272,7 @@ fn what_is_printed_reads_back_the_same() {
 
 #[test]
 fn a_real_queue_and_bucket_are_read_and_printed() {
-    let file = "[queue]\nkind = 'sqs'\nname = 'wharf'\nvisibility_secs = 90\n\
+    let file = "single_node = true\n[queue]\nkind = 'sqs'\nname = 'wharf'\nvisibility_secs = 90\n\
                 [objects]\nkind = 's3'\nbucket = 'files'\nendpoint = 'http://127.0.0.1:7070'\npath_style = true\n\
                 access_key_id = 'AKID'\nsecret_key_file = 'secret'\n[signer]\nkind = 's3'";
     let loaded = Given {
@@ -296,4 +298,127 @@ fn sweeps_are_bounded_and_orphans_have_three_words() {
     assert!(refused.contains("remove"), "{refused}");
     let good = Given { file: "sweep.orphans = 'remove'", ..Given::default() }.good();
     assert_eq!(good.config.sweep.orphans, OrphanSetting::Remove);
+}
+
+#[test]
+fn numbers_take_units_from_every_source() {
+    let given = Given {
+        file: "upload.max_bytes = '50MiB'\nquota.default_bytes = '2 GB'\nsweep.trash_days = 7",
+        env: &[("WHARF_UPLOAD__URL_TTL_SECS", "15m")],
+        flags: &[("sweep.deep_every_secs", "'6h'")],
+    };
+    let config = given.good().config;
+    assert_eq!((config.upload.max_bytes, config.quota.default_bytes), (50 << 20, 2_000_000_000));
+    assert_eq!((config.upload.url_ttl_secs, config.sweep.deep_every_secs), (900, 21_600));
+    check_file(
+        "upload.url_ttl_secs = '50MiB'",
+        "upload.url_ttl_secs: \"50MiB\" is not a whole number from 0 (seconds, or a span like \"15m\") \
+         (wharfinger.toml:1)",
+    );
+    check_file(
+        "upload.max_bytes = '6GiB'",
+        "upload.max_bytes: 6442450944 must be 1 to 5368709120 (wharfinger.toml:1)",
+    );
+}
+
+#[test]
+fn a_flag_takes_a_quoted_text_as_toml_does() {
+    let given =
+        Given { flags: &[("deployment", "\"eu\""), ("ledger.kind", "'embedded'")], ..Given::default() };
+    assert_eq!(given.good().config.deployment, "eu");
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_are_ignored() {
+    let given = Given {
+        env: &[
+            ("WHARF_SERVICE_HOST", "10.96.0.7"),
+            ("WHARF_SERVICE_PORT", "8080"),
+            ("WHARF_PORT", "tcp://10.96.0.7:8080"),
+            ("WHARF_PORT_8080_TCP_ADDR", "10.96.0.7"),
+            ("WHARF_SHARDS", "8"),
+        ],
+        ..Given::default()
+    };
+    let loaded = given.good();
+    assert_eq!(loaded.config.shards, 8);
+    let line = super::super::ignored_line(&loaded.ignored).unwrap();
+    assert!(
+        line.contains("WHARF_SERVICE_HOST")
+            && !line.contains("WHARF_SHARDS")
+            && line.contains("enableServiceLinks"),
+        "{line}"
+    );
+    check_env(
+        "WHARF_SERVICE__HOST",
+        "x",
+        "service.host: there is no such setting; there are: data_dir, deployment, shards, single_node, http, admin, \
+         auth, quota, upload, download, events, sweep, s3, ledger, log, queue, objects, signer, telemetry \
+         (environment variable WHARF_SERVICE__HOST)",
+    );
+}
+
+#[test]
+fn a_flag_that_silently_replaces_a_setting_is_refused() {
+    let refused = |env: &[(&str, &str)], flags: &[(&str, &str)]| {
+        let flag = |(name, value): &(&str, &str)| Flag {
+            name: (*name).to_owned(),
+            key: "s3.listen".to_owned(),
+            value: (*value).to_owned(),
+        };
+        let sources = Sources {
+            file: None,
+            env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            flags: flags.iter().map(flag).collect(),
+        };
+        load(&sources).err().map(|error| error.to_string())
+    };
+    let variable = [("WHARF_S3__LISTEN", "127.0.0.1:1")];
+    let expected = "s3.listen: \"127.0.0.1:1\" has no effect, because the flag --port says \"127.0.0.1:2\" and wins; \
+                    remove one of the two (environment variable WHARF_S3__LISTEN)";
+    assert_eq!(refused(&variable, &[("--port", "127.0.0.1:2")]).as_deref(), Some(expected));
+    assert_eq!(refused(&variable, &[("--port", "127.0.0.1:1")]), None, "both say the same");
+    assert_eq!(refused(&variable, &[("--set", "127.0.0.1:2")]), None, "the flag names the setting");
+    let twice = refused(&[], &[("--set", "127.0.0.1:1"), ("--port", "127.0.0.1:2")]).unwrap();
+    assert!(twice.contains("the flag --port says") && twice.ends_with("(flag --set)"), "{twice}");
+}
+
+#[test]
+fn settings_of_the_embedded_endpoint_count_only_beside_it() {
+    check_file(
+        "single_node = true\nobjects.kind = 's3'\nsigner.kind = 's3'\ns3.listen = '127.0.0.1:1'",
+        "s3.listen: counts only with objects.kind = \"embedded\"; remove it, or choose that (wharfinger.toml:4)",
+    );
+    check_file(
+        "single_node = true\n[log]\nkind = 'nats'\n[log.nats]\nmanage_streams = 'off'\nreplicas = 3",
+        "log.nats.replicas: counts only with log.nats.manage_streams = \"create\" or \"check\"; remove it, or choose \
+         that (wharfinger.toml:6)",
+    );
+}
+
+#[test]
+fn every_setting_is_printed_with_its_meaning() {
+    let loaded = Given { file: "upload.max_bytes = '1MiB'", ..Given::default() }.good();
+    let lines = printed(&loaded);
+    let defaults = Value::serialize(Config::default()).unwrap();
+    for key in keys(&defaults) {
+        let is_it = |line: &String| {
+            let line = line.trim_start_matches("# ");
+            line.starts_with(&format!("{key} = ")) || line == format!("{key} is not set")
+        };
+        let at = lines.iter().position(is_it).unwrap_or_else(|| panic!("{key} is not printed"));
+        assert!(at > 0 && lines[at - 1].starts_with("# "), "{key} has no meaning");
+    }
+    let text = lines.join("\n");
+    for expected in [
+        "# Bytes of one file",
+        "# In bytes, or a size like \"50MiB\".\n# Default: 52428800 (50 MiB).\nupload.max_bytes = 1048576 ",
+        "# Default: 900 (15 min).\nupload.url_ttl_secs = 900 ",
+        "#   \"scylla\": ScyllaDB or Apache Cassandra.\nledger.kind = \"embedded\" ",
+        "# log.nats.replicas = 1 ",
+        "counts only with log.kind = \"nats\"",
+        "#   audience: ",
+    ] {
+        assert!(text.contains(expected), "{expected:?} in:\n{text}");
+    }
 }

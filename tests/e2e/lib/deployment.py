@@ -154,11 +154,14 @@ class Site:
         self.process: subprocess.Popen | None = None
         nodes, urls = (json.dumps(server(name).split(",")) for name in ("CQL", "NATS"))
         datacenter = 'datacenter = "datacenter1"' if replicas > 1 else ""
+        has_bucket = any(isinstance(part, Bucket) for part in parts)
+        endpoint = "" if has_bucket else f's3.listen = "127.0.0.1:{self.ports[2]}"'
         text = f"""
 data_dir = "{self.folder}/data"
+single_node = true
 http.listen = "127.0.0.1:{self.ports[0]}"
 admin.listen = "127.0.0.1:{self.ports[1]}"
-s3.listen = "127.0.0.1:{self.ports[2]}"
+{endpoint}
 telemetry.filter = "{os.environ.get("WHARFDEV_E2E_FILTER", "warn")}"
 [[auth.issuers]]
 issuer = "e2e"

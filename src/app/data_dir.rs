@@ -1,0 +1,139 @@
+//! The data folder: made for its owner alone, and tightened if it is open to others.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::start_error::StartError;
+use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind};
+
+/// Who may look into a folder with data: its owner.
+const FOLDER_MODE: u32 = 0o700;
+/// Folders in it that older releases made for others to read.
+const INNER: [&str; 3] = ["store", "bucket", "bucket/tmp"];
+/// The bit of a folder that is everybody's, like `/tmp`.
+const STICKY: u32 = 0o1000;
+
+/// Whether ledger, log or queue keep their data in the folder.
+pub(super) fn needs_store(config: &Config) -> bool {
+    config.ledger.kind == LedgerKind::Embedded
+        || config.log.kind == LogKind::Embedded
+        || config.queue.kind == QueueKind::Embedded
+}
+
+/// Whether anything is kept in the folder.
+pub(super) fn is_needed(config: &Config) -> bool {
+    needs_store(config)
+        || config.objects.kind == BucketKind::Embedded
+        || config.http.cursor_key_file.as_os_str().is_empty()
+}
+
+/// Makes the folder if it is not there. One that others can read is closed to them, with one line in the log.
+pub(super) fn prepare(dir: &Path) -> Result<(), StartError> {
+    let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(dir);
+    made.map_err(|source| StartError::DataDir { dir: dir.to_owned(), source })?;
+    let open: Vec<_> = [dir.to_owned()]
+        .into_iter()
+        .chain(INNER.map(|name| dir.join(name)))
+        .filter_map(|folder| Some((open_mode(&folder)?, folder)))
+        .collect();
+    if let Some(line) = tightened(&open) {
+        tracing::warn!("{line}");
+    }
+    Ok(())
+}
+
+/// The mode of a folder, if others than its owner can use it.
+fn open_mode(folder: &Path) -> Option<u32> {
+    let mode = fs::metadata(folder).ok().filter(fs::Metadata::is_dir)?.permissions().mode();
+    (mode & 0o077 != 0).then_some(mode & 0o7777)
+}
+
+/// Closes folders to others; says in one line what was done, or why not.
+fn tightened(open: &[(u32, PathBuf)]) -> Option<String> {
+    let mut parts = Vec::new();
+    for (mode, folder) in open {
+        let name = folder.display();
+        if mode & STICKY != 0 {
+            parts
+                .push(format!("{name} (mode {mode:o}) is shared by all users: choose a data_dir of its own"));
+            continue;
+        }
+        parts.push(match fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE)) {
+            Ok(()) => {
+                format!("{name} was open to other users (mode {mode:o}), its mode is {FOLDER_MODE:o} now")
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                format!("{name} is open to other users (mode {mode:o}) and belongs to another: chmod 700 it")
+            }
+            Err(error) => format!("{name} is open to other users (mode {mode:o}) and stays so: {error}"),
+        });
+    }
+    (!parts.is_empty()).then(|| format!("data folder: {}", parts.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(folder: &Path) -> u32 {
+        fs::metadata(folder).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn open(folder: &Path, mode: u32) {
+        fs::create_dir_all(folder).unwrap();
+        fs::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_new_folder_is_for_its_owner_alone() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("a/b");
+        prepare(&dir).unwrap();
+        assert_eq!((mode(&above.path().join("a")), mode(&dir)), (0o700, 0o700));
+        assert!(open_mode(&dir).is_none());
+    }
+
+    #[test]
+    fn folders_that_are_there_are_tightened() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = INNER.map(|name| dir.path().join(name));
+        for folder in inner.iter().map(PathBuf::as_path).chain([dir.path()]) {
+            open(folder, 0o755);
+        }
+        prepare(dir.path()).unwrap();
+        for folder in inner.iter().map(PathBuf::as_path).chain([dir.path()]) {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+    }
+
+    #[test]
+    fn what_was_done_is_one_line_and_a_shared_folder_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, shared) = (dir.path().join("ours"), dir.path().join("shared"));
+        open(&ours, 0o755);
+        open(&shared, 0o1777);
+        let line = tightened(&[(0o755, ours.clone()), (0o1777, shared.clone())]).unwrap();
+        assert!(
+            line.contains("(mode 755), its mode is 700 now; ") && line.contains("(mode 1777) is shared"),
+            "{line}"
+        );
+        assert_eq!((mode(&ours), mode(&shared)), (0o700, 0o1777));
+        assert_eq!(tightened(&[]), None);
+    }
+
+    #[test]
+    fn a_folder_is_made_only_for_what_is_kept_in_it() {
+        let mut config = Config::default();
+        assert!(is_needed(&config) && needs_store(&config));
+        config.ledger.kind = LedgerKind::Scylla;
+        config.log.kind = LogKind::Nats;
+        config.queue.kind = QueueKind::Sqs;
+        assert!(is_needed(&config) && !needs_store(&config));
+        config.objects.kind = BucketKind::S3;
+        assert!(is_needed(&config), "the key of cursors");
+        config.http.cursor_key_file = "key".into();
+        assert!(!is_needed(&config));
+    }
+}
