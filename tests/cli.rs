@@ -130,7 +130,12 @@ fn check_refused(ended: &Ended, code: i32, expected: &str) {
 #[test]
 fn wrong_usage_is_one_line_and_two() {
     let call = Call::new();
-    check_refused(&call.run(&[]), 2, "a command is missing");
+    check_refused(&call.run(&[]), 2, "a command is missing; there are: dev, serve, health, token, config, ");
+    check_refused(&call.run(&["config"]), 2, "there are: print");
+    check_refused(&call.run(&["config", "pritn"]), 2, "'print'");
+    check_refused(&call.run(&["config", "show"]), 2, "there are: print");
+    check_refused(&call.run(&["config", "show"]), 2, "; see wharfinger config --help");
+    check_refused(&call.run(&["start"]), 2, "there are: dev, serve, ");
     check_refused(&call.run(&["srve"]), 2, "'serve'");
     check_refused(&call.run(&["dev", "--prot", "1"]), 2, "--port");
     check_refused(&call.run(&["dev", "--port", "high"]), 2, "invalid value 'high' for '--port <N>'");
@@ -159,7 +164,7 @@ fn a_wrong_setting_is_one_line_with_key_and_origin() {
     check_refused(&call.run(&["config", "print", "--config", "w.toml"]), 2, expected);
 
     let call = Call::new().env("WHARF_UPLOAD__MAX_BYTES", "lots");
-    let expected = "upload.max_bytes: \"lots\" is not a whole number from 0 \
+    let expected = "upload.max_bytes: \"lots\" is not a whole number from 0 (bytes, or a size like \"50MiB\") \
                     (environment variable WHARF_UPLOAD__MAX_BYTES)";
     check_refused(&call.run(&["serve"]), 2, expected);
     check_refused(&call.run(&["dev", "--port", "0"]), 2, expected);
@@ -167,7 +172,7 @@ fn a_wrong_setting_is_one_line_with_key_and_origin() {
     let call = Call::new();
     check_refused(&call.run(&["dev", "--set", "shards=0"]), 2, "shards must be 1 to 1024 (flag --set)");
     check_refused(&call.run(&["serve", "--config", "no.toml"]), 2, "cannot read the settings file");
-    check_refused(&call.run(&["serve"]), 2, "auth.issuers: nobody could call");
+    check_refused(&call.run(&["serve"]), 2, "auth.issuers: without an issuer every request is refused");
     assert!(!call.folder.path().join("wharf-data").exists(), "nothing starts before the settings are good");
 }
 
@@ -195,6 +200,115 @@ fn printed_settings_name_their_origins() {
         let is_there = |line: &str| line.starts_with(start) && line.ends_with(origin);
         assert!(ended.stdout.lines().any(is_there), "{start}{origin}:\n{}", ended.stdout);
     }
+}
+
+#[test]
+fn what_is_in_the_way_of_serve_is_one_line_that_says_what_to_do() {
+    let issuer = "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='HS256'\nkey_file='key'\n";
+    let text =
+        |more: &str| format!("http.listen='127.0.0.1:0'\nadmin.listen='127.0.0.1:0'\n{more}\n{issuer}");
+    let serve = |more: &str| {
+        let call = Call::new().file("w.toml", &text(more)).file("key", &"k".repeat(32)).file("plain", "");
+        let ended = call.run(&["serve", "--config", "w.toml"]);
+        let last = ended.stderr.lines().last().unwrap_or_default().to_owned();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        last
+    };
+    let said = serve("s3.listen='127.0.0.1:0'\ndata_dir='plain/data'");
+    assert!(
+        said.starts_with("wharfinger: data_dir: cannot make plain/data: a file with this name"),
+        "{said}"
+    );
+    let said = serve("s3.listen='192.0.2.1:9000'");
+    assert!(
+        said.contains("s3.listen: cannot listen on 192.0.2.1:9000: no interface of this machine"),
+        "{said}"
+    );
+    let call = Call::new().file("w.toml", "shards = 8\n[http\n");
+    check_refused(&call.run(&["serve", "--config", "w.toml"]), 2, "(w.toml:2)");
+    check_refused(&call.run(&["serve", "--config", "."]), 2, "it is a folder; name the file in it");
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap_or_else(|_| panic!("{}", path.display())).permissions().mode() & 0o777
+}
+
+/// Everything below a folder, the folder too.
+fn below(path: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![path.to_owned()];
+    for entry in std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            found.extend(below(&entry));
+        } else {
+            found.push(entry);
+        }
+    }
+    found
+}
+
+#[test]
+fn data_is_for_its_owner_alone_and_an_open_folder_is_closed() {
+    let call = Call::new();
+    let data = call.folder.path().join("wharf-data");
+    let (dev, ready) = call.dev(&["--port", "0"]);
+    assert!(ask_for_an_upload(&ready).starts_with("HTTP/1.1 201"));
+    for path in below(&data) {
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+    dev.signal("TERM");
+    let ended = dev.wait();
+    assert!(!ended.stderr.contains("data folder: "), "{ended:?}");
+    for folder in [&data, &data.join("store")] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
+    let (dev, _) = call.dev(&["--port", "0"]);
+    assert_eq!((mode(&data), mode(&data.join("store"))), (0o700, 0o700));
+    dev.signal("TERM");
+    let ended = dev.wait();
+    let lines = ended.stderr.lines().filter(|line| line.contains("was open to other users (mode 755)"));
+    assert_eq!(lines.count(), 1, "{ended:?}");
+}
+
+#[test]
+fn one_line_says_that_it_is_ready_and_which_engine_each_part_is() {
+    let call = Call::new().env("WHARF_PORT", "tcp://10.96.0.7:8080").env("WHARF_SERVICE_HOST", "10.96.0.7");
+    let (dev, ready) = call.dev(&["--port", "0"]);
+    dev.signal("TERM");
+    let ended = dev.wait();
+    let entries = ended.stderr.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let entry = entries.filter(|entry| entry["version"].is_string()).collect::<Vec<_>>();
+    assert_eq!(entry.len(), 1, "{ended:?}");
+    let message = entry[0]["message"].as_str().expect("a message");
+    let start = format!(
+        "wharfinger {} is ready: API on {}",
+        env!("CARGO_PKG_VERSION"),
+        ready["api_url"].as_str().unwrap_or("")
+    );
+    assert!(message.starts_with(&start), "{message}");
+    assert!(
+        message.contains("ledger embedded (wharf-data/store), log embedded (wharf-data/store), queue"),
+        "{message}"
+    );
+    assert!(message.ends_with("objects embedded (wharf-data/bucket), signer embedded"), "{message}");
+    let ignored = ended.stderr.lines().filter(|line| line.contains("enableServiceLinks: false"));
+    assert_eq!(ignored.count(), 1, "{ended:?}");
+}
+
+#[test]
+fn dev_refuses_what_its_own_flags_would_replace() {
+    let call = Call::new().env("WHARF_S3__LISTEN", "127.0.0.1:1");
+    let expected =
+        "s3.listen: \"127.0.0.1:1\" has no effect, because the flag --port says \"127.0.0.1:0\" and wins";
+    check_refused(&call.run(&["dev", "--port", "0"]), 2, expected);
+    let call = Call::new().env("WHARF_DATA_DIR", "there");
+    check_refused(
+        &call.run(&["dev", "--port", "0", "--data", "here"]),
+        2,
+        "the flag --data says \"here\" and wins",
+    );
+    let issuers = "[{issuer='wharfinger-dev',audience='a',algorithm='HS256',key_file='k'}]";
+    let call = Call::new().env("WHARF_AUTH__ISSUERS", issuers);
+    check_refused(&call.run(&["dev", "--port", "0"]), 2, "\"wharfinger-dev\" is the issuer of dev itself");
 }
 
 #[test]
@@ -277,7 +391,15 @@ fn what_is_in_the_way_of_dev_is_one_line() {
     let ended = Call::new().run(&[["dev", "--set", &busy].as_slice(), &others].concat());
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     let last = ended.stderr.lines().last().unwrap_or_default();
-    assert!(last.starts_with("wharfinger: ") && last.contains(&address), "{ended:?}");
+    let expected =
+        format!("wharfinger: http.listen: cannot listen on {address}: another process listens there; ");
+    assert!(last.starts_with(&expected), "{ended:?}");
+    let elsewhere = ["dev", "--set", "http.listen=127.0.0.1:0", "--set", "data_dir=/proc/nothing"];
+    check_refused(
+        &Call::new().run(&[elsewhere.as_slice(), &others].concat()),
+        1,
+        "choose another with --data",
+    );
 
     let call = Call::new().file("plain", "a file, not a folder");
     check_refused(

@@ -23,11 +23,33 @@ fn one_box_needs_nothing_but_itself() {
 }
 
 #[test]
-fn aws_has_bucket_queue_and_signer_on_aws() {
+fn aws_has_every_part_shared_by_all_processes() {
     let config = example("aws.toml");
+    assert_eq!((config.ledger.kind, config.log.kind), (LedgerKind::Scylla, LogKind::Nats));
+    assert!(!config.single_node && !config.http.cursor_key_file.as_os_str().is_empty());
     let kinds = (config.queue.kind, config.objects.kind, config.signer.kind);
     assert_eq!(kinds, (QueueKind::Sqs, BucketKind::S3, SignerKind::S3));
     assert!(config.objects.endpoint.is_empty() && config.objects.access_key_id.is_empty());
+}
+
+/// Two processes started from the example must not keep accounts of their own beside a queue that they share.
+#[test]
+fn aws_without_its_ledger_or_its_log_is_refused() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/aws.toml");
+    let text = std::fs::read_to_string(file).expect("a file");
+    for section in ["ledger", "log"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("aws.toml");
+        let whole: toml::Table = text.parse().expect("TOML");
+        let rest: toml::Table = whole.into_iter().filter(|(name, _)| name != section).collect();
+        std::fs::write(&file, rest.to_string()).expect("a file");
+        let error =
+            load(&Sources { file: Some(file), ..Sources::default() }).expect_err("is refused").to_string();
+        assert!(
+            error.starts_with(&format!("{section}.kind: ")) && error.contains("single_node = true"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

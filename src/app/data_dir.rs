@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode;
+
 use super::start_error::StartError;
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind};
 
@@ -14,6 +16,11 @@ const FOLDER_MODE: u32 = 0o700;
 const INNER: [&str; 3] = ["store", "bucket", "bucket/tmp"];
 /// The bit of a folder that is everybody's, like `/tmp`.
 const STICKY: u32 = 0o1000;
+
+/// From now on, what this process makes on disk is for its own user alone, whichever library makes it.
+pub fn keep_new_files_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
 
 /// Whether ledger, log or queue keep their data in the folder.
 pub(super) fn needs_store(config: &Config) -> bool {

@@ -20,6 +20,7 @@ mod audit;
 pub use audit::{AuditError, AuditOptions, Auditor, Finding, Kind, Summary, Tell, World, audit};
 pub use aws_setup::aws_setup;
 pub use cursor_key::CursorKeyError;
+pub use data_dir::keep_new_files_private;
 pub use engines::Engines;
 pub use listeners::Addresses;
 pub use republish::{RepublishFailure, events_republish};

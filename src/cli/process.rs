@@ -4,13 +4,12 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use rustix::fs::Mode;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::failure::Failure;
-use crate::app::{Addresses, App, Engines};
+use crate::app::{self, Addresses, App, Engines};
 use crate::config::{self, Config, Loaded};
 use crate::limits::DRAIN_WITHIN;
 use crate::telemetry::{MetricsHandle, logs};
@@ -47,8 +46,7 @@ pub(super) fn run(
     if let Some(line) = config::ignored_line(&ignored) {
         warn!("{line}");
     }
-    // What is stored belongs to the user of this process alone, whichever library makes the file.
-    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    app::keep_new_files_private();
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
