@@ -106,6 +106,7 @@ impl App {
             handle: tree.handle().clone(),
             ledger,
             log,
+            events: Arc::new(translate::event_source(&config)),
             signer,
             clock,
             health: health.clone(),

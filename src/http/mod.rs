@@ -36,6 +36,8 @@ mod usage;
 mod admin;
 mod history;
 mod event_slots;
+mod event_frame;
+mod event_feed;
 mod events;
 mod schemas;
 mod health;

@@ -14,6 +14,7 @@ use super::meters::Meters;
 use crate::actors::Handle;
 use crate::adapters::{Ledger, Log, Signer};
 use crate::config::Config;
+use crate::domain::event::EventSource;
 use crate::limits;
 use crate::ports::Clock;
 use crate::telemetry::health::Health;
@@ -27,8 +28,10 @@ pub struct Services {
     pub handle: Handle,
     /// Reads.
     pub ledger: Ledger,
-    /// Events.
+    /// The log, which announces events.
     pub log: Log,
+    /// What all events have in common.
+    pub events: Arc<EventSource>,
     /// Signed requests.
     pub signer: Signer,
     /// Time and ids.

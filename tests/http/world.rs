@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use wharfinger::adapters::Log;
 use wharfinger::config::{Config, IssuerAlgorithm, IssuerSettings};
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) shutdown: CancellationToken,
     pub(crate) server: Option<JoinHandle<()>>,
     client: Client<HttpConnector, Full<Bytes>>,
+    config: Config,
     _dir: TempDir,
 }
 
@@ -100,23 +102,22 @@ impl World {
             upload_url_ttl: std::time::Duration::from_secs(config.upload.url_ttl_secs),
         };
         let inside = Inside::start(chosen).await;
-        let services = Services {
-            handle: inside.handle.clone(),
-            ledger: inside.faulty.ledger.clone(),
-            log: inside.faulty.log.clone(),
-            signer: inside.faulty.signer.clone(),
-            clock: inside.time.clone(),
-            health: inside.health.clone(),
-            authenticator: Authenticator::from_config(&config.auth).unwrap(),
-            metrics: Arc::new(|| "wharf_up 1\n".to_owned()),
-            options: Arc::new(HttpOptions::from_config(&config, [9; 32])),
-        };
+        let services = services(&inside, &config, inside.faulty.log.clone());
         let front = Front { api: listener().await, admin: listener().await };
         let (api, admin) = (front.api.local_addr().unwrap(), front.admin.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let server = Some(tokio::spawn(serve(front, services, shutdown.clone())));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { api, admin, inside, shutdown, server, client, _dir: dir }
+        Self { api, admin, inside, shutdown, server, client, config, _dir: dir }
+    }
+
+    /// Another listener over the same ledger, with a log of its own.
+    pub(crate) async fn listen_with(&self, log: Log) -> SocketAddr {
+        let front = Front { api: listener().await, admin: listener().await };
+        let api = front.api.local_addr().unwrap();
+        let services = services(&self.inside, &self.config, log);
+        drop(tokio::spawn(serve(front, services, self.shutdown.clone())));
+        api
     }
 
     /// A user as their token names them.
@@ -207,6 +208,21 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.shutdown.cancel();
+    }
+}
+
+fn services(inside: &Inside, config: &Config, log: Log) -> Services {
+    Services {
+        handle: inside.handle.clone(),
+        ledger: inside.faulty.ledger.clone(),
+        log,
+        events: Arc::new(crate::inside::event_source()),
+        signer: inside.faulty.signer.clone(),
+        clock: inside.time.clone(),
+        health: inside.health.clone(),
+        authenticator: Authenticator::from_config(&config.auth).unwrap(),
+        metrics: Arc::new(|| "wharf_up 1\n".to_owned()),
+        options: Arc::new(HttpOptions::from_config(config, [9; 32])),
     }
 }
 

@@ -281,6 +281,11 @@ async fn send(signed: &SignedRequest, size_bytes: u64) -> u16 {
     head.status.as_u16()
 }
 
+/// What all events of a test have in common.
+pub(crate) fn event_source() -> EventSource {
+    EventSource { deployment: "test".to_owned(), bucket: BUCKET.to_owned(), redact_names: false }
+}
+
 async fn tree(backends: &Backends, time: &Clock, health: &Health, chosen: Chosen) -> Tree {
     let Backends { ledger, log, objects, signer: _ } = backends.clone();
     let world = World {
@@ -291,7 +296,7 @@ async fn tree(backends: &Backends, time: &Clock, health: &Health, chosen: Chosen
         health: health.clone(),
         rules: chosen.rules,
         shards: ShardCount::new(chosen.shards).unwrap(),
-        source: EventSource { deployment: "test".to_owned(), bucket: BUCKET.to_owned(), redact_names: false },
+        source: event_source(),
     };
     Tree::start_with(world, chosen.options).await.unwrap()
 }
