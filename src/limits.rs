@@ -178,7 +178,7 @@ pub const EVENT_STREAMS_MAX: usize = 4_096;
 /// Open event streams of one user in this process.
 pub const EVENT_STREAMS_PER_USER_MAX: usize = 16;
 /// Entries that an event stream reads ahead: what it holds in memory.
-pub const EVENT_PAGE_MAX: usize = 32;
+pub const EVENT_PAGE_MAX: usize = 16;
 /// How long an event stream is silent at most.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Bytes of a token.

@@ -5,9 +5,11 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
-use support::{Answer, Dev};
+use serde_json::{Value, json};
+use support::serve::Site;
+use support::{Answer, Dev, SOON};
 
 #[tokio::test]
 async fn a_file_goes_in_is_processed_listed_counted_and_comes_back() {
@@ -327,4 +329,62 @@ async fn row_52_more_connections_than_open_files_leave_room_for_what_must_be_wri
     api.wait_for_status(grant["file_id"].as_str().unwrap(), "processed").await;
     assert_eq!(api.usage().await["reserved_bytes"], 9);
     assert_eq!(dev.terminate(), Some(0));
+}
+
+/// The lines of a JSON log that have this value in some field.
+fn lines_with(log: &str, value: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let has = |line: &Value| line.as_object().is_some_and(|line| line.values().any(|found| found == value));
+    lines.filter(has).collect()
+}
+
+#[tokio::test]
+async fn one_search_of_the_log_finds_the_life_of_a_file() {
+    let site = Site::new("");
+    let serve = site.serve().await;
+    let api = serve.user("alice");
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let headers =
+        [("content-type", "application/json"), ("traceparent", &traceparent), ("x-request-id", "req_7/A=")];
+    let body = json!({"filename": "a.txt", "size_bytes": 5, "content_type": "text/plain"}).to_string();
+    let presigned = api.send("POST", "/v1/files/presign-upload", &headers, body).await.expect(201);
+    assert_eq!(presigned.headers["x-request-id"], "req_7/A=");
+    let grant = presigned.json();
+    api.put(&grant, "hello").await.expect(200);
+    let id = grant["file_id"].as_str().unwrap();
+    api.wait_for_status(id, "processed").await;
+    assert_eq!(api.get(&format!("/v1/files/{id}/chunks")).await.code(409), "not_chunked");
+
+    let stations = [
+        ("POST /v1/files/presign-upload 201", true),
+        ("entry durable", true),
+        ("object landed, the queue knows", false),
+        ("arrival seen", false),
+        ("gate asked", false),
+        ("settled", true),
+        ("event published", true),
+        ("GET /v1/files/{file_id}/chunks 409", false),
+    ];
+    let said = |lines: &[Value], message: &str| lines.iter().any(|line| line["message"] == message);
+    let deadline = Instant::now() + SOON;
+    let lines = loop {
+        let lines = lines_with(&serve.said(), id);
+        if stations.iter().all(|(message, _)| said(&lines, message)) {
+            break lines;
+        }
+        assert!(Instant::now() < deadline, "not all of {stations:?} in {lines:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let user = &lines.iter().find(|line| line["message"] == "settled").unwrap()["user_id"];
+    for line in &lines {
+        assert_eq!((line["file_id"].as_str(), &line["user_id"]), (Some(id), user), "{line}");
+    }
+    let of_trace = lines_with(&serve.said(), trace);
+    for (message, knows_trace) in stations {
+        assert_eq!(said(&of_trace, message), knows_trace, "{message} with the trace");
+    }
+    let access = |message: &str| lines.iter().find(|line| line["message"] == message).unwrap();
+    assert_eq!(access(stations[0].0)["request_id"], "req_7/A=");
+    assert_eq!(access(stations[7].0)["code"], "not_chunked");
 }

@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::limits::INSPECTIONS_MAX;
 use crate::ports::{Clock, ObjectsError, ObjectsPort};
 use crate::telemetry::health::{Health, Part};
-use crate::telemetry::names;
+use crate::telemetry::{STORY, names};
 
 /// How long one inspection may take, its wait for a place included.
 const INSPECT_WITHIN: Duration = Duration::from_secs(6);
@@ -49,7 +49,10 @@ impl Inspector {
             Err(ObjectsError::Unavailable { reason: format!("no answer within {INSPECT_WITHIN:?}") })
         });
         self.health.heard(Part::Objects, &answer, self.clock.now());
-        Ok(answer?.map(|meta| Observed {
+        let answer = answer?;
+        let (size_bytes, is_there) = (answer.as_ref().map(|meta| meta.size_bytes), answer.is_some());
+        tracing::info!(target: STORY, { user_id = %key.user, file_id = %key.file, gate = "head", is_there, size_bytes }, "gate asked");
+        Ok(answer.map(|meta| Observed {
             size_bytes: meta.size_bytes,
             etag: meta.etag,
             checksum_sha256: meta.checksum_sha256,

@@ -135,7 +135,7 @@ impl RemoverState {
             let pause = Duration::from_millis(100 << tries);
             myself.send_after(pause, move || RemoverMsg::Remove { what, tries: tries + 1 });
         } else {
-            tracing::warn!(file.id = %key.file, "cannot remove an object; the sweeper will try again");
+            tracing::warn!(user_id = %key.user, file_id = %key.file, "cannot remove an object; the sweeper will try again");
         }
     }
 
@@ -163,7 +163,7 @@ async fn remove(parts: &RemoverParts, what: &Removable) -> bool {
     };
     parts.health.heard(Part::Objects, &removed, parts.clock.now());
     if removed.is_ok() {
-        tracing::info!(target: STORY, { file.id = %what.key().file }, "{told}");
+        tracing::info!(target: STORY, { user_id = %what.key().user, file_id = %what.key().file }, "{told}");
     }
     removed.is_ok()
 }

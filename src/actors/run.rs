@@ -127,7 +127,7 @@ impl Tale {
                 Ok(entries) if entries.len() == ENTRIES_PAGE_MAX => (entries, RunEnd::MorePages),
                 Ok(entries) => (entries, RunEnd::Complete),
                 Err(error) => {
-                    tracing::warn!(%user, "cannot read unpublished entries: {error}");
+                    tracing::warn!(user_id = %user, "cannot read unpublished entries: {error}");
                     (Vec::new(), RunEnd::Failed)
                 }
             }
@@ -155,8 +155,9 @@ impl Tale {
         let now = parts.clock.now();
         for (line, stored) in lines.iter().zip(&end.stored) {
             let (event, after) = (&line.event, now.since(line.at));
-            let (file, after_ms) = (line.file.map(tracing::field::display), millis(after));
-            tracing::info!(target: STORY, { file.id = file, event.name = %event.name, event.version = event.version, sequence = stored.sequence, after_ms }, "event published");
+            let (file_id, after_ms) = (line.file.map(tracing::field::display), millis(after));
+            let trace_id = event.envelope.traceparent.as_deref().and_then(|trace| trace.split('-').nth(1));
+            tracing::info!(target: STORY, { user_id = %ran.user, file_id, trace_id, event.id = %event.id, event.name = %event.name, event.version = event.version, sequence = stored.sequence, after_ms }, "event published");
             parts.meters.events_published.increment(1);
             if line.ends_entry {
                 ran.published = event.version;

@@ -21,7 +21,7 @@ use crate::domain::account::Account;
 use crate::domain::decide::Rules;
 use crate::domain::draft::Write;
 use crate::domain::entry::EntryKind;
-use crate::domain::file::Status;
+use crate::domain::file::{File, Status};
 use crate::domain::ids::{FileId, ObjectKey, OpId, UserId};
 use crate::domain::shard::ShardId;
 use crate::ports::{Clock, CommitError, LedgerError, LedgerPort};
@@ -164,7 +164,7 @@ impl ShardState {
             }
             // This user's write cannot be stored: that is no outage for the others.
             Err(CommitError::Refused { reason }) => {
-                tracing::error!(user.id = %user, %op, "the ledger cannot take a write: {reason}");
+                tracing::error!(user_id = %user, %op, "the ledger cannot take a write: {reason}");
                 ("refused", Some(WriteEnd::Unavailable))
             }
             Err(CommitError::Unknown { reason }) => {
@@ -216,9 +216,10 @@ impl ShardState {
     /// Hands on what became durable: entries to the publisher, dead objects to the remover.
     fn tell(&self, user: UserId, durable: Durable) {
         for (entry, row) in &durable.entries {
-            let file = entry.file_id.map(tracing::field::display);
+            let file_id = entry.file_id.map(tracing::field::display);
+            let trace_id = row.as_ref().and_then(File::trace_id);
             let after_ms = millis(self.parts.clock.now().since(entry.at));
-            tracing::info!(target: STORY, { file.id = file, entry.kind = ?entry.kind, entry.version = entry.version, shard = %self.shard, after_ms }, "entry durable");
+            tracing::info!(target: STORY, { user_id = %user, file_id, trace_id, entry.kind = ?entry.kind, entry.version = entry.version, shard = %self.shard, after_ms }, "entry durable");
             if let (Some(Status::Deleting), Some(file)) = (entry.status, entry.file_id) {
                 self.parts.remover.remove(ObjectKey { user, file });
             }
@@ -324,7 +325,7 @@ fn unread(parts: &ShardParts, user: UserId, error: &LedgerError) {
     if error.is_outage() {
         parts.health.down(Part::Ledger, error, parts.clock.now());
     } else {
-        tracing::error!(user.id = %user, "{error}");
+        tracing::error!(user_id = %user, "{error}");
     }
 }
 

@@ -257,7 +257,7 @@ async fn delete(queue: &impl QueuePort, leaving: Vec<Leaving>) -> Vec<Leaving> {
 /// Counts and logs a record that the log holds now.
 fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
     match &sent.tale {
-        Tale::Arrival { file, kind, lag } => {
+        Tale::Arrival { key, kind, lag } => {
             let kind = match kind {
                 ArrivalKind::Created => "created",
                 ArrivalKind::Removed => "removed",
@@ -266,7 +266,7 @@ fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
             counter!(names::BRIDGE_ARRIVALS_TOTAL, "kind" => kind, "repeat" => repeat).increment(1);
             histogram!(names::BRIDGE_ARRIVAL_LAG_SECONDS).record(*lag);
             let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-            info!(target: STORY, { file.id = %file, arrival.kind = kind, arrival.repeat = repeat, event.lag_ms = lag_ms }, "arrival seen");
+            info!(target: STORY, { user_id = %key.user, file_id = %key.file, arrival.kind = kind, arrival.repeat = repeat, event.lag_ms = lag_ms }, "arrival seen");
         }
         Tale::Rejected(reasons) => {
             for reason in reasons {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::notification::{RejectReason, Rejection, Verdict};
 use crate::domain::arrival::{Arrival, ArrivalKind};
-use crate::domain::ids::{FileId, ObjectKey};
+use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardCount;
 use crate::limits::NOTIFICATION_BYTES_MAX;
 use crate::ports::{NewRecord, QueueDelivery, Receipt, Stream};
@@ -48,7 +48,7 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) enum Tale {
     /// A fact went on to its user's shard.
-    Arrival { file: FileId, kind: ArrivalKind, lag: Duration },
+    Arrival { key: ObjectKey, kind: ArrivalKind, lag: Duration },
     /// Something was kept for a human.
     Rejected(Vec<RejectReason>),
 }
@@ -100,11 +100,7 @@ fn forwarded(key: ObjectKey, arrival: &Arrival, shards: ShardCount) -> Outgoing 
         payload: Bytes::from(payload),
     };
     let lag = arrival.seen_at.since(arrival.happened_at);
-    Outgoing {
-        stream: Stream::Ingest,
-        record,
-        tale: Tale::Arrival { file: key.file, kind: arrival.kind, lag },
-    }
+    Outgoing { stream: Stream::Ingest, record, tale: Tale::Arrival { key, kind: arrival.kind, lag } }
 }
 
 /// A copy of the whole notification: its bytes as they came, up to the most that a notification may have.

@@ -317,6 +317,12 @@ impl File {
         self.status.weight(self.size_bytes)
     }
 
+    /// The trace id of the request that reserved it: the second part of its trace context.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.split('-').nth(1)
+    }
+
     /// What its owner sees.
     #[must_use]
     pub const fn shown(&self) -> Shown {

@@ -14,7 +14,7 @@ use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
 use super::trail::Trail;
-use super::{chunks, downloads, events, files, health, history, list, media, schemas, uploads, usage};
+use super::{chunks, downloads, events, files, health, history, list, media, root, schemas, uploads, usage};
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
 use crate::domain::policy::{self, Action, Caller};
@@ -59,6 +59,7 @@ struct Terms {
 /// Carries a request out.
 pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Outcome {
     match route {
+        Route::Open(Open::Root) => Ok(root::show(call.door)),
         Route::Open(Open::Livez) => Ok(health::livez()),
         Route::Open(Open::Readyz) => Ok(health::readyz(call)),
         Route::Open(Open::Metrics) => Ok(health::metrics(call.api)),
@@ -86,6 +87,7 @@ fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
     let now = services.clock.now();
     let presented = presented(&head.headers)?;
     let Verified { caller, until } = services.authenticator.caller_of(presented.token(), now)?;
+    trail.note_user(caller.user);
     match presented {
         Presented::Bearer(_) => {}
         Presented::Cookie(_) => {

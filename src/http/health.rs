@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::answer;
@@ -9,6 +10,9 @@ use super::body::Body;
 use super::dispatch::Call;
 use super::services::{Api, Door};
 use crate::telemetry::health::{Part, PartState};
+
+/// The format of the metrics, as Prometheus names it.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The process answers, so it lives. Says nothing of what it depends on: a restart would not help that.
 pub(super) fn livez() -> Response<Body> {
@@ -51,5 +55,7 @@ fn line(part: Part, state: &PartState, door: Door) -> String {
 
 /// The metrics, as Prometheus reads them.
 pub(super) fn metrics(api: &Api) -> Response<Body> {
-    answer::text(StatusCode::OK, (api.services.metrics)())
+    let mut response = answer::text(StatusCode::OK, (api.services.metrics)());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
+    response
 }

@@ -211,7 +211,7 @@ pub(super) async fn timeline(call: &OwnCall<'_>, file: FileId) -> Outcome {
     let is_complete = entries.last().is_some_and(|oldest| oldest.revision == 1);
     let view = TimelineView {
         file_id: file,
-        trace_id: trace_id_of(&row),
+        trace_id: row.trace_id(),
         is_complete,
         steps: stations(&row, &entries),
     };
@@ -227,11 +227,6 @@ fn stations(row: &File, entries: &[Entry]) -> Vec<StationView> {
         StationView { step: station.as_str(), at, after_ms }
     };
     way.into_iter().map(station).collect()
-}
-
-/// The trace id of the request that reserved the file: the second part of its trace context.
-fn trace_id_of(row: &File) -> Option<&str> {
-    row.traceparent.as_deref()?.split('-').nth(1)
 }
 
 #[cfg(test)]

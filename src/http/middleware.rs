@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -10,8 +11,9 @@ use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, Response, Version};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::time::Instant;
+use tracing::field::display;
 use tracing::{error, info, warn};
 
 use super::answer::Outcome;
@@ -40,6 +42,9 @@ pub(super) async fn answer(
     let (template, route) = match target::path_of(&head) {
         Ok(path) => {
             let place = route::place_of(door, &path);
+            if let Some(file) = place.1.file() {
+                trail.note_file(file);
+            }
             (place.0, route::find(&head.method, place))
         }
         Err(problem) => (Template::Unmatched, Err(problem)),
@@ -47,7 +52,9 @@ pub(super) async fn answer(
     let allow = match &route {
         Ok(Route::Open(Open::Options(allow))) => Some(*allow),
         Ok(
-            Route::Open(Open::Livez | Open::Readyz | Open::Metrics | Open::Schemas | Open::Schema(_))
+            Route::Open(
+                Open::Root | Open::Livez | Open::Readyz | Open::Metrics | Open::Schemas | Open::Schema(_),
+            )
             | Route::Own(_)
             | Route::Admin(_),
         )
@@ -59,6 +66,7 @@ pub(super) async fn answer(
         }
         Err(problem) => Err(problem),
     };
+    let code = outcome.as_ref().err().map(|problem| problem.code().as_str());
     let is_over = outcome.as_ref().is_err_and(Problem::closes);
     let can_go_on = !is_over && body::drain(&mut body, &head.headers).await;
     let mut response = outcome.unwrap_or_else(|problem| {
@@ -78,16 +86,34 @@ pub(super) async fn answer(
     response.body_mut().hold(in_flight);
     let took = began.elapsed();
     api.meters.answered(template, &head.method, response.status(), took);
+    log_access(&head, &trail, Answered { template, status: response.status(), took, code });
+    response
+}
+
+/// How a request was answered.
+struct Answered {
+    template: Template,
+    status: StatusCode,
+    took: Duration,
+    /// The problem, if it was one.
+    code: Option<&'static str>,
+}
+
+fn log_access(head: &Parts, trail: &Trail, answered: Answered) {
+    let (route, status) = (answered.template.as_str(), answered.status.as_u16());
     info!(
         target: "wharfinger::access",
         method = %head.method,
-        route = template.as_str(),
-        status = response.status().as_u16(),
-        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        request.id = trail.request_id(),
-        "{} {} {}", head.method, template.as_str(), response.status().as_u16(),
+        route,
+        status,
+        code = answered.code,
+        took_us = u64::try_from(answered.took.as_micros()).unwrap_or(u64::MAX),
+        request_id = trail.request_id(),
+        trace_id = trail.trace_id(),
+        user_id = trail.user().map(display),
+        file_id = trail.file().map(display),
+        "{} {route} {status}", head.method,
     );
-    response
 }
 
 /// Runs a handler; a panic in it is an answer too.
@@ -119,11 +145,14 @@ fn finish(response: &mut Response<Body>, head: &Parts, trail: &Trail) {
 
 /// Logs what an operator can do something about. What clients do wrong is in the access log.
 fn log_failure(problem: &Problem, trail: &Trail) {
-    let (code, cause) = (problem.code(), problem.cause().unwrap_or("none given"));
-    if code == ErrorCode::Internal {
-        error!(request.id = trail.request_id(), "request failed: {cause}");
-    } else if code.status().is_server_error() {
-        warn!(request.id = trail.request_id(), error.code = code.as_str(), "request refused: {cause}");
+    let (status, code) = (problem.code().status(), problem.code().as_str());
+    let cause = problem.cause().unwrap_or("none given");
+    let (request_id, trace_id) = (trail.request_id(), trail.trace_id());
+    let (user_id, file_id) = (trail.user().map(display), trail.file().map(display));
+    if problem.code() == ErrorCode::Internal {
+        error!(request_id, trace_id, user_id, file_id, code, "request failed: {cause}");
+    } else if status.is_server_error() {
+        warn!(request_id, trace_id, user_id, file_id, code, "request refused: {cause}");
     }
 }
 

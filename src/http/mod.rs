@@ -41,6 +41,7 @@ mod event_feed;
 mod events;
 mod schemas;
 mod health;
+mod root;
 
 pub use auth::{AuthConfigError, Authenticator, sign_hs256};
 pub use error::ErrorCode;

@@ -25,6 +25,13 @@ pub(super) struct Ids {
     schema: SchemaRef,
 }
 
+impl Ids {
+    /// The file, if the path names one.
+    pub(super) const fn file(&self) -> FileRef {
+        self.file
+    }
+}
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -39,6 +46,8 @@ pub(super) enum Route {
 /// What anybody may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
+    /// Which service is this.
+    Root,
     /// Is the process alive.
     Livez,
     /// Should requests come here.
@@ -197,6 +206,8 @@ templates! {
     AdminUserState = "/v1/admin/users/{user_id}/state",
     Schemas = "/v1/schemas",
     Schema = "/v1/schemas/{type}/{version}",
+    Server = "*",
+    Root = "/",
     Livez = "/livez",
     Readyz = "/readyz",
     Metrics = "/metrics",
@@ -231,10 +242,12 @@ impl Template {
             | Self::AdminUserUsage
             | Self::Schemas
             | Self::Schema
+            | Self::Root
             | Self::Livez
             | Self::Readyz
             | Self::Metrics => "GET, HEAD, OPTIONS",
             Self::AdminUserQuota | Self::AdminUserState => "PUT, OPTIONS",
+            Self::Server => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Unmatched => "",
         }
     }
@@ -245,6 +258,11 @@ pub(super) type Place = (Template, Ids);
 
 /// The template of a path, with what it names.
 pub(super) fn place_of(door: Door, path: &str) -> Place {
+    match path {
+        "*" => return (Template::Server, Ids::default()),
+        "/" => return (Template::Root, Ids::default()),
+        _ => {}
+    }
     let mut segments = [""; 5];
     let mut count = 0;
     for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
@@ -343,6 +361,7 @@ pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
         ("GET", Template::AdminUserUsage) => Ok(Route::Admin(Admin::Usage(user))),
         ("PUT", Template::AdminUserQuota) => Ok(Route::Admin(Admin::SetQuota(user))),
         ("PUT", Template::AdminUserState) => Ok(Route::Admin(Admin::SetState(user))),
+        ("GET", Template::Root) => Ok(Route::Open(Open::Root)),
         ("GET", Template::Livez) => Ok(Route::Open(Open::Livez)),
         ("GET", Template::Readyz) => Ok(Route::Open(Open::Readyz)),
         ("GET", Template::Schemas) => Ok(Route::Open(Open::Schemas)),
@@ -397,6 +416,16 @@ mod tests {
         check("GET /v1/usage", Own::Usage);
         check("GET /v1/usage/ledger", Own::Ledger);
         check("GET /v1/events", Own::Events);
+    }
+
+    #[test]
+    fn the_server_as_a_whole_takes_options() {
+        let allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+        for door in [Door::Api, Door::Admin] {
+            assert_eq!(find(&Method::OPTIONS, place_of(door, "*")), Ok(Route::Open(Open::Options(allow))));
+            check_open(door, "GET /", Open::Root);
+            check_refused(door, "GET /*", ErrorCode::RouteNotFound);
+        }
     }
 
     #[test]
@@ -456,8 +485,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_not_found() {
-        for path in ["/", "/v1", "/v1/", "/v1/files/", "/v1/files/ID/", "/v2/files", "/v1/files/ID/links/x/y"]
-        {
+        for path in ["/v1", "/v1/", "/v1/files/", "/v1/files/ID/", "/v2/files", "/v1/files/ID/links/x/y"] {
             check_refused(Door::Api, &format!("GET {path}"), ErrorCode::RouteNotFound);
         }
     }
@@ -472,7 +500,9 @@ mod tests {
 
     #[test]
     fn allow_lists_exactly_the_methods_that_are_found() {
-        for template in Template::ALL.iter().copied().filter(|template| *template != Template::Unmatched) {
+        // What the server as a whole takes is the sum of all paths, and asked for by one method only.
+        let is_path = |template: &Template| !matches!(template, Template::Unmatched | Template::Server);
+        for template in Template::ALL.iter().copied().filter(is_path) {
             for method in ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"] {
                 let is_found = find(&method.parse().unwrap(), (template, Ids::default())).is_ok();
                 let is_listed = template.allow().split(", ").any(|allowed| allowed == method);

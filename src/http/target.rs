@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, Scheme};
+use hyper::{Method, Version};
 use percent_encoding::percent_decode_str;
 
 use super::error::Problem;
@@ -17,11 +18,11 @@ use super::error::Problem;
 pub(super) fn path_of(head: &Parts) -> Result<Cow<'_, str>, Problem> {
     check_host(head)?;
     check_framing(head)?;
-    // HTTP/2 always carries scheme and authority; on HTTP/1 they mean that we are taken for a proxy.
-    if head.version < Version::HTTP_2 && (head.uri.scheme().is_some() || head.uri.authority().is_some()) {
-        return Err(refused("The target must be a path."));
-    }
+    check_form(head)?;
     let raw = head.uri.path();
+    if raw == "*" && head.method == Method::OPTIONS {
+        return Ok(Cow::Borrowed(raw));
+    }
     if !raw.starts_with('/') {
         return Err(refused("The target must be a path."));
     }
@@ -34,6 +35,19 @@ pub(super) fn path_of(head: &Parts) -> Result<Cow<'_, str>, Problem> {
         }
     }
     Ok(path)
+}
+
+/// A path alone, or with the scheme and the authority of an HTTP URL: a server takes that too (RFC 9112 section 3.2.2).
+/// `CONNECT` names an authority alone.
+fn check_form(head: &Parts) -> Result<(), Problem> {
+    let is_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+    let is_plain = |authority: &Authority| !authority.host().is_empty() && !authority.as_str().contains('@');
+    match (head.uri.scheme(), head.uri.authority()) {
+        (None, None) => Ok(()),
+        (Some(scheme), Some(authority)) if is_http(scheme) && is_plain(authority) => Ok(()),
+        (Some(_), Some(_)) => Err(refused("The target must be a path or an HTTP URL without a user.")),
+        (Some(_), None) | (None, Some(_)) => Err(refused("The target must be a path.")),
+    }
 }
 
 fn decoded(raw: &str) -> Result<Cow<'_, str>, Problem> {
@@ -126,8 +140,19 @@ mod tests {
     #[test]
     fn a_target_that_is_not_a_path_is_refused() {
         check("*", None);
-        check("http://files.example/v1/files", None);
         check("files.example:443", None);
+        check("ftp://files.example/v1/files", None);
+        check("http://user@files.example/v1/files", None);
+    }
+
+    #[test]
+    fn a_target_may_be_a_url_and_options_of_everything() {
+        check("http://files.example/v1/files?size=1", Some("/v1/files"));
+        check("https://files.example:8443/v1/files", Some("/v1/files"));
+        check("http://files.example", Some("/"));
+        let mut all = head("*", &["files.example"]);
+        all.method = Method::OPTIONS;
+        assert_eq!(path_of(&all).ok().as_deref(), Some("*"));
     }
 
     #[test]

@@ -1,44 +1,55 @@
-//! What ties a request to its traces: its id and the W3C trace context it came with.
+//! What ties a request to its log lines: its id, the W3C trace context it came with, and what it is about.
 
 use std::str;
+use std::sync::OnceLock;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
+use crate::domain::ids::{FileId, UserId};
+
 /// The header of the request's id.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-const ID_BYTES: usize = 36;
+const ID_BYTES_MAX: usize = 128;
 const TRACEPARENT_BYTES: usize = 55;
 
-/// A request's id, and its trace context if it has a valid one.
+/// A request's id, its trace context if it has a valid one, and what is known of whom and what it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trail {
-    id: [u8; ID_BYTES],
+    /// Visible ASCII.
+    id: HeaderValue,
     traceparent: Option<[u8; TRACEPARENT_BYTES]>,
+    user: OnceLock<UserId>,
+    file: OnceLock<FileId>,
 }
 
 impl Trail {
-    /// Takes the caller's id if it is a UUID, else a new one from `fresh`.
+    /// Takes the caller's id as it is if it is a sane one, else a new one from `fresh`.
     pub(super) fn of(headers: &HeaderMap, fresh: impl FnOnce() -> Uuid) -> Self {
-        let given = headers.get(X_REQUEST_ID).map(HeaderValue::as_bytes);
-        let given =
-            given.filter(|text| text.len() == ID_BYTES).and_then(|text| Uuid::try_parse_ascii(text).ok());
-        let mut id = [0; ID_BYTES];
-        given.unwrap_or_else(fresh).hyphenated().encode_lower(&mut id);
-        Self { id, traceparent: headers.get(TRACEPARENT).and_then(traceparent) }
+        let given = headers.get(X_REQUEST_ID).filter(|value| is_sane(value.as_bytes())).cloned();
+        let id = given.unwrap_or_else(|| {
+            HeaderValue::try_from(fresh().to_string()).expect("a UUID is written in visible ASCII")
+        });
+        let traceparent = headers.get(TRACEPARENT).and_then(traceparent);
+        Self { id, traceparent, user: OnceLock::new(), file: OnceLock::new() }
     }
 
-    /// The id, in lower case.
+    /// The id.
     pub(super) fn request_id(&self) -> &str {
-        str::from_utf8(&self.id).expect("a UUID is written in ASCII")
+        self.id.to_str().expect("an id is visible ASCII")
+    }
+
+    /// The id as a URN, if it is a UUID.
+    pub(super) fn urn(&self) -> Option<String> {
+        Uuid::try_parse(self.request_id()).ok().map(|id| format!("urn:uuid:{id}"))
     }
 
     /// The id, as a header's value.
     pub(super) fn header(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.id).expect("a UUID is written in visible ASCII")
+        self.id.clone()
     }
 
     /// The trace context, as it came.
@@ -51,6 +62,32 @@ impl Trail {
     pub(super) fn trace_id(&self) -> Option<&str> {
         self.traceparent().map(|text| &text[3..35])
     }
+
+    /// Notes who calls. The first caller counts.
+    pub(super) fn note_user(&self, user: UserId) {
+        self.user.get_or_init(|| user);
+    }
+
+    /// Notes the file that the request is about. The first file counts.
+    pub(super) fn note_file(&self, file: FileId) {
+        self.file.get_or_init(|| file);
+    }
+
+    /// Who calls, once that is known.
+    pub(super) fn user(&self) -> Option<UserId> {
+        self.user.get().copied()
+    }
+
+    /// The file that the request is about, once that is known.
+    pub(super) fn file(&self) -> Option<FileId> {
+        self.file.get().copied()
+    }
+}
+
+/// 1 to 128 characters of an HTTP token, or of those that UUIDs, base64 and common tracers use beside.
+fn is_sane(id: &[u8]) -> bool {
+    let is_taken = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/:=@".contains(b);
+    (1..=ID_BYTES_MAX).contains(&id.len()) && id.iter().all(is_taken)
 }
 
 /// Version 00 of the trace context: `00-<32 hex>-<16 hex>-<2 hex>` in lower case, ids not all zero.
@@ -84,13 +121,30 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_id_counts_only_if_it_is_a_uuid() {
+    fn the_callers_id_is_taken_as_it_is_if_it_is_sane() {
+        for id in [
+            "0199a3c4-0000-7000-8000-000000000001",
+            "0199A3C4-0000-7000-8000-00000000000F",
+            "0199a3c4000070008000000000000001",
+            "req_8fJk2+/Z==",
+            "Root=1-67891233-abcdef012345678912345678",
+            "7",
+            &"x".repeat(128),
+        ] {
+            check_id(id, id);
+        }
         let fresh = FRESH.to_string();
-        check_id("0199a3c4-0000-7000-8000-000000000001", "0199a3c4-0000-7000-8000-000000000001");
-        check_id("0199A3C4-0000-7000-8000-00000000000F", "0199a3c4-0000-7000-8000-00000000000f");
-        check_id("0199a3c4000070008000000000000001", &fresh);
-        check_id("<script>alert(1)</script>", &fresh);
-        check_id("", &fresh);
+        for id in ["<script>alert(1)</script>", "", "a b", "a,b", "a;b", "\"a\"", "a\\b", &"x".repeat(129)] {
+            check_id(id, &fresh);
+        }
+    }
+
+    #[test]
+    fn only_a_uuid_has_a_urn() {
+        let urn = |id| trail("x-request-id", id).urn();
+        let expected = "urn:uuid:0199a3c4-0000-7000-8000-00000000000f";
+        assert_eq!(urn("0199A3C4-0000-7000-8000-00000000000F").as_deref(), Some(expected));
+        assert_eq!(urn("req_7"), None);
     }
 
     fn check_trace(given: &str, expected: Option<&str>) {

@@ -49,7 +49,11 @@ async fn reserve_and_sign(
     let body = body::read(body).await?;
     let idempotency = idempotency_of(&call.head.headers, &body)?;
     let asked = UploadRequest::read(&body, &call.api.services.options)?;
-    let [upload] = sign(call, reserve(call, vec![asked], idempotency).await?)
+    let reserved = reserve(call, vec![asked], idempotency).await?;
+    if let [file] = reserved.files.as_slice() {
+        call.trail.note_file(file.file_id);
+    }
+    let [upload] = sign(call, reserved)
         .await?
         .try_into()
         .map_err(|_| Problem::new(ErrorCode::Internal).because(&"not one file for one upload"))?;

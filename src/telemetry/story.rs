@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn a_line_is_a_sentence_and_then_its_values() {
         check(
-            || tracing::info!(file.id = %"f1", size_bytes = 13, "reserved 13 bytes"),
-            "INFO  reserved 13 bytes file.id=f1 size_bytes=13\n",
+            || tracing::info!(file_id = %"f1", size_bytes = 13, "reserved 13 bytes"),
+            "INFO  reserved 13 bytes file_id=f1 size_bytes=13\n",
         );
         check(|| tracing::warn!(part = "ledger", "is away"), "WARN  is away part=ledger\n");
         check(|| tracing::warn!(reason = "not there", "is away"), "WARN  is away reason=\"not there\"\n");

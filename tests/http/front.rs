@@ -5,6 +5,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -63,7 +64,9 @@ async fn a_head_that_cannot_be_trusted_ends_the_connection() {
         "GET /livez HTTP/1.1\r\n\r\n",
         "GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET http://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET ftp://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://user@a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://a/livez HTTP/1.1\r\n\r\n",
         "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /v1/../livez HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /v1/%2e%2e/livez HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -78,6 +81,13 @@ async fn a_head_that_cannot_be_trusted_ends_the_connection() {
     ] {
         check_raw(&world, request, "400").await;
     }
+    for request in ["OPTIONS * HTTP/1.1", "OPTIONS http://a/v1/files HTTP/1.1"] {
+        let text = format!("{request}\r\nHost: b\r\nConnection: close\r\n\r\n");
+        let answer = world.raw(text.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 204") && answer.contains("allow: GET, HEAD, POST"), "{answer}");
+    }
+    let absolute = b"GET http://a/livez HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n";
+    assert!(world.raw(absolute).await.ends_with("ok\n"), "an absolute form is taken");
     let bare = world.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(bare.starts_with("HTTP/1.1 200") && bare.ends_with("ok\n"), "{bare}");
 }
@@ -102,7 +112,7 @@ async fn methods_and_paths_that_are_not_there_are_told() {
     );
     let answer = world.send("", "OPTIONS /v1/usage", &[], "").await;
     assert_eq!((answer.told().as_str(), answer.header("allow")), ("204", Some("GET, HEAD, OPTIONS")));
-    for path in ["/", "/v1/links", "/v1/admin/nothing", "/v2/files", "/v1/files/"] {
+    for path in ["/v1/links", "/v1/admin/nothing", "/v2/files", "/v1/files/"] {
         assert_eq!(world.get("alice", path).await.told(), "404 route_not_found", "{path}");
     }
     let accept = [("accept", "text/html")];
@@ -129,8 +139,13 @@ async fn every_answer_names_its_request_and_is_taken_literally() {
             assert_eq!(answer.json()["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         }
     }
-    let answer = world.send("", "GET /livez", &[("x-request-id", "not-a-uuid")], "").await;
-    assert_eq!(answer.header("x-request-id").map(str::len), Some(36));
+    for (id, expected) in [("req_7/A=", Some("req_7/A=")), ("not sane", None)] {
+        let answer = world.send("", "GET /nowhere", &[("x-request-id", id)], "").await;
+        let told = answer.header("x-request-id").unwrap();
+        assert_eq!((told == id, told.len() == 36), (expected.is_some(), expected.is_none()), "{told}");
+        assert_eq!(answer.json()["request_id"], told);
+        assert_eq!(answer.json().get("instance").is_some(), expected.is_none(), "only a UUID has a URN");
+    }
 }
 
 #[tokio::test]
@@ -151,7 +166,17 @@ async fn health_is_told_on_both_ports_and_metrics_on_one() {
         assert_eq!(world.ask(port, "GET /livez").await.told(), "200");
         assert_eq!(world.ask(port, "GET /readyz").await.told(), "200");
     }
-    assert_eq!(world.ask(world.admin, "GET /metrics").await.text(), "wharf_up 1\n");
+    let metrics = world.ask(world.admin, "GET /metrics").await;
+    assert_eq!(metrics.text(), "wharf_up 1\n");
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    for (port, link) in [(world.api, "/v1/files"), (world.admin, "/metrics")] {
+        let root = world.ask(port, "GET /").await.json();
+        assert_eq!(
+            (&root["name"], &root["version"]),
+            (&json!("wharfinger"), &json!(env!("CARGO_PKG_VERSION")))
+        );
+        assert!(root["links"].as_array().unwrap().iter().any(|to| to["href"] == link), "{root}");
+    }
     assert_eq!(world.get("", "/metrics").await.told(), "404 route_not_found");
     assert_eq!(world.ask(world.admin, "GET /v1/files").await.told(), "404 route_not_found");
     let first = world.ask(world.admin, "GET /readyz?verbose").await;

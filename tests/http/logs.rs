@@ -67,3 +67,36 @@ async fn every_request_is_one_line_and_no_secret_is_in_it() {
     assert_eq!(refused, 1, "a failure is logged once: {text}");
     assert!(text.contains(REASON), "operators are told the cause: {text}");
 }
+
+#[tokio::test]
+async fn a_line_of_a_request_says_whose_it_is_and_what_it_came_to() {
+    let world = World::start().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let file = "0199a3c4-0000-7000-8000-000000000001";
+    let headers = [("x-request-id", "req-7"), ("traceparent", &traceparent)];
+    let user = World::user("alice").to_string();
+    let find = |text: &str, what: &str| {
+        text.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what} in {text}")).to_owned()
+    };
+    let check = |line: &str, parts: &[&str]| {
+        for part in parts {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    };
+    world.send("alice", &format!("GET /v1/files/{file}"), &headers, "").await;
+    world.inside.plan.set_port(Port::Ledger, Fault::Unavailable);
+    world.send("alice", &format!("GET /v1/files/{file}"), &headers, "").await;
+    world.send("", "GET /v1/usage", &headers, "").await;
+    let text = String::from_utf8(LINES.take()).unwrap();
+    let (user, file, trace) =
+        (format!("user_id={user}"), format!("file_id={file}"), format!("trace_id=\"{trace}\""));
+    let common = ["request_id=\"req-7\"", &trace, &user, &file];
+    check(&find(&text, "GET /v1/files/{file_id} 404"), &common);
+    check(&find(&text, "GET /v1/files/{file_id} 404"), &["code=\"file_not_found\""]);
+    check(&find(&text, "request refused"), &common);
+    check(&find(&text, "request refused"), &["code=\"ledger_unavailable\""]);
+    let anonymous = find(&text, "GET /v1/usage 401");
+    check(&anonymous, &["request_id=\"req-7\"", &trace, "code=\"token_missing\""]);
+    assert!(!anonymous.contains("user_id") && !anonymous.contains("file_id"), "{anonymous}");
+}

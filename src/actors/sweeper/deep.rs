@@ -95,7 +95,7 @@ impl Findings {
         found("drift");
         self.drifted_accounts += 1;
         self.drifted_bytes = self.drifted_bytes.saturating_add(broken.bytes_apart());
-        tracing::error!(user.id = %user, "an account's sums are not those of its rows: {broken}");
+        tracing::error!(user_id = %user, "an account's sums are not those of its rows: {broken}");
     }
 
     fn failed(&mut self, what: &'static str, error: &SweepError) {

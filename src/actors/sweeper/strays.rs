@@ -139,10 +139,10 @@ fn judge_orphan(tools: &Tools, key: ObjectKey, size_bytes: u64, findings: &mut F
     let may_remove = tools.parts.options.orphans == Orphans::Remove;
     if may_remove && findings.orphans_removed < ORPHANS_REMOVED_MAX {
         findings.orphans_removed += 1;
-        tracing::warn!(user.id = %key.user, file.id = %key.file, size_bytes, "an object is nobody's and is removed");
+        tracing::warn!(user_id = %key.user, file_id = %key.file, size_bytes, "an object is nobody's and is removed");
         tools.parts.remover.remove(key);
     } else {
-        tracing::warn!(user.id = %key.user, file.id = %key.file, size_bytes, "an object is nobody's and stays");
+        tracing::warn!(user_id = %key.user, file_id = %key.file, size_bytes, "an object is nobody's and stays");
     }
 }
 
@@ -157,7 +157,7 @@ async fn missing(tools: &mut Tools, key: ObjectKey, findings: &mut Findings) -> 
         Ok(row) if matches!(row.status, Status::Processed | Status::Trashed) => {
             found("missing");
             findings.missing += 1;
-            tracing::error!(user.id = %key.user, file.id = %key.file, "a processed file has no object");
+            tracing::error!(user_id = %key.user, file_id = %key.file, "a processed file has no object");
         }
         Ok(_) | Err(DeskError::Refused(_)) => {}
         Err(error) => failed("a missing object", &SweepError::Desk(error.to_string())),

@@ -211,7 +211,7 @@ pub(super) fn found(kind: &'static str) {
 pub(super) fn unreadable(user: Option<UserId>, error: &LedgerError) {
     metrics::counter!(names::SWEEP_FAILURES_TOTAL, "what" => "an account").increment(1);
     let user = user.map_or_else(|| "unknown".to_owned(), |user| user.to_string());
-    tracing::error!(user.id = user, "an account cannot be read, and the sweep goes on without it: {error}");
+    tracing::error!(user_id = user, "an account cannot be read, and the sweep goes on without it: {error}");
 }
 
 /// Counts and tells what could not be looked at.

@@ -29,7 +29,7 @@ pub(in crate::http) async fn usage(call: &OwnCall<'_>, user: UserId) -> Outcome 
 pub(in crate::http) async fn set_quota(call: &OwnCall<'_>, user: UserId, body: &mut Incoming) -> Outcome {
     let quota_bytes = read_quota(&body::read(body).await?)?;
     let account = call.api.services.handle.set_quota(user, quota_bytes).await?;
-    tracing::info!(user.id = %user, by = %call.user(), ?quota_bytes, "an admin changed a quota");
+    tracing::info!(user_id = %user, by_user_id = %call.user(), request_id = call.trail.request_id(), ?quota_bytes, "an admin changed a quota");
     respond(call, &account)
 }
 
@@ -37,7 +37,7 @@ pub(in crate::http) async fn set_quota(call: &OwnCall<'_>, user: UserId, body: &
 pub(in crate::http) async fn set_state(call: &OwnCall<'_>, user: UserId, body: &mut Incoming) -> Outcome {
     let state = read_state(&body::read(body).await?)?;
     let account = call.api.services.handle.set_state(user, state).await?;
-    tracing::info!(user.id = %user, by = %call.user(), state = state.as_str(), "an admin changed an account's state");
+    tracing::info!(user_id = %user, by_user_id = %call.user(), request_id = call.trail.request_id(), state = state.as_str(), "an admin changed an account's state");
     respond(call, &account)
 }
 

@@ -87,8 +87,9 @@ pub(in crate::http) fn check_same_site(
 }
 
 fn is_own_host(origin: &str, head: &Parts) -> bool {
-    let host = head.headers.get(HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| head.uri.authority().map(hyper::http::uri::Authority::as_str));
+    // An authority in the target wins over the header (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1).
+    let host = head.uri.authority().map(hyper::http::uri::Authority::as_str);
+    let host = host.or_else(|| head.headers.get(HOST).and_then(|value| value.to_str().ok()));
     origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host)
 }
 

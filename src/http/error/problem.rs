@@ -83,7 +83,8 @@ struct Full<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<&'a str>,
-    instance: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
     code: &'a str,
     error: &'a str,
     request_id: &'a str,
@@ -292,7 +293,7 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             pointer: self.pointer.as_deref(),
-            instance: &format!("urn:uuid:{}", trail.request_id()),
+            instance: trail.urn(),
             code,
             error: status.canonical_reason().unwrap_or("Error"),
             request_id: trail.request_id(),

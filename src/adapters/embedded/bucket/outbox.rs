@@ -14,12 +14,14 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 
 use super::blocking::blocking;
 use super::layout::{self, Layout};
 use super::notice;
 use super::record::{self, Cause, Record};
 use super::store::Store;
+use crate::domain::ids::ObjectKey;
 use crate::ports::QueuePort;
 use crate::telemetry::names::BUCKET_NOTIFICATIONS_TOTAL;
 use crate::telemetry::{STORY, millis};
@@ -133,7 +135,9 @@ async fn send<Q: QueuePort>(store: &Store, queue: &Q, news: News) -> Result<(), 
     counter!(BUCKET_NOTIFICATIONS_TOTAL, "outcome" => "sent").increment(1);
     let after_ms = millis(store.clock.now().since(news.record.landed_at));
     let (key, cause) = (&news.record.key, &news.record.cause);
-    tracing::info!(target: STORY, { object.key = key, object.cause = ?cause, after_ms }, "object landed, the queue knows");
+    let named = ObjectKey::parse(key).ok();
+    let (user_id, file_id) = (named.map(|key| display(key.user)), named.map(|key| display(key.file)));
+    tracing::info!(target: STORY, { user_id, file_id, object.key = key, object.cause = ?cause, after_ms }, "object landed, the queue knows");
     let removed = blocking("remove a mark from the outbox", move || layout::remove(&news.marker)).await;
     removed.map_err(|_| Stuck::Disk)
 }
