@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod world;
+mod sign;
 mod signed;
 mod sdk;
+mod table;
 mod races;
 mod crash;
 mod news;

@@ -10,7 +10,7 @@ use wharfinger::ports::{Clock, ObjectsError, ObjectsPort as _, PartGrant, Signer
 
 use crate::world::{World, eventually, new_key};
 
-fn client(world: &World) -> Client {
+pub(crate) fn client(world: &World) -> Client {
     let keys = world.bucket.credentials();
     let credentials = Credentials::new(keys.access_key(), keys.expose_secret(), None, None, "test");
     let config = aws_sdk_s3::Config::builder()
@@ -213,7 +213,8 @@ async fn the_bucket_tells_of_itself() {
     assert!(location.location_constraint().is_none_or(|region| region.as_str().is_empty()));
 }
 
-const PART: usize = 5 << 20;
+/// The least bytes of a part that is not the last.
+pub(crate) const PART: usize = 5 << 20;
 
 #[tokio::test]
 async fn parts_become_one_object() {

@@ -1,18 +1,16 @@
-//! The operations of S3 that we answer; `s3s` answers all others with `NotImplemented`.
+//! The operations of S3 that we answer besides reads (`read`); `s3s` answers all others with `NotImplemented`.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, BucketLocationConstraint, Checksum,
     CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
     CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
     DeleteObjectsOutput, DeletedObject, ETagCondition, Error as DeleteError, GetBucketLocationInput,
-    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
-    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput,
-    ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
-    PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+    GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput, ListBucketsOutput,
+    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput,
+    ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput,
+    PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
@@ -21,15 +19,13 @@ use super::assemble::NamedPart;
 use super::blocking::blocking;
 use super::draft::hex;
 use super::intake::{self, Declared};
-use super::list::Listing;
-use super::outgo;
-use super::record::{Cause, Record};
+use super::list::{Listing, Page};
+use super::lists;
+use super::parts::PartSizes;
+use super::record::Cause;
 use super::store::{About, Store};
 use super::uploads::Upload;
 use crate::ports::UploadCursor;
-
-/// Keys of one page, and of one `DeleteObjects`, as S3 has it.
-const PAGE_MAX: i32 = 1000;
 
 /// S3 in front of a store.
 pub(super) struct Api {
@@ -39,14 +35,12 @@ pub(super) struct Api {
 impl Api {
     /// There is one bucket.
     fn check_bucket(&self, bucket: &str) -> S3Result<()> {
-        if bucket == self.store.options.bucket { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+        if bucket == self.store.options.bucket { Ok(()) } else { Err(answers::no_such_bucket()) }
     }
 
-    async fn find(&self, bucket: &str, key: String) -> S3Result<(std::fs::File, Record)> {
-        self.check_bucket(bucket)?;
+    async fn list(&self, listing: Listing) -> S3Result<Page> {
         let store = Arc::clone(&self.store);
-        let found = blocking("find an object", move || store.find(&key)).await.map_err(answers::internal)?;
-        found.ok_or_else(|| s3_error!(NoSuchKey))
+        blocking("list objects", move || store.list(&listing)).await.map_err(answers::internal)
     }
 
     async fn remove(&self, key: String) -> S3Result<()> {
@@ -78,10 +72,18 @@ fn trailer<T>(request: &S3Request<T>) -> Option<String> {
     request.headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 
+/// How many bytes the object of a request has, by its own word: of a body in signed chunks (`aws-chunked`) the bytes
+/// in the chunks, whether or not the length of the encoded body is known.
+fn length<T>(request: &S3Request<T>, content_length: Option<i64>) -> Option<i64> {
+    let decoded = || request.headers.get("x-amz-decoded-content-length")?.to_str().ok()?.parse().ok();
+    let is_decoded = request.trailing_headers.is_some();
+    content_length.or_else(|| if is_decoded { decoded() } else { None })
+}
+
 #[async_trait::async_trait]
 impl S3 for Api {
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let trailer = trailer(&request);
+        let (trailer, length_bytes) = (trailer(&request), length(&request, request.input.content_length));
         let input = request.input;
         self.check_bucket(&input.bucket)?;
         let replaces = replaces(input.if_none_match.as_ref(), input.if_match.as_ref())?;
@@ -90,7 +92,7 @@ impl S3 for Api {
         }
         let has_sha256 = input.checksum_sha256.is_some();
         let declared = Declared {
-            length_bytes: input.content_length,
+            length_bytes,
             md5: input.content_md5,
             checksum: Checksum {
                 checksum_crc32: input.checksum_crc32,
@@ -111,6 +113,7 @@ impl S3 for Api {
             metadata: sorted(input.metadata),
             cause: Cause::Put,
             upload_id: None,
+            parts: PartSizes::default(),
             replaces,
         };
         let store = Arc::clone(&self.store);
@@ -121,23 +124,6 @@ impl S3 for Api {
             checksum_sha256: has_sha256.then_some(record.sha256),
             ..PutObjectOutput::default()
         }))
-    }
-
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = request.input;
-        let (file, record) = self.find(&input.bucket, input.key).await?;
-        outgo::check_conditions(&record, input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        outgo::get(file, record, input.range, input.checksum_mode.as_ref())
-    }
-
-    async fn head_object(
-        &self,
-        request: S3Request<HeadObjectInput>,
-    ) -> S3Result<S3Response<HeadObjectOutput>> {
-        let input = request.input;
-        let (_, record) = self.find(&input.bucket, input.key).await?;
-        outgo::check_conditions(&record, input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        Ok(outgo::head(record, input.checksum_mode.as_ref()))
     }
 
     async fn delete_object(
@@ -158,7 +144,7 @@ impl S3 for Api {
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
         self.check_bucket(&request.input.bucket)?;
         let asked = request.input.delete;
-        if asked.objects.len() > usize::try_from(PAGE_MAX).unwrap_or(0) {
+        if asked.objects.len() > lists::PAGE_MAX {
             return Err(s3_error!(MalformedXML));
         }
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
@@ -181,35 +167,30 @@ impl S3 for Api {
         }))
     }
 
+    async fn list_objects(
+        &self,
+        request: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
+        let input = request.input;
+        self.check_bucket(&input.bucket)?;
+        let asked = lists::asked(input.prefix.clone(), input.delimiter.as_deref(), input.max_keys)?;
+        let page = self.list(Listing { after: input.marker.clone(), ..asked }).await?;
+        Ok(S3Response::new(lists::first_version(page, input)))
+    }
+
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let input = request.input;
         self.check_bucket(&input.bucket)?;
-        let is_folded = match input.delimiter.as_deref() {
-            None | Some("") => false,
-            Some("/") => true,
-            Some(_) => return Err(s3_error!(NotImplemented, "the only delimiter is a slash")),
-        };
         let after = match &input.continuation_token {
-            Some(token) => {
-                let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-                let after = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-                Some(after.ok_or_else(|| s3_error!(InvalidArgument, "this is not a continuation token"))?)
-            }
+            Some(token) => Some(lists::place(token)?),
             None => input.start_after.clone(),
         };
-        let max_keys = input.max_keys.unwrap_or(PAGE_MAX).clamp(0, PAGE_MAX);
-        let listing = Listing {
-            prefix: input.prefix.clone().unwrap_or_default(),
-            after,
-            is_folded,
-            items_max: usize::try_from(max_keys).unwrap_or(0),
-        };
-        let store = Arc::clone(&self.store);
-        let page = blocking("list objects", move || store.list(&listing)).await.map_err(answers::internal)?;
-        Ok(S3Response::new(outgo::page(page, input, max_keys)))
+        let asked = lists::asked(input.prefix.clone(), input.delimiter.as_deref(), input.max_keys)?;
+        let page = self.list(Listing { after, ..asked }).await?;
+        Ok(S3Response::new(lists::second_version(page, input)))
     }
 
     async fn create_multipart_upload(
@@ -239,7 +220,7 @@ impl S3 for Api {
         &self,
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
-        let trailer = trailer(&request);
+        let (trailer, length_bytes) = (trailer(&request), length(&request, request.input.content_length));
         let input = request.input;
         self.check_bucket(&input.bucket)?;
         let number = u16::try_from(input.part_number).map_err(|_| s3_error!(InvalidArgument))?;
@@ -253,7 +234,7 @@ impl S3 for Api {
             return Err(s3_error!(NoSuchUpload));
         }
         let declared = Declared {
-            length_bytes: input.content_length,
+            length_bytes,
             md5: input.content_md5,
             checksum: Checksum {
                 checksum_crc32: input.checksum_crc32,
@@ -282,7 +263,7 @@ impl S3 for Api {
         let upload_id = request.input.upload_id.clone();
         let parts = move || store.parts(&key, &upload_id);
         let parts = blocking("list parts", parts).await.map_err(answers::part_failed)?;
-        Ok(S3Response::new(outgo::parts(parts, request.input)))
+        Ok(S3Response::new(lists::parts(parts, request.input)?))
     }
 
     async fn list_multipart_uploads(
@@ -300,12 +281,11 @@ impl S3 for Api {
             key,
             upload_id: input.upload_id_marker.clone().unwrap_or_else(|| char::MAX.to_string()),
         });
-        let uploads_max = input.max_uploads.unwrap_or(PAGE_MAX).clamp(0, PAGE_MAX);
+        let count = lists::page_size(input.max_uploads, "max-uploads")?;
         let store = Arc::clone(&self.store);
-        let count = usize::try_from(uploads_max).unwrap_or(0);
         let list = move || store.open_uploads(&prefix, after.as_ref(), count);
         let page = blocking("list uploads", list).await.map_err(answers::internal)?;
-        Ok(S3Response::new(outgo::uploads(page, input, uploads_max)))
+        Ok(S3Response::new(lists::uploads(page, input)))
     }
 
     async fn complete_multipart_upload(

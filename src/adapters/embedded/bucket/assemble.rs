@@ -8,6 +8,7 @@ use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
 
 use super::draft::{Draft, WriteError, hex};
+use super::parts::PartSizes;
 use super::record::{self, Cause, PartRecord, Record};
 use super::store::{About, PutError, Store};
 use super::uploads::{self, Upload};
@@ -91,8 +92,11 @@ impl Store {
         check(folder, named, self.options.object_bytes_max)?;
         let mut draft = self.draft(ChecksumHasher::default())?;
         let mut tags = Md5::new();
+        let mut parts = PartSizes::default();
         for part in named {
-            tags.update(&copy(folder, part, &mut draft)?);
+            let (md5, size_bytes) = copy(folder, part, &mut draft)?;
+            tags.update(&md5);
+            parts.push(size_bytes);
         }
         let Upload { key, content_type, metadata, started_at: _ } = upload;
         let about = About {
@@ -102,6 +106,7 @@ impl Store {
             metadata,
             cause: Cause::CompleteMultipartUpload,
             upload_id: Some(upload_id.to_owned()),
+            parts,
             replaces,
         };
         self.put(draft.finish(), about).map_err(|refused| match refused {
@@ -153,8 +158,8 @@ fn open(folder: &Path, named: &NamedPart) -> Result<(File, PartRecord, u64), Com
     }
 }
 
-/// Copies a part's bytes; returns their MD5.
-fn copy(folder: &Path, named: &NamedPart, draft: &mut Draft) -> Result<[u8; 16], CompleteError> {
+/// Copies a part's bytes; returns their MD5 and how many they are.
+fn copy(folder: &Path, named: &NamedPart, draft: &mut Draft) -> Result<([u8; 16], u64), CompleteError> {
     let (file, _, bytes) = open(folder, named)?;
     let mut from = file.take(bytes);
     let mut md5 = Md5::new();
@@ -162,7 +167,7 @@ fn copy(folder: &Path, named: &NamedPart, draft: &mut Draft) -> Result<[u8; 16],
     loop {
         let read = from.read(&mut buffer)?;
         if read == 0 {
-            return Ok(md5.finalize());
+            return Ok((md5.finalize(), bytes));
         }
         md5.update(&buffer[..read]);
         draft.write(&buffer[..read]).map_err(|error| match error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, RANGE, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -23,10 +23,12 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::api::Api;
 use super::cors;
+use super::failure;
 use super::gate;
 use super::options::BucketOptions;
 use super::outbox;
 use super::progress::{SteadyBody, SteadyWrites};
+use super::read::Reads;
 use super::store::Store;
 use crate::adapters::sigv4::Credentials;
 use crate::limits::{HEAD_BYTES_MAX, HEAD_WITHIN, HEADERS_MAX};
@@ -56,6 +58,7 @@ pub(super) async fn serve<Q: QueuePort + 'static>(
     let options = store.options.clone();
     let mut builder = S3ServiceBuilder::new(Api { store: Arc::clone(&store) });
     builder.set_auth(SimpleAuth::from_single(credentials.access_key(), credentials.expose_secret()));
+    builder.set_route(Reads { store: Arc::clone(&store) });
     let endpoint = Arc::new(Endpoint { s3: builder.build(), options });
 
     let connections = TaskTracker::new();
@@ -148,10 +151,7 @@ async fn connection(
 }
 
 async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let (mut head, body) = request.into_parts();
-    if head.headers.get_all(RANGE).iter().any(|range| !gate::is_one_range(range)) {
-        head.headers.remove(RANGE);
-    }
+    let (head, body) = request.into_parts();
     let method = head.method.clone();
     let allowed = &endpoint.options.allowed_origins;
     let origin = cors::allowed_origin(allowed, &head.headers);
@@ -166,7 +166,7 @@ async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<R
             let call = endpoint.s3.call(Request::from_parts(head, body)).with_subscriber(Dispatch::none());
             call.await.ok()
         }
-        Err(refused) => refused.to_http_response().ok(),
+        Err(refused) => Some(refused.into_response()),
     };
     let mut answer = answered.unwrap_or_else(|| {
         let mut failed = Response::new(Body::empty());
@@ -181,8 +181,9 @@ async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<R
         cors::allow(headers, origin);
     }
     let status = answer.status();
+    let request_id = failure::identify(&mut answer);
     counter!(BUCKET_REQUESTS_TOTAL, "class" => class(status)).increment(1);
-    tracing::debug!("the bucket answered {status} to a {method}");
+    tracing::debug!(?request_id, "the bucket answered {status} to a {method}");
     Ok(answer)
 }
 

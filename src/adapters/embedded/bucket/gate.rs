@@ -1,30 +1,32 @@
 //! What is refused before `s3s` sees it: what S3 would refuse and `s3s` would not.
 
-use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
-use percent_encoding::percent_decode_str;
-use s3s::{S3Error, s3_error};
+use hyper::{Method, StatusCode};
+
+use super::failure::Failure;
+use super::query;
 
 /// Refuses a request by its head.
 ///
 /// Form uploads, because their body would be read before their signature; signature version 2, which nobody here
 /// uses; and headers of S3 that are beside a presigned URL without being signed by it, because they would change what
 /// the request does (`x-amz-copy-source` makes a copy of a PUT).
-pub(super) fn check(head: &Parts) -> Result<(), S3Error> {
+pub(super) fn check(head: &Parts) -> Result<(), Failure> {
     if head.method == Method::POST && starts_with(&head.headers, CONTENT_TYPE.as_str(), "multipart/form-data")
     {
-        return Err(s3_error!(MethodNotAllowed));
+        let why = "The specified method is not allowed against this resource.";
+        return Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", why));
     }
     if starts_with(&head.headers, AUTHORIZATION.as_str(), "aws ") {
-        return Err(s3_error!(AccessDenied, "only signature version 4 counts"));
+        return Err(denied("only signature version 4 counts"));
     }
     let mut signed_headers = None;
     let mut is_presigned = false;
-    for (name, value) in parameters(head.uri.query().unwrap_or_default()) {
+    for (name, value) in query::parameters(head.uri.query().unwrap_or_default()) {
         match name.as_str() {
             "AWSAccessKeyId" | "Signature" => {
-                return Err(s3_error!(AccessDenied, "only signature version 4 counts"));
+                return Err(denied("only signature version 4 counts"));
             }
             "X-Amz-Signature" => is_presigned = true,
             "X-Amz-SignedHeaders" => signed_headers = Some(value),
@@ -34,40 +36,21 @@ pub(super) fn check(head: &Parts) -> Result<(), S3Error> {
     if is_presigned { check_signed(&head.headers, &signed_headers.unwrap_or_default()) } else { Ok(()) }
 }
 
-fn check_signed(headers: &HeaderMap, signed: &str) -> Result<(), S3Error> {
+fn check_signed(headers: &HeaderMap, signed: &str) -> Result<(), Failure> {
     let is_signed = |name: &str| signed.split(';').any(|signed| signed.eq_ignore_ascii_case(name));
     // The hash of the body is not signed, and is checked against the body.
     let must_be_signed = |name: &str| name.starts_with("x-amz-") && name != "x-amz-content-sha256";
     match headers.keys().map(|name| name.as_str()).find(|name| must_be_signed(name) && !is_signed(name)) {
-        Some(name) => Err(s3_error!(AccessDenied, "the header {name} is not signed")),
+        Some(name) => {
+            let why = format!("the header {name} was not signed; leave it out, or sign it");
+            Err(denied(&why).with("HeadersNotSigned", name))
+        }
         None => Ok(()),
     }
 }
 
-/// Whether this asks for a range as S3 has them: one, of bytes, that ends behind its beginning. Any other header counts
-/// as none (RFC 9110 section 14.2), which `s3s` would refuse.
-pub(super) fn is_one_range(range: &HeaderValue) -> bool {
-    let range = range.to_str().ok().and_then(|range| range.trim().strip_prefix("bytes="));
-    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return false };
-    // A sign would parse too.
-    let number =
-        |text: &str| text.parse::<u64>().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()));
-    match (number(first), number(last)) {
-        (Some(first), Some(last)) => first <= last,
-        (Some(_), None) => last.is_empty(),
-        (None, Some(_)) => first.is_empty(),
-        (None, None) => false,
-    }
-}
-
-/// Names and values of a query, decoded as `s3s` decodes them.
-fn parameters(query: &str) -> impl Iterator<Item = (String, String)> {
-    query.split('&').map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decode =
-            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        (decode(name), decode(value))
-    })
+fn denied(why: &str) -> Failure {
+    Failure::new(StatusCode::FORBIDDEN, "AccessDenied", why)
 }
 
 fn starts_with(headers: &HeaderMap, name: &str, start: &str) -> bool {
@@ -85,7 +68,10 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        super::check(&head).err().map(|error| error.code().as_str().to_owned())
+        let xml = super::check(&head).err()?.into_response().into_body().bytes().unwrap();
+        let xml = String::from_utf8(xml.to_vec()).unwrap();
+        let (_, code) = xml.split_once("<Code>").unwrap();
+        code.split_once("</Code>").map(|(code, _)| code.to_owned())
     }
 
     const SIGNED: &str = "/b/k?X-Amz-SignedHeaders=host%3Bx-amz-meta-a&X-Amz-Signature=0";

@@ -6,10 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use hyper::StatusCode;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1};
 use s3s::dto::{Checksum, StreamingBlob};
-use s3s::{S3Error, S3Result, TrailingHeaders, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders, s3_error};
 
 use super::answers;
 use super::blocking::blocking;
@@ -107,6 +108,12 @@ impl Declared {
         ];
         // Trailers are there once the body has been read.
         let trailers = self.trailing.as_ref().and_then(TrailingHeaders::take).unwrap_or_default();
+        let announced = self.trailer.as_deref().unwrap_or_default().split(',').map(str::trim);
+        if let Some(name) =
+            announced.filter(|name| !name.is_empty()).find(|name| !trailers.contains_key(*name))
+        {
+            return Err(malformed_trailer(name));
+        }
         for (name, declared, found) in pairs {
             compare(name, declared.as_deref(), found)?;
             let trailer = trailers.get(name).map(|value| value.to_str().unwrap_or("not text"));
@@ -114,6 +121,16 @@ impl Declared {
         }
         Ok(())
     }
+}
+
+/// A trailer that was announced did not come, so nothing says that the bytes are right.
+fn malformed_trailer(name: &str) -> S3Error {
+    let mut error = s3_error!(InvalidRequest, "The trailer {name} was announced and did not come");
+    if let Some(code) = S3ErrorCode::from_bytes(b"MalformedTrailerError") {
+        error.set_code(code);
+        error.set_status_code(StatusCode::BAD_REQUEST);
+    }
+    error
 }
 
 fn compare(name: &str, declared: Option<&str>, found: Option<&str>) -> Result<(), S3Error> {

@@ -51,6 +51,10 @@ impl Store {
     /// Lists keys in the order of their bytes.
     pub(super) fn list(&self, listing: &Listing) -> io::Result<Page> {
         let mut page = Page::default();
+        if listing.items_max == 0 {
+            // Nothing was asked for, so nothing is missing.
+            return Ok(page);
+        }
         walk(listing, self.layout.objects(), "", &mut page)?;
         Ok(page)
     }

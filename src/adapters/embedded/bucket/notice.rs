@@ -51,6 +51,7 @@ pub(super) fn body(options: &BucketOptions, record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::PartSizes;
     use super::*;
     use crate::domain::time::Timestamp;
 
@@ -66,6 +67,7 @@ mod tests {
             sequence: 0xAB,
             cause,
             upload_id: None,
+            parts: PartSizes::default(),
         };
         let all: serde_json::Value = serde_json::from_str(&body(&BucketOptions::default(), &record)).unwrap();
         all["Records"][0].clone()

@@ -13,14 +13,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::parts::PartSizes;
 use crate::domain::file::Sha256;
 use crate::domain::time::Timestamp;
 
 /// Ends every file of ours; the last character counts versions of the format.
 const MAGIC: &[u8; 8] = b"WHARFOB1";
 const TAIL_BYTES: usize = 4 + MAGIC.len();
-/// A record is a key, a type and some metadata.
-const RECORD_BYTES_MAX: usize = 64 << 10;
+/// A record is a key, a type, some metadata, and up to 10,000 sizes of parts.
+const RECORD_BYTES_MAX: usize = 256 << 10;
 
 /// What made, or removed, an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,9 @@ pub(super) struct Record {
     pub(super) cause: Cause,
     /// The upload in parts that it came by.
     pub(super) upload_id: Option<String>,
+    /// The sizes of its parts, if it came in parts.
+    #[serde(default, skip_serializing_if = "PartSizes::is_empty")]
+    pub(super) parts: PartSizes,
 }
 
 impl Record {
@@ -133,6 +137,7 @@ mod tests {
             sequence: 9,
             cause: Cause::Delete { removes: 3 },
             upload_id: None,
+            parts: PartSizes::default(),
         }
     }
 

@@ -17,6 +17,7 @@ use super::draft::{Draft, Finished};
 use super::layout::{self, KeyError, Layout};
 use super::options::{BucketOptions, OpenError};
 use super::outbox;
+use super::parts::PartSizes;
 use super::record::{self, Cause, Record};
 use crate::adapters::embedded::held_file::HeldFile;
 use crate::ports::Clock;
@@ -49,6 +50,7 @@ pub(super) struct About {
     pub(super) metadata: Vec<(String, String)>,
     pub(super) cause: Cause,
     pub(super) upload_id: Option<String>,
+    pub(super) parts: PartSizes,
     /// Whether an object that is there gives way.
     pub(super) replaces: bool,
 }
@@ -130,6 +132,7 @@ impl Store {
             sequence: self.next_sequence()?,
             cause: about.cause,
             upload_id: about.upload_id,
+            parts: about.parts,
         };
         let Finished { mut file, tmp, .. } = finished;
         record::append(&mut file, &record)?;
@@ -190,6 +193,7 @@ impl Store {
             sequence: self.next_sequence()?,
             cause: Cause::Delete { removes },
             upload_id: None,
+            parts: PartSizes::default(),
         };
         let tmp = self.layout.tmp();
         let mut file = File::create_new(&tmp)?;

@@ -165,7 +165,8 @@ impl Store {
             }
         }
         found.sort_unstable();
-        let is_truncated = found.len() > uploads_max;
+        // A page of none has no end to go on from.
+        let is_truncated = uploads_max > 0 && found.len() > uploads_max;
         found.truncate(uploads_max);
         let next = found.last().map(|(place, _)| place.clone()).filter(|_| is_truncated);
         let listed = |(place, started_at): (UploadCursor, Timestamp)| ListedUpload {
