@@ -133,6 +133,20 @@ fn push_headers(out: &mut String, headers: &[Header], host: &str) {
     above.iter().for_each(|(name, value)| push_header(out, name, value));
 }
 
+/// The values of the signed headers with that of `host` among them, a line each.
+pub(super) fn push_values(out: &mut String, headers: &[Header], host: &str) {
+    let (below, above) = around_host(headers);
+    for (_, value) in below {
+        encode::push_header_value(out, value);
+        out.push('\n');
+    }
+    out.push_str(host);
+    for (_, value) in above {
+        out.push('\n');
+        encode::push_header_value(out, value);
+    }
+}
+
 fn push_header(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
     out.push(':');

@@ -10,4 +10,4 @@ mod encode;
 
 pub use address::{Address, AddressError, Style};
 pub use credentials::Credentials;
-pub use presigner::Presigner;
+pub use presigner::{Presigner, SIGNED_VALUES};

@@ -14,6 +14,11 @@ use crate::ports::{
     DownloadGrant, DownloadMethod, PartGrant, SignedRequest, SignedUrl, SignerError, UploadGrant,
 };
 
+/// The parameter of a URL that says what values its signed headers have, one a line, in the order of their names.
+///
+/// Only for an endpoint that reads it: with it, a refusal can say which header differs, which a signature cannot.
+pub const SIGNED_VALUES: &str = "signed-values";
+
 /// Signs for one bucket in one region.
 ///
 /// Credentials are given with each call, because those of a role change. The key is given as text beside its
@@ -22,13 +27,21 @@ use crate::ports::{
 pub struct Presigner {
     address: Address,
     region: String,
+    says_values: bool,
 }
 
 impl Presigner {
     /// Signs for the bucket at `address`.
     #[must_use]
     pub fn new(address: Address, region: impl Into<String>) -> Self {
-        Self { address, region: region.into() }
+        Self { address, region: region.into(), says_values: false }
+    }
+
+    /// The same, with the values of signed headers in the URLs of uploads ([`SIGNED_VALUES`]).
+    #[must_use]
+    pub fn saying_values(mut self) -> Self {
+        self.says_values = true;
+        self
     }
 
     /// A PUT of exactly one object, once: size, type, checksum and metadata are signed.
@@ -59,7 +72,10 @@ impl Presigner {
             return Err(invalid("two metadata values have the same name"));
         }
         let life = Life { now: grant.now, ttl: grant.ttl };
-        self.sign(credentials, life, ("PUT", "PutObject"), Target { key, query: &[], headers })
+        let values = self.values(&headers);
+        let query = [(SIGNED_VALUES, values.as_str())];
+        let query = if self.says_values { &query[..] } else { &[] };
+        self.sign(credentials, life, ("PUT", "PutObject"), Target { key, query, headers })
     }
 
     /// A PUT of one part: its size is signed.
@@ -73,8 +89,12 @@ impl Presigner {
         grant: &PartGrant,
     ) -> Result<SignedRequest, SignerError> {
         let number = grant.number.to_string();
-        let query = [("partNumber", number.as_str()), ("uploadId", grant.upload_id.as_str())];
         let headers = vec![("content-length".to_owned(), grant.size_bytes.to_string())];
+        let values = self.values(&headers);
+        let mut query = vec![("partNumber", number.as_str()), ("uploadId", grant.upload_id.as_str())];
+        if self.says_values {
+            query.insert(1, (SIGNED_VALUES, values.as_str()));
+        }
         let life = Life { now: grant.now, ttl: grant.ttl };
         self.sign(credentials, life, ("PUT", "UploadPart"), Target { key, query: &query, headers })
     }
@@ -104,6 +124,15 @@ impl Presigner {
             (method, "GetObject"),
             Target { key, query: &query, headers: Vec::new() },
         )
+    }
+
+    /// What [`SIGNED_VALUES`] says of these headers and `host`; empty if it is not said.
+    fn values(&self, headers: &[(String, String)]) -> String {
+        let mut values = String::new();
+        if self.says_values {
+            canonical::push_values(&mut values, headers, self.address.host());
+        }
+        values
     }
 
     fn sign(

@@ -12,7 +12,6 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::counter;
 use s3s::Body;
-use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +28,7 @@ use super::options::BucketOptions;
 use super::outbox;
 use super::progress::{SteadyBody, SteadyWrites};
 use super::read::Reads;
+use super::signature::{self, Covered, OneKey};
 use super::store::Store;
 use crate::adapters::sigv4::Credentials;
 use crate::limits::{HEAD_BYTES_MAX, HEAD_WITHIN, HEADERS_MAX};
@@ -57,7 +57,7 @@ pub(super) async fn serve<Q: QueuePort + 'static>(
 ) {
     let options = store.options.clone();
     let mut builder = S3ServiceBuilder::new(Api { store: Arc::clone(&store) });
-    builder.set_auth(SimpleAuth::from_single(credentials.access_key(), credentials.expose_secret()));
+    builder.set_auth(OneKey(credentials));
     builder.set_route(Reads { store: Arc::clone(&store) });
     let endpoint = Arc::new(Endpoint { s3: builder.build(), options });
 
@@ -158,13 +158,15 @@ async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<R
     if let Some(answer) = cors::preflight(&head, origin.as_ref()) {
         return Ok(answer);
     }
-    let answered = match gate::check(&head) {
+    let covered = Covered::of(&head);
+    let checked = gate::check(&head).and_then(|()| signature::check_scope(&head, &endpoint.options.region));
+    let answered = match checked {
         Ok(()) => {
             let body = Body::http_body_unsync(SteadyBody::new(body, endpoint.options.progress_within));
             // s3s logs whole requests, signed links among them: it has nobody to log to. What fails in our own
             // code is logged on the threads that do it.
             let call = endpoint.s3.call(Request::from_parts(head, body)).with_subscriber(Dispatch::none());
-            call.await.ok()
+            call.await.ok().map(|answer| covered.explain(answer))
         }
         Err(refused) => Some(refused.into_response()),
     };

@@ -31,6 +31,7 @@ mod conditions;
 mod ranges;
 mod read;
 mod gate;
+mod signature;
 mod cors;
 mod progress;
 mod endpoint;
