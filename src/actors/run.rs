@@ -194,14 +194,13 @@ pub(super) async fn unpublished(
 }
 
 /// An event as the log takes it: the same every time.
+///
+/// Structured mode: the attributes are in the payload. A header for some of them would be neither mode of CloudEvents,
+/// and headers for all of them would repeat the envelope. The subject says the type.
 pub(super) fn record_of(event: &Event) -> NewRecord {
     let payload = serde_json::to_vec(&event.envelope).expect("an envelope is plain JSON");
-    let mut headers = vec![
-        ("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned()),
-        ("ce-id".to_owned(), event.id.to_string()),
-        ("ce-type".to_owned(), event.envelope.event_type.clone()),
-        ("ce-time".to_owned(), event.envelope.time.clone()),
-    ];
+    let mut headers =
+        vec![("Content-Type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned())];
     headers.extend(event.envelope.traceparent.clone().map(|trace| ("traceparent".to_owned(), trace)));
     NewRecord {
         subject: event.subject.clone(),
