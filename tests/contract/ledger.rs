@@ -32,6 +32,7 @@ macro_rules! ledger_cases {
             a_stale_write_conflicts_and_leaves_nothing
             a_write_without_transitions_keeps_its_version
             every_field_reads_back
+            a_value_that_is_taken_back_is_gone
             files_are_paged_newest_first
             a_full_commit_is_one_write
             a_forgotten_row_is_gone
@@ -184,9 +185,40 @@ pub(crate) async fn every_field_reads_back(world: &impl LedgerWorld) {
     assert_eq!(ledger.load(user).await, Ok(Some(trashed.account)));
 }
 
+/// A backend that leaves cells without a value alone would bring the earlier value back.
+pub(crate) async fn a_value_that_is_taken_back_is_gone(world: &impl LedgerWorld) {
+    let (ledger, user) = (world.ledger(), new_user());
+    let mut row = reserving(Account::new(user), vec![new_upload(1)]).files[0].clone();
+    ledger
+        .commit(reserving(Account::new(user), vec![NewUpload { file_id: row.file_id, ..new_upload(1) }]))
+        .await
+        .expect("commit");
+    for step in [
+        Step::Settle,
+        Step::Remove(Removal::Trash),
+        Step::Restore,
+        Step::Remove(Removal::Trash),
+        Step::Remove(Removal::Permanent),
+    ] {
+        let write = moved(&account(ledger, user).await, &row, &step);
+        row = write.files[0].clone();
+        ledger.commit(write).await.expect("commit");
+        assert_eq!(ledger.file(user, row.file_id).await, Ok(Some(row.clone())));
+    }
+    assert_eq!(row.trashed_at, None);
+    for quota_bytes in [Some(7), None, Some(8), None] {
+        let before = account(ledger, user).await;
+        let mut draft = draft(before.clone(), []);
+        draft.push(&before.set_quota(quota_bytes, NOW).expect("it is another"));
+        ledger.commit(draft.into_write().0).await.expect("commit");
+        assert_eq!(account(ledger, user).await.quota_bytes, quota_bytes);
+    }
+}
+
 /// One thing that happens to one file.
 enum Step {
     Settle,
+    Restore,
     Remove(Removal),
     Purge,
 }
@@ -195,6 +227,7 @@ enum Step {
 fn moved(account: &Account, row: &File, step: &Step) -> Write {
     let transition = match step {
         Step::Remove(how) => row.remove(*how, NOW).expect("it can be removed"),
+        Step::Restore => row.restore(NOW).expect("it is in the trash").expect("it moves"),
         Step::Purge => row.purged(NOW).expect("it is being deleted"),
         Step::Settle => {
             let Settlement::Moves(transition) = account.settle(row, &seen(row), &Rules::default(), NOW)

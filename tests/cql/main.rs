@@ -26,3 +26,4 @@ mod fight;
 mod proxy;
 mod faults;
 mod schema;
+mod tombstones;

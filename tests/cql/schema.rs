@@ -11,28 +11,28 @@ use wharfinger::config::ScyllaSettings;
 use crate::world::{nodes, settings};
 
 /// A keyspace of its own, to be dropped at the end.
-struct Keyspace {
+pub(crate) struct Keyspace {
     nodes: Vec<String>,
-    settings: ScyllaSettings,
+    pub(crate) settings: ScyllaSettings,
 }
 
 impl Keyspace {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let nodes = nodes()?;
         let settings = settings(&nodes, &format!("wharf_{}", Uuid::new_v4().simple()));
         Some(Self { nodes, settings })
     }
 
-    async fn connect(&self) -> CqlSession {
+    pub(crate) async fn connect(&self) -> CqlSession {
         CqlSession::connect(&self.settings).await.expect("the servers answer")
     }
 
-    async fn dropped(self) {
+    pub(crate) async fn dropped(self) {
         let text = format!("DROP KEYSPACE IF EXISTS {}", self.settings.keyspace);
         self.session().await.query_unpaged(text, ()).await.expect("drop");
     }
 
-    async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         let builder = SessionBuilder::new().known_nodes(&self.nodes);
         builder.build().await.expect("the servers answer")
     }
@@ -45,6 +45,9 @@ fn migration(version: i32, text: &str) -> Migration {
 const ONE: &str =
     "CREATE TABLE IF NOT EXISTS one (k int PRIMARY KEY); CREATE TABLE IF NOT EXISTS two (k int PRIMARY KEY)";
 const THREE: &str = "CREATE TABLE IF NOT EXISTS three (k int PRIMARY KEY)";
+
+/// The files of this release.
+const SHIPPED: [i32; 2] = [1, 2];
 
 /// How often several processes start at once.
 const MEETINGS: usize = 3;
@@ -65,13 +68,13 @@ async fn applying_twice_changes_nothing() {
     let Some(keyspace) = Keyspace::new() else { return };
     let cql = keyspace.connect().await;
     let shipped = Migrations::shipped();
-    assert_eq!(versions(&shipped, &cql).await, [(1, "pending")], "there is no keyspace yet");
+    assert_eq!(versions(&shipped, &cql).await, SHIPPED.map(|n| (n, "pending")), "there is no keyspace yet");
     let refused = ScyllaLedger::connect(&keyspace.settings).await;
     assert!(matches!(refused, Err(ConnectError::Schema { .. })), "{refused:?}");
 
     let applied = shipped.apply(&cql).await.expect("apply");
-    assert_eq!(applied.iter().map(|status| status.version).collect::<Vec<_>>(), [1]);
-    assert_eq!(versions(&shipped, &cql).await, [(1, "applied")]);
+    assert_eq!(applied.iter().map(|status| status.version).collect::<Vec<_>>(), SHIPPED);
+    assert_eq!(versions(&shipped, &cql).await, SHIPPED.map(|n| (n, "applied")));
     ScyllaLedger::connect(&keyspace.settings).await.expect("the tables are there");
     assert_eq!(shipped.apply(&cql).await, Ok(Vec::new()), "nothing was left to do");
     keyspace.dropped().await;
@@ -114,7 +117,9 @@ async fn an_older_release_works_on_newer_tables() {
     let shipped = Migrations::shipped();
     shipped.apply(&cql).await.expect("apply");
     Migrations::of(vec![migration(99, THREE)]).apply(&cql).await.expect("apply");
-    assert_eq!(versions(&shipped, &cql).await, [(1, "applied"), (99, "newer")]);
+    let mut expected = SHIPPED.map(|n| (n, "applied")).to_vec();
+    expected.push((99, "newer"));
+    assert_eq!(versions(&shipped, &cql).await, expected);
     ScyllaLedger::connect(&keyspace.settings).await.expect("what is newer is no obstacle");
     keyspace.dropped().await;
 }
@@ -126,8 +131,8 @@ async fn of_two_at_the_same_time_one_waits() {
     let shipped = Migrations::shipped();
     let (first, second) = tokio::join!(shipped.apply(&cql[0]), shipped.apply(&cql[1]));
     let applied = first.expect("apply").len() + second.expect("apply").len();
-    assert_eq!(applied, 1, "one of them applied it, the other found it done");
-    assert_eq!(versions(&shipped, &cql[0]).await, [(1, "applied")]);
+    assert_eq!(applied, SHIPPED.len(), "one of them applied each, the other found it done");
+    assert_eq!(versions(&shipped, &cql[0]).await, SHIPPED.map(|n| (n, "applied")));
     ScyllaLedger::connect(&keyspace.settings).await.expect("the tables are there");
     keyspace.dropped().await;
 }

@@ -58,6 +58,7 @@ pub(crate) fn settings(nodes: &[String], keyspace: &str) -> ScyllaSettings {
 pub(crate) fn shared(nodes: &[String]) -> ScyllaSettings {
     let mut tables = DefaultHasher::new();
     include_str!("../../scylla/0001_ledger.cql").hash(&mut tables);
+    include_str!("../../scylla/0002_anchor_rows.cql").hash(&mut tables);
     settings(nodes, &format!("wharf_suite_{}_{:016x}", nodes.len(), tables.finish()))
 }
 

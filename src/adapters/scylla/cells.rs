@@ -53,25 +53,49 @@ pub(super) fn known<C: ToString, T>(
     find(&code).ok_or_else(|| CellError::new(column, code))
 }
 
-/// A value for a cell that was never written before: none leaves it so, where null would write a tombstone.
+/// A cell that may have no value.
+///
+/// Null is a tombstone, which every read walks over until the server drops it. So it is written only where a value of an
+/// earlier version of the row has to go; otherwise the cell is left unset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WriteOnce<T>(pub(super) Option<T>);
+pub(super) struct Cell<T> {
+    value: Option<T>,
+    is_cleared: bool,
+}
 
-impl<T: SerializeValue> SerializeValue for WriteOnce<T> {
+impl<T> Cell<T> {
+    /// A value, or none; none was there before either.
+    pub(super) const fn kept(value: Option<T>) -> Self {
+        Self { value, is_cleared: false }
+    }
+
+    /// A value, or none; none takes the place of an earlier value where `may_replace`.
+    pub(super) const fn replaced(value: Option<T>, may_replace: bool) -> Self {
+        Self { value, is_cleared: may_replace }
+    }
+
+    /// What is in the cell.
+    pub(super) fn into_option(self) -> Option<T> {
+        self.value
+    }
+}
+
+impl<T: SerializeValue> SerializeValue for Cell<T> {
     fn serialize<'b>(
         &self,
         column: &ColumnType<'_>,
         writer: CellWriter<'b>,
     ) -> Result<WrittenCellProof<'b>, SerializationError> {
-        match &self.0 {
+        match &self.value {
             Some(value) => value.serialize(column, writer),
+            None if self.is_cleared => Ok(writer.set_null()),
             None => Ok(writer.set_unset()),
         }
     }
 }
 
 impl<'frame, 'metadata, T: DeserializeValue<'frame, 'metadata>> DeserializeValue<'frame, 'metadata>
-    for WriteOnce<T>
+    for Cell<T>
 {
     fn type_check(column: &ColumnType<'_>) -> Result<(), TypeCheckError> {
         Option::<T>::type_check(column)
@@ -81,7 +105,7 @@ impl<'frame, 'metadata, T: DeserializeValue<'frame, 'metadata>> DeserializeValue
         column: &'metadata ColumnType<'metadata>,
         value: Option<FrameSlice<'frame>>,
     ) -> Result<Self, DeserializationError> {
-        Option::<T>::deserialize(column, value).map(Self)
+        Option::<T>::deserialize(column, value).map(Self::kept)
     }
 }
 
@@ -96,6 +120,22 @@ mod tests {
         assert_eq!(unsigned::<u64>("n", -1), Err(CellError::new("n", -1)));
         assert_eq!(unsigned::<u32>("n", 1 << 32), Err(CellError::new("n", 1_i64 << 32)));
         assert_eq!(unsigned::<u64>("n", i64::MAX), Ok(u64::try_from(i64::MAX).unwrap()));
+    }
+
+    #[test]
+    fn a_cell_without_a_value_is_null_only_where_it_replaces_one() {
+        use scylla::frame::response::result::NativeType;
+        let bytes = |cell: Cell<i8>| {
+            let mut bytes = Vec::new();
+            let column = ColumnType::Native(NativeType::TinyInt);
+            cell.serialize(&column, CellWriter::new(&mut bytes)).unwrap();
+            bytes
+        };
+        let (null, unset) = ((-1_i32).to_be_bytes(), (-2_i32).to_be_bytes());
+        assert_eq!(bytes(Cell::kept(None)), unset);
+        assert_eq!(bytes(Cell::replaced(None, false)), unset);
+        assert_eq!(bytes(Cell::replaced(None, true)), null);
+        assert_eq!(bytes(Cell::replaced(Some(7), true)), [0, 0, 0, 1, 7]);
     }
 
     #[test]

@@ -9,12 +9,15 @@ use scylla::response::query_result::QueryRowsResult;
 use scylla::routing::Token;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
+use uuid::Uuid;
 
 use super::errors::{ConnectError, commit_error, read_error, shape_error};
 use super::outcome::Outcome;
-use super::rows::{AccountRow, EntryRow, FileRow, SummaryRow};
+use super::ring::{self, Page, Stretch};
+use super::rows::{AccountRow, Anchored, EntryRow, FileRow, SummaryRow};
 use super::schema::Migrations;
 use super::session::CqlSession;
+use super::spans::{self, Span};
 use super::statements::Statements;
 use super::write;
 use crate::config::ScyllaSettings;
@@ -23,7 +26,7 @@ use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, UserId};
-use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
+use crate::ports::{Clock, CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
 
 /// Accounts of one page of a scan; each may bring 12 KB of open reservations.
 const SCAN_PAGE_MAX: usize = 1000;
@@ -87,9 +90,10 @@ impl ScyllaLedger {
 
 impl LedgerPort for ScyllaLedger {
     async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
-        let found = self.read(&self.statements.load, (user.uuid(),)).await?;
-        let Some(row) = found.maybe_first_row::<AccountRow>().map_err(shape_error)? else { return Ok(None) };
-        Ok(row.into_account(user)?)
+        match self.account(&self.statements.load, user).await? {
+            Some(row) => Ok(row.into_account(user)?),
+            None => self.load_without_anchor(user).await,
+        }
     }
 
     async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
@@ -100,13 +104,20 @@ impl LedgerPort for ScyllaLedger {
 
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         let Some(limit) = limit(page.limit) else { return Ok(Vec::new()) };
-        let found = match page.before {
-            None => self.read(&self.statements.files, (user.uuid(), limit)).await?,
-            Some(before) => {
-                self.read(&self.statements.files_before, (user.uuid(), before.uuid(), limit)).await?
-            }
+        let before = page.before.map(FileId::uuid);
+        let found = match before {
+            None => self.read(&self.statements.files, (user.uuid(), limit)).await,
+            Some(before) => self.read(&self.statements.files_before, (user.uuid(), before, limit)).await,
         };
-        all::<FileRow, File>(&found)
+        match found {
+            Ok(found) => all::<FileRow, File>(&found),
+            Err(LedgerError::Unreadable { .. }) => {
+                let now_ms = Clock::System.now().as_millis();
+                let read = |span, limit| self.files_of_span(user, span, limit);
+                spans::newest_first(before, now_ms, page.limit, read).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn entry(&self, user: UserId, version: u64) -> Result<Option<Entry>, LedgerError> {
@@ -157,13 +168,22 @@ impl LedgerPort for ScyllaLedger {
 
     async fn scan(&self, after: Option<ScanCursor>, limit_max: usize) -> Result<ScanPage, LedgerError> {
         let from = after.as_ref().map_or(Ok(i64::MIN), token_of)?;
-        let rows_max = limit_max.clamp(1, SCAN_PAGE_MAX);
-        let limit = i32::try_from(rows_max).map_err(shape_error)?;
-        let found = self.read(&self.statements.scan, (from, limit)).await?;
-        let rows = rows_of::<SummaryRow>(&found)?;
+        let limit = i32::try_from(limit_max.clamp(1, SCAN_PAGE_MAX)).map_err(shape_error)?;
+        let (rows, is_end) = match ring::page(from, limit, |stretch| self.summaries(stretch)).await? {
+            Page::Rows { rows, is_end } => (rows, is_end),
+            Page::Unreadable { token, error } => {
+                let user = self.user_at(token).await;
+                let next = (token < ring::END).then(|| cursor(token));
+                return Ok(ScanPage {
+                    next,
+                    unreadable: vec![Unreadable { user, error }],
+                    ..ScanPage::default()
+                });
+            }
+        };
         // Two users whose tokens collide (2^-64 a pair) would be cut apart by a page that ends between them.
         let next = match rows.last() {
-            Some(last) if rows.len() == rows_max => Some(self.cursor_at(last.user())?),
+            Some(last) if !is_end => Some(cursor(self.token(last.user())?)),
             Some(_) | None => None,
         };
         let mut page = ScanPage { next, ..ScanPage::default() };
@@ -179,12 +199,86 @@ impl LedgerPort for ScyllaLedger {
 }
 
 impl ScyllaLedger {
-    fn cursor_at(&self, user: UserId) -> Result<ScanCursor, LedgerError> {
-        let token: Option<Token> =
-            self.statements.load.calculate_token(&(user.uuid(),)).map_err(shape_error)?;
-        let token = token.ok_or_else(|| shape_error("a user has no token"))?;
-        Ok(ScanCursor(token.value().to_be_bytes().to_vec()))
+    /// An account by one of the statements that read it.
+    async fn account(
+        &self,
+        statement: &PreparedStatement,
+        user: UserId,
+    ) -> Result<Option<AccountRow>, LedgerError> {
+        let found = self.read(statement, (user.uuid(),)).await?;
+        let row = found.maybe_first_row::<Anchored<AccountRow>>().map_err(shape_error)?;
+        Ok(row.map(|Anchored(row)| row))
     }
+
+    /// A user without an anchor row: new, or last written by an earlier release. The latter gets one, so that scans see
+    /// the account too.
+    async fn load_without_anchor(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
+        match self.account(&self.statements.load_without_anchor, user).await {
+            Ok(row) => {
+                let account = row.map(|row| row.into_account(user)).transpose()?.flatten();
+                if account.is_some()
+                    && let Err(error) = self.add_anchor(user).await
+                {
+                    tracing::warn!(user.id = %user, "an account has no anchor row yet: {error}");
+                }
+                Ok(account)
+            }
+            // Only a partition that exists can fail so: too much was deleted from it for its first row to be found.
+            Err(LedgerError::Unreadable { .. }) => {
+                self.add_anchor(user).await?;
+                let row = self.account(&self.statements.load, user).await?;
+                Ok(row.map(|row| row.into_account(user)).transpose()?.flatten())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn add_anchor(&self, user: UserId) -> Result<(), LedgerError> {
+        let added = self.session().execute_unpaged(&self.statements.add_anchor, (user.uuid(),)).await;
+        added.map(drop).map_err(|error| read_error(&error))
+    }
+
+    async fn files_of_span(
+        &self,
+        user: UserId,
+        span: Span,
+        limit_max: usize,
+    ) -> Result<Vec<File>, LedgerError> {
+        let Some(limit) = limit(limit_max) else { return Ok(Vec::new()) };
+        let (user, from) = (user.uuid(), span.from);
+        let found = match span.before {
+            None => self.read(&self.statements.files_from, (user, from, limit)).await?,
+            Some(before) => self.read(&self.statements.files_between, (user, from, before, limit)).await?,
+        };
+        all::<FileRow, File>(&found)
+    }
+
+    async fn summaries(&self, stretch: Stretch) -> Result<Vec<SummaryRow>, LedgerError> {
+        let Stretch { after, to, limit } = stretch;
+        let found = self.read(&self.statements.scan, (after, to, limit)).await?;
+        Ok(rows_of::<Anchored<SummaryRow>>(&found)?.into_iter().map(|Anchored(row)| row).collect())
+    }
+
+    /// Whose partition is at a token, as far as any part of it can be read.
+    async fn user_at(&self, token: i64) -> Option<UserId> {
+        for statement in [&self.statements.users_with_entries, &self.statements.users_with_files] {
+            if let Ok(found) = self.read(statement, (token.saturating_sub(1), token, 1_i32)).await
+                && let Ok(Some((user,))) = found.maybe_first_row::<(Uuid,)>()
+            {
+                return Some(UserId::from_uuid(user));
+            }
+        }
+        None
+    }
+
+    fn token(&self, user: UserId) -> Result<i64, LedgerError> {
+        let token = self.statements.load.calculate_token(&(user.uuid(),)).map_err(shape_error)?;
+        token.map(|token: Token| token.value()).ok_or_else(|| shape_error("a user has no token"))
+    }
+}
+
+fn cursor(token: i64) -> ScanCursor {
+    ScanCursor(token.to_be_bytes().to_vec())
 }
 
 /// The token in a cursor: where on the ring the scan is.

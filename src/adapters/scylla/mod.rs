@@ -11,6 +11,8 @@ mod outcome;
 mod errors;
 mod tls;
 mod session;
+mod ring;
+mod spans;
 mod schema;
 mod ledger;
 mod lazy;

@@ -7,12 +7,54 @@ use scylla::statement::prepared::PreparedStatement;
 
 use super::session::Profiles;
 
-// The account. LIMIT 1: every row repeats the static columns. No restriction on the rest of the key: where it
-// matched no row, the static columns would be hidden too.
-const LOAD: &str = "SELECT version, published, epoch, used_bytes, reserved_bytes, trashed_bytes, file_count, \
-     deleting_count, quota_bytes, subject, state, pending, idempotency FROM user_ledger WHERE user_id = ? LIMIT 1";
-const SCAN: &str = "SELECT DISTINCT user_id, version, published, used_bytes, reserved_bytes, trashed_bytes, \
-     file_count, deleting_count, quota_bytes, state, pending FROM user_ledger WHERE token(user_id) > ? LIMIT ?";
+/// The key of an account's anchor row within its partition: kind -1, which sorts before everything else.
+macro_rules! anchor {
+    () => {
+        "kind = -1 AND seq = 0 AND file_id = 00000000-0000-0000-0000-000000000000"
+    };
+}
+
+// The account: its static columns, through its anchor row by the full primary key. Whatever else was deleted from the
+// partition is not looked at. `kind` is there because the servers name a whole key only where more than static columns
+// is asked for. An earlier release wrote no anchors: without one, any row will do, and there may be none.
+macro_rules! select_account {
+    ($rest:expr) => {
+        concat!(
+            "SELECT kind, version, published, epoch, used_bytes, reserved_bytes, trashed_bytes, file_count, \
+             deleting_count, quota_bytes, subject, state, pending, idempotency FROM user_ledger \
+             WHERE user_id = ? ",
+            $rest
+        )
+    };
+}
+const LOAD: &str = select_account!(concat!("AND ", anchor!()));
+const LOAD_WITHOUT_ANCHOR: &str = select_account!("LIMIT 1");
+pub(super) const ADD_ANCHOR: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id) \
+     VALUES (?, -1, 0, 00000000-0000-0000-0000-000000000000) IF NOT EXISTS";
+const PUT_ANCHOR: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id) \
+     VALUES (:user_id, -1, 0, 00000000-0000-0000-0000-000000000000)";
+
+// Accounts between two tokens, in the order of the ring, also by the full key.
+macro_rules! between_tokens {
+    ($columns:literal, $rest:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM user_ledger WHERE token(user_id) > ? AND token(user_id) <= ? AND ",
+            $rest,
+            " LIMIT ? ALLOW FILTERING"
+        )
+    };
+}
+const SCAN: &str = between_tokens!(
+    "kind, user_id, version, published, used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count, \
+     quota_bytes, state, pending",
+    anchor!()
+);
+// Whose partition it is, where the anchor cannot be read or is not there: by the newest entry, or a file.
+pub(super) const USERS_WITH_ENTRIES: &str = between_tokens!("user_id", "kind = 1 PER PARTITION LIMIT 1");
+const USERS_WITH_FILES: &str = between_tokens!("user_id", "kind = 0 PER PARTITION LIMIT 1");
+pub(super) const USERS_WITH_ANCHOR: &str = between_tokens!("user_id", anchor!());
 const PUT_ACCOUNT: &str = "UPDATE user_ledger SET version = :version, published = :published, epoch = :epoch, \
      op_id = :op_id, used_bytes = :used_bytes, reserved_bytes = :reserved_bytes, \
      trashed_bytes = :trashed_bytes, file_count = :file_count, \
@@ -34,6 +76,8 @@ macro_rules! select_file {
 const FILE: &str = select_file!("AND file_id = ?");
 const FILES: &str = select_file!("LIMIT ?");
 const FILES_BEFORE: &str = select_file!("AND file_id < ? LIMIT ?");
+const FILES_FROM: &str = select_file!("AND file_id >= ? LIMIT ?");
+const FILES_BETWEEN: &str = select_file!("AND file_id >= ? AND file_id < ? LIMIT ?");
 const PUT_FILE: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id, status, reason, size_bytes, \
      filename, content_type, checksum_sha256, etag, visibility, created_at, processed_at, trashed_at, \
      changed_at, revision, hops, multipart, traceparent) VALUES (:user_id, 0, 0, :file_id, :status, :reason, \
@@ -66,13 +110,20 @@ const PUT_ENTRY: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id, e
 #[derive(Clone, Debug)]
 pub(super) struct Statements {
     pub(super) load: PreparedStatement,
+    pub(super) load_without_anchor: PreparedStatement,
     pub(super) file: PreparedStatement,
     pub(super) files: PreparedStatement,
     pub(super) files_before: PreparedStatement,
+    pub(super) files_from: PreparedStatement,
+    pub(super) files_between: PreparedStatement,
     pub(super) entry: PreparedStatement,
     pub(super) entries_after: PreparedStatement,
     pub(super) entries_before: PreparedStatement,
     pub(super) scan: PreparedStatement,
+    pub(super) users_with_entries: PreparedStatement,
+    pub(super) users_with_files: PreparedStatement,
+    pub(super) add_anchor: PreparedStatement,
+    pub(super) put_anchor: PreparedStatement,
     pub(super) put_account: PreparedStatement,
     pub(super) put_file: PreparedStatement,
     pub(super) drop_file: PreparedStatement,
@@ -87,13 +138,20 @@ impl Statements {
         let write = |text| prepared(session, text, &profiles.write);
         Ok(Self {
             load: linear(LOAD).await?,
+            load_without_anchor: linear(LOAD_WITHOUT_ANCHOR).await?,
             file: read(FILE).await?,
             files: read(FILES).await?,
             files_before: read(FILES_BEFORE).await?,
+            files_from: read(FILES_FROM).await?,
+            files_between: read(FILES_BETWEEN).await?,
             entry: linear(ENTRY).await?,
             entries_after: read(ENTRIES_AFTER).await?,
             entries_before: read(ENTRIES_BEFORE).await?,
             scan: read(SCAN).await?,
+            users_with_entries: read(USERS_WITH_ENTRIES).await?,
+            users_with_files: read(USERS_WITH_FILES).await?,
+            add_anchor: write(ADD_ANCHOR).await?,
+            put_anchor: write(PUT_ANCHOR).await?,
             put_account: write(PUT_ACCOUNT).await?,
             put_file: write(PUT_FILE).await?,
             drop_file: write(DROP_FILE).await?,

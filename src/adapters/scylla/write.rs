@@ -17,6 +17,7 @@ use crate::domain::draft::Write;
 #[derive(Debug)]
 pub(super) enum Bound {
     Account(Box<PutAccount>),
+    Anchor(PutAnchor),
     File(Box<PutFile>),
     Forgotten(DropFile),
     Entry(Box<PutEntry>),
@@ -30,6 +31,12 @@ pub(super) struct PutAccount {
     op_id: Uuid,
     #[scylla(flatten)]
     account: AccountRow,
+}
+
+/// The row that an account is read by.
+#[derive(Debug, SerializeRow)]
+pub(super) struct PutAnchor {
+    user_id: Uuid,
 }
 
 #[derive(Debug, SerializeRow)]
@@ -61,6 +68,7 @@ impl SerializeRow for Bound {
     ) -> Result<(), SerializationError> {
         match self {
             Self::Account(row) => row.serialize(context, writer),
+            Self::Anchor(row) => row.serialize(context, writer),
             Self::File(row) => row.serialize(context, writer),
             Self::Forgotten(row) => row.serialize(context, writer),
             Self::Entry(row) => row.serialize(context, writer),
@@ -76,12 +84,17 @@ impl SerializeRow for Bound {
 pub(super) fn rows(write: &Write, ttl_secs: i32) -> Result<Vec<Bound>, CellError> {
     let user_id = write.account.user.uuid();
     let expected = write.expected.map(|version| bigint("version", version)).transpose()?;
-    let account = AccountRow::try_from(&write.account)?;
+    let account = AccountRow::after(&write.account, write.entries.iter().map(|entry| entry.kind))?;
     // First: its key routes the batch, and its condition decides it.
     let put = PutAccount { user_id, expected, op_id: write.op.uuid(), account };
     let mut rows = vec![Bound::Account(Box::new(put))];
+    if expected.is_none() {
+        rows.push(Bound::Anchor(PutAnchor { user_id }));
+    }
     for file in &write.files {
-        rows.push(Bound::File(Box::new(PutFile { user_id, file: FileRow::try_from(file)? })));
+        let moves = write.entries.iter().filter(|entry| entry.file_id == Some(file.file_id));
+        let file = FileRow::after(file, moves.map(|entry| entry.kind))?;
+        rows.push(Bound::File(Box::new(PutFile { user_id, file })));
     }
     for file in &write.forgotten {
         rows.push(Bound::Forgotten(DropFile { user_id, file_id: file.uuid() }));
@@ -100,6 +113,7 @@ pub(super) fn batch(rows: &[Bound], statements: &Statements, profile: &Execution
     for row in rows {
         batch.append_statement(match row {
             Bound::Account(_) => statements.put_account.clone(),
+            Bound::Anchor(_) => statements.put_anchor.clone(),
             Bound::File(_) => statements.put_file.clone(),
             Bound::Forgotten(_) => statements.drop_file.clone(),
             Bound::Entry(_) => statements.put_entry.clone(),

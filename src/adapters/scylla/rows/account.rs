@@ -6,9 +6,9 @@ use scylla::value::CqlTimestamp;
 use scylla::{DeserializeRow, DeserializeValue, SerializeRow, SerializeValue};
 use uuid::Uuid;
 
-use crate::adapters::scylla::cells::{CellError, bigint, known, time, timestamp, unsigned};
+use crate::adapters::scylla::cells::{Cell, CellError, bigint, known, time, timestamp, unsigned};
 use crate::domain::account::{Account, AccountState, Remembered, Reservation};
-use crate::domain::entry::Totals;
+use crate::domain::entry::{EntryKind, Totals};
 use crate::domain::ids::{FileId, UserId};
 use crate::ports::Summary;
 
@@ -31,8 +31,9 @@ pub(in crate::adapters::scylla) struct AccountRow {
     file_count: i64,
     #[scylla(default_when_null)]
     deleting_count: i64,
-    quota_bytes: Option<i64>,
-    subject: Option<String>,
+    quota_bytes: Cell<i64>,
+    /// Once known it stays.
+    subject: Cell<String>,
     #[scylla(default_when_null)]
     state: i8,
     #[scylla(default_when_null)]
@@ -81,11 +82,15 @@ struct RememberedCell {
     files: Vec<Uuid>,
 }
 
-impl TryFrom<&Account> for AccountRow {
-    type Error = CellError;
-
-    fn try_from(account: &Account) -> Result<Self, CellError> {
+impl AccountRow {
+    /// The cells of an account after these transitions.
+    pub(in crate::adapters::scylla) fn after(
+        account: &Account,
+        mut transitions: impl Iterator<Item = EntryKind>,
+    ) -> Result<Self, CellError> {
         let totals = account.totals;
+        let quota_bytes = account.quota_bytes.map(|bytes| bigint("quota_bytes", bytes)).transpose()?;
+        let is_quota_changed = transitions.any(|kind| kind == EntryKind::QuotaChanged);
         Ok(Self {
             version: Some(bigint("version", account.version)?),
             published: bigint("published", account.published)?,
@@ -95,22 +100,21 @@ impl TryFrom<&Account> for AccountRow {
             trashed_bytes: bigint("trashed_bytes", totals.trashed_bytes)?,
             file_count: i64::from(totals.file_count),
             deleting_count: i64::from(account.deleting_count),
-            quota_bytes: account.quota_bytes.map(|bytes| bigint("quota_bytes", bytes)).transpose()?,
-            subject: account.subject.clone(),
+            quota_bytes: Cell::replaced(quota_bytes, is_quota_changed),
+            subject: Cell::kept(account.subject.clone()),
             state: account.state.code(),
             pending: account.pending.iter().map(reservation_cell).collect::<Result<_, _>>()?,
             idempotency: account.idempotency.iter().map(RememberedCell::from).collect(),
         })
     }
-}
 
-impl AccountRow {
     /// The account; none if nothing was ever written.
     pub(in crate::adapters::scylla) fn into_account(
         self,
         user: UserId,
     ) -> Result<Option<Account>, CellError> {
         let Some(version) = self.version else { return Ok(None) };
+        let quota_bytes = self.quota_bytes.into_option();
         Ok(Some(Account {
             user,
             version: unsigned("version", version)?,
@@ -123,8 +127,8 @@ impl AccountRow {
                 file_count: unsigned("file_count", self.file_count)?,
             },
             deleting_count: unsigned("deleting_count", self.deleting_count)?,
-            quota_bytes: self.quota_bytes.map(|bytes| unsigned("quota_bytes", bytes)).transpose()?,
-            subject: self.subject,
+            quota_bytes: quota_bytes.map(|bytes| unsigned("quota_bytes", bytes)).transpose()?,
+            subject: self.subject.into_option(),
             state: known("state", self.state, |code| AccountState::from_code(*code))?,
             pending: self.pending.into_iter().map(reservation).collect::<Result<_, _>>()?,
             idempotency: self
@@ -154,8 +158,8 @@ impl SummaryRow {
             trashed_bytes: self.trashed_bytes,
             file_count: self.file_count,
             deleting_count: self.deleting_count,
-            quota_bytes: self.quota_bytes,
-            subject: None,
+            quota_bytes: Cell::kept(self.quota_bytes),
+            subject: Cell::kept(None),
             state: self.state,
             pending: self.pending,
             idempotency: Vec::new(),
@@ -232,8 +236,12 @@ mod tests {
         account
     }
 
+    fn written(account: &Account) -> Result<AccountRow, CellError> {
+        AccountRow::after(account, [].into_iter())
+    }
+
     fn reads_back(account: &Account) {
-        let row = AccountRow::try_from(account).unwrap();
+        let row = written(account).unwrap();
         assert_eq!(row.into_account(account.user), Ok(Some(account.clone())));
     }
 
@@ -245,28 +253,28 @@ mod tests {
 
     #[test]
     fn an_account_that_was_never_written_is_none() {
-        let row = AccountRow { version: None, ..AccountRow::try_from(&account()).unwrap() };
+        let row = AccountRow { version: None, ..written(&account()).unwrap() };
         assert_eq!(row.into_account(account().user), Ok(None));
     }
 
     #[test]
     fn what_cannot_be_stored_is_refused() {
         let huge = Account { quota_bytes: Some(u64::MAX), ..account() };
-        assert_eq!(AccountRow::try_from(&huge), Err(CellError::new("quota_bytes", u64::MAX)));
+        assert_eq!(written(&huge), Err(CellError::new("quota_bytes", u64::MAX)));
     }
 
     #[test]
     fn what_a_newer_version_wrote_is_not_guessed_at() {
-        let row = AccountRow { state: 9, ..AccountRow::try_from(&account()).unwrap() };
+        let row = AccountRow { state: 9, ..written(&account()).unwrap() };
         assert_eq!(row.into_account(account().user), Err(CellError::new("state", 9)));
-        let row = AccountRow { used_bytes: -1, ..AccountRow::try_from(&account()).unwrap() };
+        let row = AccountRow { used_bytes: -1, ..written(&account()).unwrap() };
         assert_eq!(row.into_account(account().user), Err(CellError::new("used_bytes", -1)));
     }
 
     #[test]
     fn a_summary_says_what_the_account_says() {
         let account = account();
-        let row = AccountRow::try_from(&account).unwrap();
+        let row = written(&account).unwrap();
         let summary = SummaryRow {
             user_id: account.user.uuid(),
             version: row.version,
@@ -276,7 +284,7 @@ mod tests {
             trashed_bytes: row.trashed_bytes,
             file_count: row.file_count,
             deleting_count: row.deleting_count,
-            quota_bytes: row.quota_bytes,
+            quota_bytes: row.quota_bytes.into_option(),
             state: row.state,
             pending: row.pending,
         };

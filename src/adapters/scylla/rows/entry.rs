@@ -5,7 +5,7 @@ use scylla::{DeserializeRow, SerializeRow};
 use uuid::Uuid;
 
 use super::file::{reason, status, visibility};
-use crate::adapters::scylla::cells::{CellError, WriteOnce, bigint, known, time, timestamp, unsigned};
+use crate::adapters::scylla::cells::{Cell, CellError, bigint, known, time, timestamp, unsigned};
 use crate::domain::account::AccountState;
 use crate::domain::entry::{Entry, EntryKind, Totals};
 use crate::domain::file::Status;
@@ -20,8 +20,8 @@ pub(in crate::adapters::scylla) struct EntryRow {
     entry_op: Uuid,
     at: CqlTimestamp,
     size_bytes: i64,
-    status: WriteOnce<i8>,
-    reason: WriteOnce<String>,
+    status: Cell<i8>,
+    reason: Cell<String>,
     visibility: i8,
     revision: i64,
     used_after: i64,
@@ -30,7 +30,7 @@ pub(in crate::adapters::scylla) struct EntryRow {
     count_after: i64,
     limit_after: i64,
     state_after: i8,
-    threshold_percent: WriteOnce<i8>,
+    threshold_percent: Cell<i8>,
 }
 
 impl TryFrom<&Entry> for EntryRow {
@@ -45,8 +45,8 @@ impl TryFrom<&Entry> for EntryRow {
             entry_op: entry.op.uuid(),
             at: timestamp(entry.at),
             size_bytes: bigint("size_bytes", entry.size_bytes)?,
-            status: WriteOnce(entry.status.map(Status::code)),
-            reason: WriteOnce(entry.reason.map(|reason| reason.as_str().to_owned())),
+            status: Cell::kept(entry.status.map(Status::code)),
+            reason: Cell::kept(entry.reason.map(|reason| reason.as_str().to_owned())),
             visibility: entry.visibility.code(),
             revision: i64::from(entry.revision),
             used_after: bigint("used_after", entry.totals.used_bytes)?,
@@ -55,7 +55,7 @@ impl TryFrom<&Entry> for EntryRow {
             count_after: i64::from(entry.totals.file_count),
             limit_after: bigint("limit_after", entry.limit_bytes)?,
             state_after: entry.state.code(),
-            threshold_percent: WriteOnce(
+            threshold_percent: Cell::kept(
                 percent.map_err(|_| CellError::new("threshold_percent", "over 127"))?,
             ),
         })
@@ -66,8 +66,10 @@ impl TryFrom<EntryRow> for Entry {
     type Error = CellError;
 
     fn try_from(row: EntryRow) -> Result<Self, CellError> {
-        let percent =
-            row.threshold_percent.0.map(|percent| unsigned("threshold_percent", i64::from(percent)));
+        let percent = row
+            .threshold_percent
+            .into_option()
+            .map(|percent| unsigned("threshold_percent", i64::from(percent)));
         Ok(Self {
             version: unsigned("seq", row.seq)?,
             kind: known("entry_kind", row.entry_kind, |code| EntryKind::from_code(*code))?,
@@ -75,8 +77,8 @@ impl TryFrom<EntryRow> for Entry {
             at: time("at", row.at)?,
             op: OpId::from_uuid(row.entry_op),
             size_bytes: unsigned("size_bytes", row.size_bytes)?,
-            status: row.status.0.map(status).transpose()?,
-            reason: row.reason.0.map(reason).transpose()?,
+            status: row.status.into_option().map(status).transpose()?,
+            reason: row.reason.into_option().map(reason).transpose()?,
             visibility: visibility(row.visibility)?,
             revision: unsigned("revision", row.revision)?,
             totals: Totals {

@@ -4,35 +4,34 @@ use scylla::value::CqlTimestamp;
 use scylla::{DeserializeRow, DeserializeValue, SerializeRow, SerializeValue};
 use uuid::Uuid;
 
-use crate::adapters::scylla::cells::{CellError, bigint, known, time, timestamp, unsigned};
+use crate::adapters::scylla::cells::{Cell, CellError, bigint, known, time, timestamp, unsigned};
+use crate::domain::entry::EntryKind;
 use crate::domain::file::{File, Hop, Multipart, Reason, Sha256, Status, Visibility};
 use crate::domain::ids::FileId;
 use crate::domain::time::Timestamp;
 
-/// A file's cells.
-///
-/// What is none is written as null, because a repeat of the row may take back what an earlier one said. That
-/// costs a tombstone a cell, about six a row, until the server drops them (`gc_grace_seconds`).
+/// A file's cells. Every write brings all of them, and leaves unset what is none: only `trashed_at` can go back to none,
+/// and is null where it does.
 #[derive(Clone, Debug, PartialEq, SerializeRow, DeserializeRow)]
 pub(in crate::adapters::scylla) struct FileRow {
     file_id: Uuid,
     status: i8,
-    reason: Option<String>,
+    reason: Cell<String>,
     size_bytes: i64,
     filename: String,
     content_type: String,
-    checksum_sha256: Option<Vec<u8>>,
-    etag: Option<String>,
+    checksum_sha256: Cell<Vec<u8>>,
+    etag: Cell<String>,
     visibility: i8,
     created_at: CqlTimestamp,
-    processed_at: Option<CqlTimestamp>,
-    trashed_at: Option<CqlTimestamp>,
+    processed_at: Cell<CqlTimestamp>,
+    trashed_at: Cell<CqlTimestamp>,
     changed_at: CqlTimestamp,
     revision: i64,
     #[scylla(default_when_null)]
     hops: Vec<HopCell>,
-    multipart: Option<MultipartCell>,
-    traceparent: Option<String>,
+    multipart: Cell<MultipartCell>,
+    traceparent: Cell<String>,
 }
 
 /// Type `hop`.
@@ -49,29 +48,50 @@ struct MultipartCell {
     chunk_bytes: i64,
 }
 
-impl TryFrom<&File> for FileRow {
-    type Error = CellError;
-
-    fn try_from(file: &File) -> Result<Self, CellError> {
+impl FileRow {
+    /// The row of a file after these transitions of it.
+    pub(in crate::adapters::scylla) fn after(
+        file: &File,
+        mut transitions: impl Iterator<Item = EntryKind>,
+    ) -> Result<Self, CellError> {
+        let leaves_trash = transitions.any(may_leave_trash);
+        let multipart = file.multipart.as_ref().map(MultipartCell::try_from).transpose()?;
         Ok(Self {
             file_id: file.file_id.uuid(),
             status: file.status.code(),
-            reason: file.reason.map(|reason| reason.as_str().to_owned()),
+            reason: Cell::kept(file.reason.map(|reason| reason.as_str().to_owned())),
             size_bytes: bigint("size_bytes", file.size_bytes)?,
             filename: file.filename.clone(),
             content_type: file.content_type.clone(),
-            checksum_sha256: file.checksum_sha256.map(|sum| sum.0.to_vec()),
-            etag: file.etag.clone(),
+            checksum_sha256: Cell::kept(file.checksum_sha256.map(|sum| sum.0.to_vec())),
+            etag: Cell::kept(file.etag.clone()),
             visibility: file.visibility.code(),
             created_at: timestamp(file.created_at),
-            processed_at: file.processed_at.map(timestamp),
-            trashed_at: file.trashed_at.map(timestamp),
+            processed_at: Cell::kept(file.processed_at.map(timestamp)),
+            trashed_at: Cell::replaced(file.trashed_at.map(timestamp), leaves_trash),
             changed_at: timestamp(file.changed_at),
             revision: i64::from(file.revision),
             hops: file.hops.iter().map(hop_cell).collect(),
-            multipart: file.multipart.as_ref().map(MultipartCell::try_from).transpose()?,
-            traceparent: file.traceparent.clone(),
+            multipart: Cell::kept(multipart),
+            traceparent: Cell::kept(file.traceparent.clone()),
         })
+    }
+}
+
+/// Whether a transition may take a file out of the trash, and with that its `trashed_at`.
+const fn may_leave_trash(kind: EntryKind) -> bool {
+    match kind {
+        EntryKind::Restored | EntryKind::Deleted => true,
+        EntryKind::Reserved
+        | EntryKind::Processed
+        | EntryKind::Failed
+        | EntryKind::Expired
+        | EntryKind::Cancelled
+        | EntryKind::Updated
+        | EntryKind::Trashed
+        | EntryKind::Purged
+        | EntryKind::QuotaChanged
+        | EntryKind::StateChanged => false,
     }
 }
 
@@ -82,21 +102,21 @@ impl TryFrom<FileRow> for File {
         Ok(Self {
             file_id: FileId::from_uuid(row.file_id),
             status: status(row.status)?,
-            reason: row.reason.map(reason).transpose()?,
+            reason: row.reason.into_option().map(reason).transpose()?,
             size_bytes: unsigned("size_bytes", row.size_bytes)?,
             filename: row.filename,
             content_type: row.content_type,
-            checksum_sha256: row.checksum_sha256.map(checksum).transpose()?,
-            etag: row.etag,
+            checksum_sha256: row.checksum_sha256.into_option().map(checksum).transpose()?,
+            etag: row.etag.into_option(),
             visibility: visibility(row.visibility)?,
             created_at: time("created_at", row.created_at)?,
-            processed_at: row.processed_at.map(|at| time("processed_at", at)).transpose()?,
-            trashed_at: row.trashed_at.map(|at| time("trashed_at", at)).transpose()?,
+            processed_at: row.processed_at.into_option().map(|at| time("processed_at", at)).transpose()?,
+            trashed_at: row.trashed_at.into_option().map(|at| time("trashed_at", at)).transpose()?,
             changed_at: time("changed_at", row.changed_at)?,
             revision: unsigned("revision", row.revision)?,
             hops: row.hops.into_iter().map(hop).collect::<Result<_, _>>()?,
-            multipart: row.multipart.map(Multipart::try_from).transpose()?,
-            traceparent: row.traceparent,
+            multipart: row.multipart.into_option().map(Multipart::try_from).transpose()?,
+            traceparent: row.traceparent.into_option(),
         })
     }
 }
@@ -151,7 +171,13 @@ impl TryFrom<MultipartCell> for Multipart {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::domain::account::{Account, Change, Reservation, Transition};
+    use crate::domain::decide::{Observed, Rules, Settlement};
+    use crate::domain::ids::UserId;
+    use crate::domain::moves::{FilePatch, Removal};
 
     fn bare() -> File {
         File {
@@ -193,7 +219,7 @@ mod tests {
     }
 
     fn row() -> FileRow {
-        FileRow::try_from(&full()).unwrap()
+        FileRow::after(&full(), [].into_iter()).unwrap()
     }
 
     fn refused(row: FileRow, expected: &str) {
@@ -203,7 +229,7 @@ mod tests {
     #[test]
     fn a_file_reads_back() {
         for file in [bare(), full()] {
-            assert_eq!(File::try_from(FileRow::try_from(&file).unwrap()), Ok(file));
+            assert_eq!(File::try_from(FileRow::after(&file, [].into_iter()).unwrap()), Ok(file));
         }
     }
 
@@ -211,13 +237,91 @@ mod tests {
     fn what_a_newer_version_wrote_is_not_guessed_at() {
         refused(FileRow { status: 6, ..row() }, "status cannot be 6");
         refused(FileRow { visibility: -1, ..row() }, "visibility cannot be -1");
-        refused(FileRow { reason: Some("bored".to_owned()), ..row() }, "reason cannot be bored");
+        refused(FileRow { reason: Cell::kept(Some("bored".to_owned())), ..row() }, "reason cannot be bored");
         refused(FileRow { revision: 1 << 32, ..row() }, "revision cannot be 4294967296");
         refused(
-            FileRow { checksum_sha256: Some(vec![1]), ..row() },
+            FileRow { checksum_sha256: Cell::kept(Some(vec![1])), ..row() },
             "checksum_sha256 cannot be 1 bytes long",
         );
         let hops = vec![HopCell { name: "lost".to_owned(), at: CqlTimestamp(1) }];
         refused(FileRow { hops, ..row() }, "hops.name cannot be lost");
+    }
+
+    /// A value that a later version of a row does not have must be overwritten, or it would come back: every move of the
+    /// domain, from every state that moves lead to.
+    #[test]
+    fn only_a_file_that_leaves_the_trash_loses_a_value() {
+        let account = Account::new(UserId::from_subject("https://issuer.example", "ann").unwrap());
+        let (now, later) = (Timestamp::from_millis(10), Timestamp::from_millis(u64::MAX >> 1));
+        let mut open = vec![File { multipart: full().multipart, traceparent: full().traceparent, ..bare() }];
+        let mut lost = BTreeSet::<(i8, &str)>::new();
+        for _ in 0..6 {
+            let mut reached = Vec::new();
+            for row in open {
+                for (kind, after) in moves(&account, &row, now, later) {
+                    lost.extend(values_lost(&row, &after).into_iter().map(|column| (kind.code(), column)));
+                    reached.push(after);
+                }
+            }
+            open = reached;
+        }
+        let expected = EntryKind::ALL.into_iter().filter(|kind| may_leave_trash(*kind));
+        assert_eq!(lost, expected.map(|kind| (kind.code(), "trashed_at")).collect());
+    }
+
+    fn moves(account: &Account, row: &File, now: Timestamp, later: Timestamp) -> Vec<(EntryKind, File)> {
+        let mut account = account.clone();
+        if row.status == Status::Pending {
+            let reservation = Reservation { size_bytes: row.size_bytes, release_at: now };
+            account.pending.insert(row.file_id, reservation);
+        }
+        let patch = FilePatch { filename: Some(format!("{}+", row.filename)), ..FilePatch::default() };
+        let settled = |size_bytes, checksum_sha256| {
+            let seen = Observed {
+                size_bytes,
+                etag: "e".to_owned(),
+                checksum_sha256,
+                content_type: None,
+                landed_at: now,
+                seen_at: now,
+                inspected_at: now,
+                rejected: None,
+            };
+            match account.settle(row, &seen, &Rules::default(), now) {
+                Settlement::Moves(transition) => Some(*transition),
+                Settlement::Done | Settlement::Remove => None,
+            }
+        };
+        let all = [
+            row.remove(Removal::Trash, now),
+            row.remove(Removal::Permanent, now),
+            row.restore(now).ok().flatten(),
+            row.update(&patch, now).ok().flatten(),
+            row.purged(now),
+            settled(row.size_bytes, Some(Sha256([3; 32]))),
+            settled(row.size_bytes, None),
+            settled(row.size_bytes + 1, None),
+            account.expire(row, later),
+        ];
+        let after = |transition: Transition| match transition.change {
+            Change::File { after, .. } => (transition.kind, *after),
+            Change::Quota(_) | Change::State(_) => panic!("it is about a file"),
+        };
+        all.into_iter().flatten().map(after).collect()
+    }
+
+    fn values_lost(before: &File, after: &File) -> Vec<&'static str> {
+        let File { reason, checksum_sha256, etag, processed_at, trashed_at, multipart, traceparent, .. } =
+            before;
+        let pairs = [
+            ("reason", reason.is_some() && after.reason.is_none()),
+            ("checksum_sha256", checksum_sha256.is_some() && after.checksum_sha256.is_none()),
+            ("etag", etag.is_some() && after.etag.is_none()),
+            ("processed_at", processed_at.is_some() && after.processed_at.is_none()),
+            ("trashed_at", trashed_at.is_some() && after.trashed_at.is_none()),
+            ("multipart", multipart.is_some() && after.multipart.is_none()),
+            ("traceparent", traceparent.is_some() && after.traceparent.is_none()),
+        ];
+        pairs.into_iter().filter(|(_, is_lost)| *is_lost).map(|(column, _)| column).collect()
     }
 }

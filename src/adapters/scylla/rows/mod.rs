@@ -1,9 +1,11 @@
 //! What stands in `user_ledger`, as typed rows, and how it becomes what the domain knows.
 
+mod anchored;
 mod account;
 mod file;
 mod entry;
 
 pub(super) use account::{AccountRow, SummaryRow};
+pub(super) use anchored::Anchored;
 pub(super) use entry::EntryRow;
 pub(super) use file::FileRow;

@@ -60,6 +60,11 @@ impl fmt::Display for MigrationStatus {
 }
 
 impl Migration {
+    /// Whether accounts have anchor rows from this one on.
+    pub(super) fn brings_anchor_rows(&self) -> bool {
+        self.name == ANCHOR_ROWS
+    }
+
     /// What the keyspace remembers of it: SHA-256 of its text, in hex.
     #[must_use]
     pub fn checksum(&self) -> String {
@@ -80,6 +85,9 @@ impl Migration {
     }
 }
 
+/// The file from which on accounts have anchor rows.
+const ANCHOR_ROWS: &str = "0002_anchor_rows.cql";
+
 impl Migrations {
     /// Those of this release.
     #[must_use]
@@ -89,7 +97,10 @@ impl Migrations {
             name: name.to_owned(),
             text: text.to_owned(),
         };
-        Self(vec![file(1, "0001_ledger.cql", include_str!("../../../../scylla/0001_ledger.cql"))])
+        Self(vec![
+            file(1, "0001_ledger.cql", include_str!("../../../../scylla/0001_ledger.cql")),
+            file(2, ANCHOR_ROWS, include_str!("../../../../scylla/0002_anchor_rows.cql")),
+        ])
     }
 
     /// Those of another release.
@@ -109,7 +120,10 @@ mod tests {
         assert_eq!(sums, SUMS, "write a new file instead: this one was applied somewhere");
     }
 
-    const SUMS: [&str; 1] = ["c0782589fb69901561adef3019d4e3393e15803d3c6551450977b93133872e74"];
+    const SUMS: [&str; 2] = [
+        "c0782589fb69901561adef3019d4e3393e15803d3c6551450977b93133872e74",
+        "5adc743a93998547c51c0fa4459761e9ed39c58969b10353b2de6c8782beccf5",
+    ];
 
     #[test]
     fn versions_count_and_files_are_named_after_them() {
@@ -124,7 +138,8 @@ mod tests {
         for migration in Migrations::shipped().0 {
             assert!(!migration.statements().is_empty());
             for statement in migration.statements() {
-                assert!(statement.contains(" IF NOT EXISTS "), "{statement}");
+                let is_setting = statement.starts_with("ALTER TABLE user_ledger WITH ");
+                assert!(is_setting || statement.contains(" IF NOT EXISTS "), "{statement}");
                 assert!(!statement.contains(['\'', '"']), "quotes and ; do not mix: {statement}");
             }
         }

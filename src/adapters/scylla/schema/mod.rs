@@ -3,6 +3,7 @@
 mod migrations;
 mod runner;
 mod lock;
+mod anchors;
 
 pub use migrations::{Migration, MigrationState, MigrationStatus, Migrations};
 pub use runner::SchemaError;

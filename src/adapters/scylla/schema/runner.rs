@@ -16,6 +16,7 @@ use scylla::statement::{Consistency, SerialConsistency};
 use scylla::value::CqlTimestamp;
 use tokio::time::{Instant, sleep};
 
+use super::anchors;
 use super::lock::SchemaLock;
 use super::migrations::{Migration, MigrationState, MigrationStatus, Migrations};
 use crate::adapters::scylla::cells::time;
@@ -142,8 +143,16 @@ impl Migrations {
         }
         let is_pending = |status: &MigrationStatus| status.state == MigrationState::Pending;
         let pending: Vec<i32> = before.iter().filter(|s| is_pending(s)).map(|s| s.version).collect();
-        for migration in self.0.iter().filter(|migration| pending.contains(&migration.version)) {
-            runner.apply(migration, lock).await?;
+        for migration in &self.0 {
+            if migration.brings_anchor_rows() {
+                let added = anchors::add_missing(cql, lock).await?;
+                if added > 0 {
+                    tracing::info!(added, "gave {added} accounts the row that they are read by");
+                }
+            }
+            if pending.contains(&migration.version) {
+                runner.apply(migration, lock).await?;
+            }
         }
         let after = self.status(cql).await?;
         Ok(after.into_iter().filter(|status| pending.contains(&status.version)).collect())
