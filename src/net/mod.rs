@@ -4,6 +4,7 @@
 
 mod acceptor;
 mod connection;
+mod framing;
 mod linger;
 mod registry;
 mod stop;

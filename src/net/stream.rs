@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::framing::Framing;
 use super::linger::Linger;
 use super::watch::Watch;
 
@@ -15,6 +16,7 @@ use super::watch::Watch;
 pub struct Watched<S> {
     stream: S,
     watch: Arc<Watch>,
+    framing: Framing,
     /// Our side is closed.
     linger: Option<Linger>,
 }
@@ -23,7 +25,7 @@ impl<S> Watched<S> {
     /// The stream under a watch.
     #[must_use]
     pub fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, linger: None }
+        Self { stream, watch, framing: Framing::default(), linger: None }
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>, count: impl FnOnce(&T) -> usize) -> Poll<io::Result<T>> {
@@ -42,10 +44,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(end) = self.framing.end_of_spoiled() {
+            buf.put_slice(&end[..end.len().min(buf.remaining())]);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        if let Some(bytes) = buf.filled_mut().get_mut(before..).filter(|bytes| !bytes.is_empty()) {
             self.watch.received();
+            self.framing.check(bytes);
         }
         outcome
     }

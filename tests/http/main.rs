@@ -15,6 +15,7 @@ mod events;
 mod callers;
 mod admin;
 mod front;
+mod framing;
 mod outages;
 mod logs;
 mod schemas;
