@@ -169,6 +169,16 @@ pub const CONNECTION_CHECK_EVERY: Duration = Duration::from_secs(5);
 pub const REQUESTS_PER_CONNECTION_MAX: u64 = 1_000_000;
 /// Streams of one HTTP/2 connection at the same time.
 pub const H2_STREAMS_MAX: u32 = 100;
+/// Bytes of answers that one HTTP/2 connection keeps before its further requests wait.
+pub const UNSENT_BYTES_MAX: usize = 1 << 20;
+/// How long a request waits until its client has read earlier answers of the connection.
+pub const UNSENT_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes that an answer without a list counts for before it is made.
+pub const ANSWER_BYTES_ABOUT: usize = 4 << 10;
+/// Bytes that a list counts for before it is made.
+pub const LIST_BYTES_ABOUT: usize = 128 << 10;
+/// Bytes of an answer that are handed to an HTTP/2 stream in one piece.
+pub const H2_PIECE_BYTES: usize = 16 << 10;
 /// Connections of the admin port at the same time.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// How long a request waits for a single read of the ledger, the log or the signer.
@@ -200,6 +210,7 @@ const _: () = assert!(
     EVENT_HEARTBEAT.as_secs() < ANSWER_STALL_MAX.as_secs(),
     "a live event stream never looks stalled"
 );
+const _: () = assert!(LIST_BYTES_ABOUT * 2 <= UNSENT_BYTES_MAX, "lists do not wait for each other");
 const _: () = assert!(CONNECTION_CHECK_EVERY.as_secs() < HEAD_WITHIN.as_secs());
 const _: () = assert!(
     CONNECTION_CHECK_EVERY.as_secs() + LINGER_SILENCE_MAX.as_secs() < DRAIN_WITHIN.as_secs(),
@@ -210,7 +221,7 @@ const _: () = assert!(
     "the least rate never ends an upload that would be in time"
 );
 const _: () = assert!(
-    BODY_WITHIN.as_secs() + DESK_REPLY_WITHIN.as_secs() + UPSTREAM_WITHIN.as_secs()
+    UNSENT_WITHIN.as_secs() + BODY_WITHIN.as_secs() + DESK_REPLY_WITHIN.as_secs() + UPSTREAM_WITHIN.as_secs()
         < ANSWER_STALL_MAX.as_secs(),
     "a request that is worked on never looks stalled"
 );

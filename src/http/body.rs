@@ -13,15 +13,15 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::EXPECT;
 
 use super::error::{ErrorCode, Problem};
+use super::exchange::Exchange;
 use crate::limits;
-use crate::net::InFlight;
 
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) struct Body {
     content: Content,
     /// The request counts as in flight until its body has left or was given up.
-    in_flight: Option<InFlight>,
+    exchange: Option<Exchange>,
 }
 
 enum Content {
@@ -41,22 +41,23 @@ impl fmt::Debug for Content {
 impl Body {
     /// No bytes.
     pub(super) const fn empty() -> Self {
-        Self { content: Content::Full(Bytes::new()), in_flight: None }
+        Self { content: Content::Full(Bytes::new()), exchange: None }
     }
 
     /// These bytes.
     pub(super) fn full(bytes: impl Into<Bytes>) -> Self {
-        Self { content: Content::Full(bytes.into()), in_flight: None }
+        Self { content: Content::Full(bytes.into()), exchange: None }
     }
 
     /// Bytes as they come, without an end known before.
     pub(super) fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
-        Self { content: Content::Stream(Box::pin(stream)), in_flight: None }
+        Self { content: Content::Stream(Box::pin(stream)), exchange: None }
     }
 
     /// Keeps the request counted as in flight.
-    pub(super) fn hold(&mut self, in_flight: InFlight) {
-        self.in_flight = Some(in_flight);
+    pub(super) fn hold(&mut self, mut exchange: Exchange) {
+        exchange.answered(self.len());
+        self.exchange = Some(exchange);
     }
 
     /// How many bytes it has, if that is known.
@@ -81,17 +82,18 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = match &mut self.content {
+        let Self { content, exchange } = &mut *self;
+        let next = match content {
             Content::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Full(bytes) => Poll::Ready(Some(std::mem::take(bytes))),
-            Content::Stream(stream) => {
-                let next = stream.as_mut().poll_next(cx);
-                if let (Poll::Ready(_), Some(in_flight)) = (&next, &self.in_flight) {
-                    in_flight.moved();
-                }
-                next
+            Content::Full(bytes) => {
+                let piece_bytes_max = exchange.as_ref().map_or(usize::MAX, Exchange::piece_bytes_max);
+                Poll::Ready(Some(bytes.split_to(bytes.len().min(piece_bytes_max))))
             }
+            Content::Stream(stream) => stream.as_mut().poll_next(cx),
         };
+        if let (Poll::Ready(_), Some(exchange)) = (&next, exchange) {
+            exchange.moved();
+        }
         next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 

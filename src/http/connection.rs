@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use hyper::service::service_fn;
 use hyper::{Request, body::Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use metrics::counter;
 use tokio::net::TcpStream;
 
+use super::exchange::Exchange;
 use super::middleware;
 use super::services::{Api, Door};
 use crate::limits;
-use crate::net::{self, InFlight, Stop, Watch, Watched};
+use crate::net::{self, Budget, Stop, StreamExecutor, Watch, Watched};
 use crate::telemetry::names;
 
 /// The settings of every connection.
-pub(super) fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+pub(super) fn builder() -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(StreamExecutor);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -31,6 +32,7 @@ pub(super) fn builder() -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits::H2_STREAMS_MAX)
         .max_header_list_size(head_bytes_max)
+        .max_send_buf_size(4 * limits::H2_PIECE_BYTES)
         .keep_alive_interval(limits::KEEP_ALIVE_IDLE)
         .keep_alive_timeout(limits::HEAD_WITHIN);
     builder
@@ -40,10 +42,10 @@ pub(super) fn builder() -> auto::Builder<TokioExecutor> {
 pub(super) async fn serve(stream: TcpStream, watch: Arc<Watch>, (api, door): (Arc<Api>, Door), stop: Stop) {
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
     let service = {
-        let watch = Arc::clone(&watch);
+        let (watch, budget) = (Arc::clone(&watch), Arc::new(Budget::default()));
         service_fn(move |request: Request<Incoming>| {
-            let (api, in_flight) = (Arc::clone(&api), InFlight::start(&watch, request.version()));
-            async move { Ok::<_, Infallible>(middleware::answer(&api, door, in_flight, request).await) }
+            let (api, exchange) = (Arc::clone(&api), Exchange::start(&watch, &budget, request.version()));
+            async move { Ok::<_, Infallible>(middleware::answer(&api, door, exchange.in_stream(), request).await) }
         })
     };
     let builder = builder();

@@ -20,11 +20,11 @@ use super::answer::Outcome;
 use super::body::{self, Body};
 use super::dispatch::{self, Call};
 use super::error::{ErrorCode, Problem, Style};
+use super::exchange::Exchange;
 use super::route::{self, Open, Route, Template};
 use super::services::{Api, Door};
 use super::trail::{Trail, X_REQUEST_ID};
 use super::{cors, target};
-use crate::net::InFlight;
 use crate::telemetry::names;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -33,7 +33,7 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) async fn answer(
     api: &Api,
     door: Door,
-    in_flight: InFlight,
+    mut exchange: Exchange,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let began = Instant::now();
@@ -61,9 +61,12 @@ pub(super) async fn answer(
         | Err(_) => None,
     };
     let outcome = match route {
-        Ok(route) => {
-            guarded(dispatch::run(Call { api, door, head: &head, trail: &trail }, route, &mut body)).await
-        }
+        Ok(route) => match exchange.reserve(&route).await {
+            Ok(()) => {
+                guarded(dispatch::run(Call { api, door, head: &head, trail: &trail }, route, &mut body)).await
+            }
+            Err(problem) => Err(problem),
+        },
         Err(problem) => Err(problem),
     };
     let code = outcome.as_ref().err().map(|problem| problem.code().as_str());
@@ -83,7 +86,7 @@ pub(super) async fn answer(
         let origins = &api.services.options.allowed_origins;
         cors::apply(origins, &head.headers, allow, response.headers_mut());
     }
-    response.body_mut().hold(in_flight);
+    response.body_mut().hold(exchange);
     let took = began.elapsed();
     api.meters.answered(template, &head.method, response.status(), took);
     log_access(&head, &trail, Answered { template, status: response.status(), took, code });
@@ -188,7 +191,7 @@ mod tests {
         }
     }
 
-    fn bytes_of<F>(_: impl FnOnce(&'static Api, Door, InFlight, Request<Incoming>) -> F) -> usize {
+    fn bytes_of<F>(_: impl FnOnce(&'static Api, Door, Exchange, Request<Incoming>) -> F) -> usize {
         std::mem::size_of::<F>()
     }
 

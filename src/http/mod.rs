@@ -5,6 +5,7 @@
 mod services;
 mod server;
 mod connection;
+mod exchange;
 mod middleware;
 mod meters;
 mod trail;

@@ -3,16 +3,20 @@
 //! Used by `http` and by the embedded S3 endpoint; it knows nothing of what they answer. Start with `acceptor`.
 
 mod acceptor;
+mod budget;
 mod connection;
 mod framing;
 mod linger;
 mod registry;
 mod stop;
 mod stream;
+mod streams;
 mod watch;
 
 pub use acceptor::{Acceptor, Listening, Serving};
+pub use budget::{Budget, Held};
 pub use connection::serve;
 pub use stop::Stop;
 pub use stream::Watched;
+pub use streams::{Progress, StreamExecutor};
 pub use watch::{InFlight, Stall, Watch, is_too_slow};

@@ -106,6 +106,7 @@ metrics! {
     HTTP_REQUESTS_IN_FLIGHT = Gauge "wharf_http_requests_in_flight", "Requests whose answer has not left entirely; event streams too.";
     HTTP_CONNECTIONS = Gauge "wharf_http_connections", "Open connections, of both ports.";
     HTTP_CONNECTIONS_CUT_TOTAL = Counter "wharf_http_connections_cut_total", "Connections closed because the client made no progress.";
+    HTTP_STREAMS_RESET_TOTAL = Counter "wharf_http_streams_reset_total", "HTTP/2 streams ended because the client took nothing of their answer.";
     HTTP_ACCEPT_FAILURES_TOTAL = Counter "wharf_http_accept_failures_total", "Connections that could not be accepted.";
     HTTP_PANICS_TOTAL = Counter "wharf_http_panics_total", "Requests that ended in a panic. Any is a bug.";
     HTTP_EVENT_STREAMS = Gauge "wharf_http_event_streams", "Open event streams.";

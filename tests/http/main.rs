@@ -3,6 +3,12 @@
 
 #[path = "../inside/mod.rs"]
 mod inside;
+#[path = "../nats/server.rs"]
+#[allow(dead_code, reason = "each test binary uses its part")]
+mod server;
+#[path = "../nats/tools.rs"]
+#[allow(dead_code, reason = "each test binary uses its part")]
+mod tools;
 mod world;
 mod uploads;
 mod batches;
@@ -12,9 +18,11 @@ mod files;
 mod lists;
 mod downloads;
 mod events;
+mod nats_events;
 mod callers;
 mod admin;
 mod front;
+mod http2;
 mod framing;
 mod outages;
 mod logs;
