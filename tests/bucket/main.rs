@@ -7,6 +7,7 @@ mod sign;
 mod signed;
 mod sdk;
 mod table;
+mod completion;
 mod races;
 mod crash;
 mod news;

@@ -62,6 +62,9 @@ pub(super) fn complete_failed(error: CompleteError) -> S3Error {
     match error {
         CompleteError::NoSuchUpload => s3_error!(NoSuchUpload),
         CompleteError::InvalidPart => s3_error!(InvalidPart),
+        CompleteError::PartChecksum { .. } => s3_error!(InvalidPart, "{error}"),
+        CompleteError::Checksum { .. } => s3_error!(BadDigest, "{error}"),
+        CompleteError::Size { .. } => s3_error!(InvalidRequest, "x-amz-mp-object-size is wrong: {error}"),
         CompleteError::Order => s3_error!(InvalidPartOrder),
         CompleteError::TooSmall => s3_error!(EntityTooSmall),
         CompleteError::TooLarge { bytes_max } => too_large(bytes_max),

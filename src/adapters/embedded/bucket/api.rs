@@ -15,8 +15,9 @@ use s3s::dto::{
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::answers;
-use super::assemble::NamedPart;
+use super::assemble::{Named, NamedPart};
 use super::blocking::blocking;
+use super::checksums::{self, Whole};
 use super::draft::hex;
 use super::intake::{self, Declared};
 use super::list::{Listing, Page};
@@ -26,6 +27,20 @@ use super::record::Cause;
 use super::store::{About, Store};
 use super::uploads::Upload;
 use crate::ports::UploadCursor;
+
+/// The checksums of an input or of a part, whose types have the same fields.
+macro_rules! declared {
+    ($from:expr) => {
+        Checksum {
+            checksum_crc32: $from.checksum_crc32.clone(),
+            checksum_crc32c: $from.checksum_crc32c.clone(),
+            checksum_crc64nvme: $from.checksum_crc64nvme.clone(),
+            checksum_sha1: $from.checksum_sha1.clone(),
+            checksum_sha256: $from.checksum_sha256.clone(),
+            checksum_type: None,
+        }
+    };
+}
 
 /// S3 in front of a store.
 pub(super) struct Api {
@@ -90,22 +105,14 @@ impl S3 for Api {
         if input.sse_customer_algorithm.is_some() || input.server_side_encryption.is_some() {
             return Err(s3_error!(NotImplemented, "objects are not encrypted here"));
         }
-        let has_sha256 = input.checksum_sha256.is_some();
         let declared = Declared {
             length_bytes,
             md5: input.content_md5,
-            checksum: Checksum {
-                checksum_crc32: input.checksum_crc32,
-                checksum_crc32c: input.checksum_crc32c,
-                checksum_crc64nvme: input.checksum_crc64nvme,
-                checksum_sha1: input.checksum_sha1,
-                checksum_sha256: input.checksum_sha256,
-                checksum_type: None,
-            },
+            checksum: declared!(input),
             trailer,
             trailing: request.trailing_headers,
         };
-        let finished = intake::receive(&self.store, input.body, declared).await?;
+        let (finished, sums) = intake::receive(&self.store, input.body, declared).await?;
         let about = About {
             key: input.key,
             etag: hex(&finished.md5),
@@ -121,7 +128,11 @@ impl S3 for Api {
         let record = blocking("keep an object", put).await.map_err(answers::put_failed)?;
         Ok(S3Response::new(PutObjectOutput {
             e_tag: Some(answers::etag(&record.etag)),
-            checksum_sha256: has_sha256.then_some(record.sha256),
+            checksum_crc32: sums.checksum_crc32,
+            checksum_crc32c: sums.checksum_crc32c,
+            checksum_crc64nvme: sums.checksum_crc64nvme,
+            checksum_sha1: sums.checksum_sha1,
+            checksum_sha256: sums.checksum_sha256,
             ..PutObjectOutput::default()
         }))
     }
@@ -236,23 +247,21 @@ impl S3 for Api {
         let declared = Declared {
             length_bytes,
             md5: input.content_md5,
-            checksum: Checksum {
-                checksum_crc32: input.checksum_crc32,
-                checksum_crc32c: input.checksum_crc32c,
-                checksum_crc64nvme: input.checksum_crc64nvme,
-                checksum_sha1: input.checksum_sha1,
-                checksum_sha256: input.checksum_sha256,
-                checksum_type: None,
-            },
+            checksum: declared!(input),
             trailer,
             trailing: request.trailing_headers,
         };
-        let finished = intake::receive(&self.store, input.body, declared).await?;
+        let (finished, sums) = intake::receive(&self.store, input.body, declared).await?;
         let store = Arc::clone(&self.store);
         let put = move || store.put_part(&key, &upload_id, number, finished);
         let part = blocking("keep a part", put).await.map_err(answers::part_failed)?;
         Ok(S3Response::new(UploadPartOutput {
             e_tag: Some(answers::etag(&part.etag)),
+            checksum_crc32: sums.checksum_crc32,
+            checksum_crc32c: sums.checksum_crc32c,
+            checksum_crc64nvme: sums.checksum_crc64nvme,
+            checksum_sha1: sums.checksum_sha1,
+            checksum_sha256: sums.checksum_sha256,
             ..UploadPartOutput::default()
         }))
     }
@@ -295,14 +304,21 @@ impl S3 for Api {
         let input = request.input;
         self.check_bucket(&input.bucket)?;
         let replaces = replaces(input.if_none_match.as_ref(), input.if_match.as_ref())?;
-        let mut named = Vec::new();
+        let checksums = Whole::new(&declared!(input));
+        let mut parts = Vec::new();
         for part in input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default() {
             let number = part.part_number.and_then(|number| u16::try_from(number).ok());
-            let (Some(number), Some(etag)) = (number, part.e_tag) else { return Err(s3_error!(InvalidPart)) };
-            named.push(NamedPart { number, etag: etag.into_value(), size_bytes: None });
+            let (Some(number), Some(etag)) = (number, part.e_tag.clone()) else {
+                return Err(s3_error!(InvalidPart));
+            };
+            let checksums = checksums::named(&declared!(part));
+            parts.push(NamedPart { number, etag: etag.into_value(), size_bytes: None, checksums });
         }
+        let size_bytes = input.mpu_object_size.map(u64::try_from).transpose();
+        let size_bytes = size_bytes.map_err(|_| s3_error!(InvalidArgument))?;
+        let named = Named { parts, replaces, checksums, size_bytes };
         let (store, key, upload_id) = (Arc::clone(&self.store), input.key.clone(), input.upload_id);
-        let complete = move || store.complete_upload(&key, &upload_id, &named, replaces);
+        let complete = move || store.complete_upload(&key, &upload_id, &named);
         let record = blocking("complete an upload", complete).await.map_err(answers::complete_failed)?;
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
+use s3s::dto::Checksum;
 
+use super::checksums::{self, OfParts, Whole};
 use super::draft::{Draft, WriteError, hex};
 use super::parts::PartSizes;
 use super::record::{self, Cause, PartRecord, Record};
@@ -27,6 +29,26 @@ pub(super) enum CompleteError {
     /// The list is empty, names a part that is not there, or one with another tag or length.
     #[error("the parts are not what was said")]
     InvalidPart,
+    /// A part has another checksum than it was named with.
+    #[error("the {name} of part {number} is not that of its bytes")]
+    PartChecksum {
+        /// The part.
+        number: u16,
+        /// The header that the checksum has elsewhere.
+        name: &'static str,
+    },
+    /// The whole has another checksum than was named.
+    #[error("{name} is not that of the parts together")]
+    Checksum {
+        /// The header of the checksum.
+        name: &'static str,
+    },
+    /// The whole has another length than was named.
+    #[error("the parts have {size_bytes} bytes together")]
+    Size {
+        /// What they have.
+        size_bytes: u64,
+    },
     /// The numbers do not rise.
     #[error("the numbers of the parts do not rise")]
     Order,
@@ -47,14 +69,26 @@ pub(super) enum CompleteError {
     Io(#[from] io::Error),
 }
 
+/// An object as it was named at its completion.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) parts: Vec<NamedPart>,
+    /// Whether an object that is there gives way.
+    pub(super) replaces: bool,
+    pub(super) checksums: Whole,
+    /// If it was said.
+    pub(super) size_bytes: Option<u64>,
+}
+
 /// A part as it was named.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct NamedPart {
     pub(super) number: u16,
     /// Without quotes.
     pub(super) etag: String,
     /// If it was said.
     pub(super) size_bytes: Option<u64>,
+    pub(super) checksums: Vec<checksums::Named>,
 }
 
 impl Store {
@@ -63,13 +97,12 @@ impl Store {
         &self,
         key: &str,
         upload_id: &str,
-        named: &[NamedPart],
-        replaces: bool,
+        named: &Named,
     ) -> Result<Record, CompleteError> {
         let Some((folder, upload)) = self.find_upload(key, upload_id)? else {
             return self.completed_before(key, upload_id)?.ok_or(CompleteError::NoSuchUpload);
         };
-        match self.assemble(&folder, upload, upload_id, (named, replaces)) {
+        match self.assemble(&folder, upload, upload_id, named) {
             Ok(record) => {
                 self.drop_upload(key, upload_id)?;
                 Ok(record)
@@ -87,29 +120,45 @@ impl Store {
         folder: &Path,
         upload: Upload,
         upload_id: &str,
-        (named, replaces): (&[NamedPart], bool),
+        named: &Named,
     ) -> Result<Record, CompleteError> {
         check(folder, named, self.options.object_bytes_max)?;
-        let mut draft = self.draft(ChecksumHasher::default())?;
+        let whole = &named.checksums;
+        let mut draft = self.draft(checksums::hasher(|name| {
+            name != checksums::SHA256 && whole.of_bytes.iter().any(|(wanted, _)| *wanted == name)
+        }))?;
         let mut tags = Md5::new();
         let mut parts = PartSizes::default();
-        for part in named {
-            let (md5, size_bytes) = copy(folder, part, &mut draft)?;
+        let mut of_parts = OfParts::new(&whole.of_parts);
+        for part in &named.parts {
+            let wanted = checksums::hasher(|name| {
+                of_parts.wants(name) || part.checksums.iter().any(|(wanted, _)| *wanted == name)
+            });
+            let (md5, size_bytes, found) = copy(folder, part, &mut draft, wanted)?;
+            if let Some(name) = checksums::different(&part.checksums, &found) {
+                return Err(CompleteError::PartChecksum { number: part.number, name });
+            }
             tags.update(&md5);
             parts.push(size_bytes);
+            of_parts.push(&found);
+        }
+        let finished = draft.finish();
+        let other = checksums::different(&whole.of_bytes, &finished.checksums());
+        if let Some(name) = other.or_else(|| of_parts.different()) {
+            return Err(CompleteError::Checksum { name });
         }
         let Upload { key, content_type, metadata, started_at: _ } = upload;
         let about = About {
             key,
-            etag: format!("{}-{}", hex(&tags.finalize()), named.len()),
+            etag: format!("{}-{}", hex(&tags.finalize()), named.parts.len()),
             content_type,
             metadata,
             cause: Cause::CompleteMultipartUpload,
             upload_id: Some(upload_id.to_owned()),
             parts,
-            replaces,
+            replaces: named.replaces,
         };
-        self.put(draft.finish(), about).map_err(|refused| match refused {
+        self.put(finished, about).map_err(|refused| match refused {
             PutError::Exists => CompleteError::Exists,
             PutError::Key(_) => CompleteError::NoSuchUpload,
             PutError::Io(error) => CompleteError::Io(error),
@@ -124,22 +173,29 @@ impl Store {
 }
 
 /// Refuses before anything is copied.
-fn check(folder: &Path, named: &[NamedPart], bytes_max: u64) -> Result<(), CompleteError> {
-    if named.is_empty() {
+fn check(folder: &Path, named: &Named, bytes_max: u64) -> Result<(), CompleteError> {
+    let parts = &named.parts;
+    if parts.is_empty() {
         return Err(CompleteError::InvalidPart);
     }
-    if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+    if parts.windows(2).any(|pair| pair[0].number >= pair[1].number) {
         return Err(CompleteError::Order);
     }
     let mut size_bytes = 0_u64;
-    for (at, part) in named.iter().enumerate() {
+    for (at, part) in parts.iter().enumerate() {
         let (_, found, _) = open(folder, part)?;
         size_bytes = size_bytes.saturating_add(found.size_bytes);
-        if found.size_bytes < PART_BYTES_MIN && at + 1 < named.len() {
+        if found.size_bytes < PART_BYTES_MIN && at + 1 < parts.len() {
             return Err(CompleteError::TooSmall);
         }
     }
-    if size_bytes > bytes_max { Err(CompleteError::TooLarge { bytes_max }) } else { Ok(()) }
+    if size_bytes > bytes_max {
+        return Err(CompleteError::TooLarge { bytes_max });
+    }
+    match named.size_bytes {
+        Some(named) if named != size_bytes => Err(CompleteError::Size { size_bytes }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Opens a part and sees that it is the one that was named.
@@ -158,8 +214,13 @@ fn open(folder: &Path, named: &NamedPart) -> Result<(File, PartRecord, u64), Com
     }
 }
 
-/// Copies a part's bytes; returns their MD5 and how many they are.
-fn copy(folder: &Path, named: &NamedPart, draft: &mut Draft) -> Result<([u8; 16], u64), CompleteError> {
+/// Copies a part's bytes; returns their MD5, how many they are, and the checksums that are wanted.
+fn copy(
+    folder: &Path,
+    named: &NamedPart,
+    draft: &mut Draft,
+    mut wanted: ChecksumHasher,
+) -> Result<([u8; 16], u64, Checksum), CompleteError> {
     let (file, _, bytes) = open(folder, named)?;
     let mut from = file.take(bytes);
     let mut md5 = Md5::new();
@@ -167,9 +228,10 @@ fn copy(folder: &Path, named: &NamedPart, draft: &mut Draft) -> Result<([u8; 16]
     loop {
         let read = from.read(&mut buffer)?;
         if read == 0 {
-            return Ok((md5.finalize(), bytes));
+            return Ok((md5.finalize(), bytes, wanted.finalize()));
         }
         md5.update(&buffer[..read]);
+        wanted.update(&buffer[..read]);
         draft.write(&buffer[..read]).map_err(|error| match error {
             WriteError::TooLarge { bytes_max } => CompleteError::TooLarge { bytes_max },
             WriteError::Io(error) => CompleteError::Io(error),

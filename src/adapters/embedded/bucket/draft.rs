@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::Checksum;
@@ -64,6 +66,13 @@ pub(super) struct Finished {
     pub(super) sha256: [u8; 32],
     /// The checksums that were asked for.
     pub(super) asked: Checksum,
+}
+
+impl Finished {
+    /// SHA-256 and the checksums that were asked for, as headers have them.
+    pub(super) fn checksums(&self) -> Checksum {
+        Checksum { checksum_sha256: Some(STANDARD.encode(self.sha256)), ..self.asked.clone() }
+    }
 }
 
 impl Draft {

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hyper::StatusCode;
 use s3s::checksum::ChecksumHasher;
-use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1};
 use s3s::dto::{Checksum, StreamingBlob};
 use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders, s3_error};
 
 use super::answers;
 use super::blocking::blocking;
+use super::checksums;
 use super::draft::{Draft, Finished};
 use super::store::Store;
 
@@ -31,12 +31,13 @@ pub(super) struct Declared {
     pub(super) trailing: Option<TrailingHeaders>,
 }
 
-/// Takes the bytes in; nothing is kept if they are not what was declared.
+/// Takes the bytes in; nothing is kept if they are not what was declared. With them the checksums that were, which the
+/// answer repeats.
 pub(super) async fn receive(
     store: &Arc<Store>,
     body: Option<StreamingBlob>,
     declared: Declared,
-) -> S3Result<Finished> {
+) -> S3Result<(Finished, Checksum)> {
     let length = declared.length_bytes.ok_or_else(|| s3_error!(MissingContentLength))?;
     let length = u64::try_from(length).map_err(|_| s3_error!(InvalidArgument))?;
     if length > store.options.object_bytes_max {
@@ -53,8 +54,8 @@ pub(super) async fn receive(
     if finished.size_bytes != length {
         return Err(s3_error!(IncompleteBody, "{} bytes came of {length}", finished.size_bytes));
     }
-    declared.check(&finished)?;
-    Ok(finished)
+    let confirmed = declared.check(&finished)?;
+    Ok((finished, confirmed))
 }
 
 async fn write_all(mut draft: Draft, mut body: StreamingBlob) -> S3Result<Draft> {
@@ -83,29 +84,17 @@ impl Declared {
     /// What must be computed besides MD5 and SHA-256.
     fn hashers(&self) -> ChecksumHasher {
         let trailer = self.trailer.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let has = |name: &str| trailer.split(',').any(|named| named.trim() == name);
-        let checksum = &self.checksum;
-        ChecksumHasher {
-            crc32: (checksum.checksum_crc32.is_some() || has("x-amz-checksum-crc32")).then(Crc32::new),
-            crc32c: (checksum.checksum_crc32c.is_some() || has("x-amz-checksum-crc32c")).then(Crc32c::new),
-            sha1: (checksum.checksum_sha1.is_some() || has("x-amz-checksum-sha1")).then(Sha1::new),
-            sha256: None,
-            crc64nvme: (checksum.checksum_crc64nvme.is_some() || has("x-amz-checksum-crc64nvme"))
-                .then(Crc64Nvme::new),
-        }
+        let is_announced = |name: &str| trailer.split(',').any(|named| named.trim() == name);
+        checksums::hasher(|name| {
+            name != checksums::SHA256
+                && (checksums::get(&self.checksum, name).is_some() || is_announced(name))
+        })
     }
 
-    fn check(&self, finished: &Finished) -> S3Result<()> {
+    /// Compares what came with what was declared; returns the checksums that were compared.
+    fn check(&self, finished: &Finished) -> S3Result<Checksum> {
         compare("Content-MD5", self.md5.as_deref(), Some(&STANDARD.encode(finished.md5)))?;
-        let sha256 = STANDARD.encode(finished.sha256);
-        let (declared, found) = (&self.checksum, &finished.asked);
-        let pairs = [
-            ("x-amz-checksum-sha256", &declared.checksum_sha256, Some(sha256.as_str())),
-            ("x-amz-checksum-crc32", &declared.checksum_crc32, found.checksum_crc32.as_deref()),
-            ("x-amz-checksum-crc32c", &declared.checksum_crc32c, found.checksum_crc32c.as_deref()),
-            ("x-amz-checksum-sha1", &declared.checksum_sha1, found.checksum_sha1.as_deref()),
-            ("x-amz-checksum-crc64nvme", &declared.checksum_crc64nvme, found.checksum_crc64nvme.as_deref()),
-        ];
+        let found = finished.checksums();
         // Trailers are there once the body has been read.
         let trailers = self.trailing.as_ref().and_then(TrailingHeaders::take).unwrap_or_default();
         let announced = self.trailer.as_deref().unwrap_or_default().split(',').map(str::trim);
@@ -114,12 +103,15 @@ impl Declared {
         {
             return Err(malformed_trailer(name));
         }
-        for (name, declared, found) in pairs {
-            compare(name, declared.as_deref(), found)?;
+        for name in checksums::NAMES {
+            let found = checksums::get(&found, name);
+            compare(name, checksums::get(&self.checksum, name), found)?;
             let trailer = trailers.get(name).map(|value| value.to_str().unwrap_or("not text"));
             compare(name, trailer, found)?;
         }
-        Ok(())
+        let has_sha256 = self.checksum.checksum_sha256.is_some() || trailers.contains_key(checksums::SHA256);
+        let sha256 = found.checksum_sha256.clone().filter(|_| has_sha256);
+        Ok(Checksum { checksum_sha256: sha256, ..found })
     }
 }
 

@@ -22,6 +22,7 @@ mod notice;
 mod outbox;
 mod api;
 mod answers;
+mod checksums;
 mod failure;
 mod query;
 mod intake;

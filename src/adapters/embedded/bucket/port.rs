@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::NamedPart;
+use super::assemble::{Named, NamedPart};
 use super::blocking::blocking;
 use super::endpoint;
 use super::keys;
@@ -149,9 +149,10 @@ impl ObjectsPort for EmbeddedBucket {
             number: part.number,
             etag: part.etag,
             size_bytes: Some(part.size_bytes),
+            checksums: Vec::new(),
         };
-        let named: Vec<NamedPart> = parts.into_iter().map(name).collect();
-        let complete = move || store.complete_upload(&key.to_string(), &upload_id, &named, false);
+        let named = Named { parts: parts.into_iter().map(name).collect(), ..Named::default() };
+        let complete = move || store.complete_upload(&key.to_string(), &upload_id, &named);
         Ok(blocking("complete an upload", complete).await.map(drop)?)
     }
 
