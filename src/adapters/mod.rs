@@ -15,6 +15,7 @@ pub mod any;
 mod ledger;
 mod log;
 mod objects;
+mod pages;
 mod queue;
 mod signer;
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use wharfinger::adapters::embedded::bucket::BucketOptions;
 use wharfinger::domain::file::Sha256;
-use wharfinger::ports::{Clock, ObjectsPort as _, SignedRequest, SignerPort as _, UploadGrant};
+use wharfinger::ports::{
+    Clock, DownloadGrant, DownloadMethod, ObjectsPort as _, SignedRequest, SignerPort as _, UploadGrant,
+};
 
 use crate::world::{World, download, grant, new_key};
 
@@ -163,6 +165,19 @@ async fn a_download_answers_as_it_was_signed() {
 }
 
 #[tokio::test]
+async fn a_head_of_a_download_has_the_headers_of_the_download() {
+    let world = World::new().await;
+    let key = new_key();
+    world.put(key, b"hello").await;
+    let grant = DownloadGrant { method: DownloadMethod::Head, ..download(key) };
+    let answer = world.http.follow(&world.signer.download(&grant).await.unwrap(), b"").await;
+    assert_eq!((answer.status, answer.body.len(), answer.header("content-length")), (200, 0, "5"));
+    assert_eq!(answer.header("content-disposition"), grant.disposition);
+    assert_eq!(answer.header("content-type"), "application/octet-stream");
+    assert_eq!(answer.header("etag"), world.get(key).await.header("etag"));
+}
+
+#[tokio::test]
 async fn a_range_of_a_download_is_a_range_of_its_bytes() {
     let world = World::new().await;
     let key = new_key();
@@ -244,7 +259,10 @@ async fn pages_of_allowed_origins_may_upload_and_read() {
         vec![
             pair("origin", origin),
             pair("access-control-request-method", "PUT"),
-            pair("access-control-request-headers", "content-type,if-none-match,x-amz-meta-file-id"),
+            pair(
+                "access-control-request-headers",
+                "baggage,content-type,if-none-match,sentry-trace,traceparent,x-amz-meta-file-id",
+            ),
         ]
     };
     let answer =
@@ -259,7 +277,10 @@ async fn pages_of_allowed_origins_may_upload_and_read() {
     let answer = world.http.send("PUT", signed.url.expose(), &headers, b"hello").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
-    assert_eq!(answer.header("access-control-expose-headers"), "ETag");
+    let exposed = answer.header("access-control-expose-headers");
+    for name in ["ETag", "Accept-Ranges", "Content-Range", "Content-Disposition", "Last-Modified"] {
+        assert!(exposed.split(", ").any(|one| one == name), "{name}: {exposed}");
+    }
     assert!(answer.header("vary").contains("Origin"));
 
     let url = world.signer.download(&download(key)).await.unwrap().url;

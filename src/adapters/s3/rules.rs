@@ -9,6 +9,7 @@ use aws_sdk_s3::types::{
 };
 use serde_json::{Value, json};
 
+use crate::adapters::pages;
 use crate::domain::ids::ObjectKey;
 use crate::limits::CORS_MAX_AGE;
 
@@ -49,12 +50,8 @@ pub(super) fn cors(now: &[CorsRule], rules: &BucketRules) -> Option<Vec<CorsRule
             .id(ID)
             .set_allowed_origins(Some(rules.allowed_origins.clone()))
             .set_allowed_methods(Some(["GET", "HEAD", "PUT"].map(str::to_owned).to_vec()))
-            .set_allowed_headers(Some(
-                ["content-type", "if-none-match", "x-amz-checksum-sha256", "x-amz-meta-*"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            ))
-            .set_expose_headers(Some(vec!["ETag".to_owned()]))
+            .set_allowed_headers(Some(pages::REQUEST_HEADERS.map(str::to_owned).to_vec()))
+            .set_expose_headers(Some(pages::ANSWER_HEADERS.map(str::to_owned).to_vec()))
             .max_age_seconds(i32::try_from(CORS_MAX_AGE.as_secs()).unwrap_or(i32::MAX))
             .build()
             .expect("methods and origins are there")

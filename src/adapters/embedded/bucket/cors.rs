@@ -7,11 +7,13 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use s3s::Body;
+
+use super::failure::Failure;
+use crate::adapters::pages;
+use crate::limits;
 
 const METHODS: HeaderValue = HeaderValue::from_static("PUT, GET, HEAD");
-const EXPOSED: HeaderValue = HeaderValue::from_static("ETag");
-/// How long a browser may remember a preflight, in seconds.
-const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const VARY_ON: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
 
@@ -22,31 +24,47 @@ pub(super) fn allowed_origin(allowed: &[String], headers: &HeaderMap) -> Option<
 }
 
 /// The answer to a preflight; none if the request is none.
-pub(super) fn preflight<B: Default>(head: &Parts, origin: Option<&HeaderValue>) -> Option<Response<B>> {
+pub(super) fn preflight(head: &Parts, origin: Option<&HeaderValue>) -> Option<Response<Body>> {
     if head.method != Method::OPTIONS {
         return None;
     }
-    let mut answer = Response::new(B::default());
-    answer.headers_mut().insert(VARY, VARY_ON);
     let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
-    let method = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes);
-    let is_allowed = matches!(method, Some(b"PUT" | b"GET" | b"HEAD"))
-        && wanted
-            .is_none_or(|wanted| wanted.to_str().is_ok_and(|names| names.split(',').all(is_header_allowed)));
-    match origin.filter(|_| is_allowed) {
-        Some(origin) => {
+    let mut answer = match (refusal(head, origin.is_some()), origin) {
+        (None, Some(origin)) => {
+            let mut answer = Response::new(Body::empty());
             *answer.status_mut() = StatusCode::NO_CONTENT;
             let headers = answer.headers_mut();
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(limits::CORS_MAX_AGE.as_secs()));
             if let Some(wanted) = wanted {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
             }
+            answer
         }
-        None => *answer.status_mut() = StatusCode::FORBIDDEN,
-    }
+        (why, _) => {
+            let why = format!("CORSResponse: {}", why.unwrap_or_default());
+            Failure::new(StatusCode::FORBIDDEN, "AccessForbidden", why).into_response()
+        }
+    };
+    answer.headers_mut().insert(VARY, VARY_ON);
     Some(answer)
+}
+
+/// Why a page may not send what a preflight asks for.
+fn refusal(head: &Parts, is_allowed_origin: bool) -> Option<String> {
+    if !is_allowed_origin {
+        return Some("pages of this origin may not call this bucket".to_owned());
+    }
+    match head.headers.get(ACCESS_CONTROL_REQUEST_METHOD).map(HeaderValue::as_bytes) {
+        Some(b"PUT" | b"GET" | b"HEAD") => {}
+        Some(_) | None => return Some("pages may send PUT, GET and HEAD".to_owned()),
+    }
+    let wanted = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS)?;
+    let Ok(names) = wanted.to_str() else { return Some("the names of headers are not ASCII".to_owned()) };
+    // A list may hold empty members.
+    let mut names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.find(|name| !pages::may_send(name)).map(|name| format!("pages may not send the header {name}"))
 }
 
 /// Lets a page of an allowed origin read the answer.
@@ -54,15 +72,10 @@ pub(super) fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.append(VARY, VARY_ON);
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        if let Ok(exposed) = HeaderValue::try_from(pages::ANSWER_HEADERS.join(", ")) {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        }
     }
-}
-
-/// The headers of a signed request.
-fn is_header_allowed(name: &str) -> bool {
-    let name = name.trim().to_ascii_lowercase();
-    matches!(name.as_str(), "content-type" | "content-md5" | "if-none-match" | "range")
-        || name.strip_prefix("x-amz-").is_some_and(|rest| !rest.is_empty())
 }
 
 #[cfg(test)]
@@ -79,7 +92,7 @@ mod tests {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let allowed = ["https://app.example".to_owned()];
         let origin = allowed_origin(&allowed, &head.headers);
-        let answer = preflight::<String>(&head, origin.as_ref()).unwrap();
+        let answer = preflight(&head, origin.as_ref()).unwrap();
         assert!(answer.headers().contains_key(VARY));
         let allowed = answer.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN);
         (answer.status().as_u16(), allowed.map(|value| value.to_str().unwrap().to_owned()))
@@ -90,6 +103,10 @@ mod tests {
         let yes = (204, Some("https://app.example".to_owned()));
         let headers = "content-type,if-none-match, x-amz-checksum-sha256,X-Amz-Meta-Size";
         assert_eq!(check("https://app.example", "PUT", headers), yes);
+        let traced =
+            "traceparent, tracestate, baggage, sentry-trace, if-range, cache-control, range, content-md5";
+        assert_eq!(check("https://app.example", "GET", traced), yes);
+        assert_eq!(check("https://app.example", "HEAD", ""), yes);
     }
 
     #[test]

@@ -27,6 +27,12 @@ fn pages_get_one_rule_and_those_of_others_stay() {
     let one = with(&[], &["https://a.example"]);
     assert_eq!(one.len(), 1);
     assert_eq!(one[0].allowed_origins(), ["https://a.example"]);
+    for name in ["traceparent", "baggage", "range", "if-range", "content-type", "x-amz-*"] {
+        assert!(one[0].allowed_headers().iter().any(|allowed| allowed == name), "{name}");
+    }
+    for name in ["ETag", "Content-Range", "Accept-Ranges", "Content-Disposition", "Last-Modified"] {
+        assert!(one[0].expose_headers().iter().any(|exposed| exposed == name), "{name}");
+    }
     let two = with(&[theirs.clone(), one[0].clone()], &["https://b.example"]);
     assert_eq!((two.len(), &two[0]), (2, &theirs));
     assert_eq!(two[1].allowed_origins(), ["https://b.example"]);
