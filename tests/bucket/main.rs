@@ -7,6 +7,8 @@ mod sign;
 mod signed;
 mod sdk;
 mod table;
+mod streams;
+mod refusals;
 mod completion;
 mod races;
 mod crash;

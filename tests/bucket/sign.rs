@@ -1,4 +1,4 @@
-//! Signed URLs of any request, as a client of S3 makes them: SigV4 in the query.
+//! Signatures of any request, as a client of S3 makes them.
 
 use aws_lc_rs::{digest, hmac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,6 +14,54 @@ fn encode(text: &str) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Signs with one key at one time.
+pub(crate) struct Signing {
+    now: String,
+    scope: String,
+    key: Vec<u8>,
+}
+
+impl Signing {
+    /// `now` as SigV4 writes it, `20261120T101112Z`.
+    pub(crate) fn new(secret: &str, now: &str, region: &str) -> Self {
+        let start = format!("AWS4{secret}").into_bytes();
+        let steps = [&now[..8], region, "s3", "aws4_request"];
+        let key = steps.iter().fold(start, |key, step| hmac(&key, step));
+        Self { now: now.to_owned(), scope: steps.join("/"), key }
+    }
+
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// The signature of a canonical request.
+    pub(crate) fn request(&self, canonical: &str) -> String {
+        self.sign("AWS4-HMAC-SHA256", &sha256(canonical.as_bytes()))
+    }
+
+    /// The signature of a chunk behind another, or behind the request.
+    pub(crate) fn chunk(&self, before: &str, bytes: &[u8]) -> String {
+        self.sign("AWS4-HMAC-SHA256-PAYLOAD", &format!("{before}\n{}\n{}", sha256(b""), sha256(bytes)))
+    }
+
+    /// The signature of trailers, a line each, behind the last chunk.
+    pub(crate) fn trailer(&self, before: &str, lines: &str) -> String {
+        self.sign("AWS4-HMAC-SHA256-TRAILER", &format!("{before}\n{}", sha256(lines.as_bytes())))
+    }
+
+    fn sign(&self, kind: &str, rest: &str) -> String {
+        hex(&hmac(&self.key, &format!("{kind}\n{}\n{}\n{rest}", self.now, self.scope)))
+    }
+}
+
+fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// A request to sign.
@@ -38,7 +86,8 @@ impl Asked<'_> {
     /// The URL, signed with any key.
     pub(crate) fn url_of(&self, world: &World, access_key: &str, secret: &str) -> String {
         let now = Clock::System.now().to_iso_basic();
-        let scope = format!("{}/{}/s3/aws4_request", &now[..8], self.region);
+        let signing = Signing::new(secret, &now, self.region);
+        let scope = signing.scope();
         let names: Vec<_> =
             std::iter::once("host").chain(self.headers.iter().map(|(name, _)| *name)).collect();
         let signed = [
@@ -63,14 +112,7 @@ impl Asked<'_> {
             self.path,
             names.join(";")
         );
-        let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
-        let text = format!("AWS4-HMAC-SHA256\n{now}\n{scope}\n{hash}");
-        let sign = |key: &[u8], text: &str| {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-        };
-        let start = format!("AWS4{secret}").into_bytes();
-        let key =
-            [&now[..8], self.region, "s3", "aws4_request"].iter().fold(start, |key, step| sign(&key, step));
-        format!("{}{}?{query}&X-Amz-Signature={}", world.url, self.path, hex(&sign(&key, &text)))
+        let signature = signing.request(&canonical);
+        format!("{}{}?{query}&X-Amz-Signature={signature}", world.url, self.path)
     }
 }

@@ -14,9 +14,9 @@ use crate::ports::{
     DownloadGrant, DownloadMethod, PartGrant, SignedRequest, SignedUrl, SignerError, UploadGrant,
 };
 
-/// The parameter of a URL that says what values its signed headers have, one a line, in the order of their names.
+/// The query parameter that holds the values of the signed headers, one a line, in the order of their names.
 ///
-/// Only for an endpoint that reads it: with it, a refusal can say which header differs, which a signature cannot.
+/// Only for an endpoint that reads it: a signature alone cannot show which header differs.
 pub const SIGNED_VALUES: &str = "signed-values";
 
 /// Signs for one bucket in one region.
@@ -27,20 +27,20 @@ pub const SIGNED_VALUES: &str = "signed-values";
 pub struct Presigner {
     address: Address,
     region: String,
-    says_values: bool,
+    includes_values: bool,
 }
 
 impl Presigner {
     /// Signs for the bucket at `address`.
     #[must_use]
     pub fn new(address: Address, region: impl Into<String>) -> Self {
-        Self { address, region: region.into(), says_values: false }
+        Self { address, region: region.into(), includes_values: false }
     }
 
-    /// The same, with the values of signed headers in the URLs of uploads ([`SIGNED_VALUES`]).
+    /// Also puts the values of signed headers into the URLs of uploads ([`SIGNED_VALUES`]).
     #[must_use]
-    pub fn saying_values(mut self) -> Self {
-        self.says_values = true;
+    pub fn with_signed_values(mut self) -> Self {
+        self.includes_values = true;
         self
     }
 
@@ -74,7 +74,7 @@ impl Presigner {
         let life = Life { now: grant.now, ttl: grant.ttl };
         let values = self.values(&headers);
         let query = [(SIGNED_VALUES, values.as_str())];
-        let query = if self.says_values { &query[..] } else { &[] };
+        let query = if self.includes_values { &query[..] } else { &[] };
         self.sign(credentials, life, ("PUT", "PutObject"), Target { key, query, headers })
     }
 
@@ -92,7 +92,7 @@ impl Presigner {
         let headers = vec![("content-length".to_owned(), grant.size_bytes.to_string())];
         let values = self.values(&headers);
         let mut query = vec![("partNumber", number.as_str()), ("uploadId", grant.upload_id.as_str())];
-        if self.says_values {
+        if self.includes_values {
             query.insert(1, (SIGNED_VALUES, values.as_str()));
         }
         let life = Life { now: grant.now, ttl: grant.ttl };
@@ -126,10 +126,10 @@ impl Presigner {
         )
     }
 
-    /// What [`SIGNED_VALUES`] says of these headers and `host`; empty if it is not said.
+    /// The value of [`SIGNED_VALUES`] for these headers and `host`; empty if it is left out.
     fn values(&self, headers: &[(String, String)]) -> String {
         let mut values = String::new();
-        if self.says_values {
+        if self.includes_values {
             canonical::push_values(&mut values, headers, self.address.host());
         }
         values

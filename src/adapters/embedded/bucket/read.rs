@@ -1,7 +1,7 @@
 //! `GET` and `HEAD` of an object.
 //!
 //! A route of its own behind the signature check of `s3s`, whose answers to a read are not those of S3: it refuses
-//! lists of tags and large numbers in a range, ignores dates, and has no headers for 304 and 416.
+//! lists of tags and large numbers in a range, ignores dates, and sends no headers with 304 and 416.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use super::record::Record;
 use super::store::Store;
 use super::uploads::PART_NUMBER_MAX;
 
-/// What a `GET` of an object asks for instead of its bytes; `s3s` knows what to do about it.
+/// Parameters that select something else than the bytes of an object; `s3s` handles those requests.
 const OTHER_READS: [&str; 7] =
     ["attributes", "acl", "legal-hold", "retention", "tagging", "torrent", "uploadId"];
 /// The parameters that a signed URL may set headers of the answer with.
@@ -39,7 +39,7 @@ const OVERRIDES: [(&str, HeaderName); 6] = [
     ("response-content-type", CONTENT_TYPE),
     ("response-expires", EXPIRES),
 ];
-/// What a 304 repeats of the headers of a 200 (RFC 9110 section 15.4.5).
+/// Headers of the 200 that a 304 repeats (RFC 9110 section 15.4.5).
 const OF_NOT_MODIFIED: [HeaderName; 4] = [CACHE_CONTROL, ETAG, EXPIRES, LAST_MODIFIED];
 /// The type of an object that came without one, as S3 has it.
 const TYPE_DEFAULT: HeaderValue = HeaderValue::from_static("binary/octet-stream");
@@ -116,7 +116,7 @@ fn object(uri: &Uri) -> Option<(String, String)> {
     }
 }
 
-/// What a read asks for, besides its conditions.
+/// The parameters of a read, besides its conditions and its range.
 struct Asked {
     overrides: HeaderMap,
     part_number: Option<u32>,
@@ -206,7 +206,7 @@ impl Asked {
         headers
     }
 
-    /// What is known of an object, whichever bytes of it are asked for.
+    /// The headers that do not depend on the selected bytes.
     fn about(&self, record: &Record) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -1,8 +1,8 @@
-//! What a request says of its signature, and what a client is told when that does not match.
+//! Signatures: their scope, the one access key, and the reason of a mismatch.
 //!
-//! `s3s` checks signatures. This room refuses those of another region, knows the one access key, and explains a
-//! mismatch: a signed URL of ours carries the values of its signed headers (`signed-values`), so the answer names
-//! the header that is missing or has another value.
+//! `s3s` checks signatures. This file refuses those of another region, holds the access key, and explains a mismatch:
+//! the URL of an upload carries the values of its signed headers (`signed-values`), so the answer names the header that
+//! is missing or has another value.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ pub(super) fn check_scope(head: &Parts, region: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a request says of its signature.
+/// The signature parameters of a request.
 struct Signed {
     credential: String,
     /// Names in the order in which they were signed.
@@ -120,7 +120,7 @@ impl Covered {
         Self { uri: head.uri.clone(), headers: head.headers.clone() }
     }
 
-    /// Puts the reason into an answer that says no more than that a signature does not match.
+    /// Adds the reason to a bare `SignatureDoesNotMatch`; returns any other answer unchanged.
     pub(super) fn explain(&self, answer: Response<Body>) -> Response<Body> {
         let is_bare = answer.status() == StatusCode::FORBIDDEN
             && answer.body().bytes().is_some_and(|xml| {

@@ -23,7 +23,7 @@ impl EmbeddedSigner {
         public_url: &str,
     ) -> Result<Self, AddressError> {
         let address = Address::new(public_url, bucket, Style::Path)?;
-        Ok(Self { presigner: Arc::new(Presigner::new(address, region).saying_values()), credentials })
+        Ok(Self { presigner: Arc::new(Presigner::new(address, region).with_signed_values()), credentials })
     }
 }
 
