@@ -27,7 +27,7 @@ const USERS: [usize; 3] = [1, 8, 64];
 
 const PLAIN: [&str; 3] = [
     "UPDATE user_ledger SET version = ?, published = 0, epoch = 0, op_id = ?, used_bytes = ?, reserved_bytes = 0, \
-     trashed_bytes = 0, file_count = ?, state = 0, pending = {}, idempotency = [] WHERE user_id = ?",
+     trashed_bytes = 0, file_count = ?, state = 0, pending = {} WHERE user_id = ?",
     "INSERT INTO user_ledger (user_id, kind, seq, file_id, status, size_bytes, filename, content_type, \
      visibility, created_at, changed_at, revision, hops) VALUES (?, 0, 0, ?, 1, 1, 'a.txt', 'text/plain', 0, 1, \
      1, 1, [])",
@@ -74,6 +74,7 @@ fn adding(account: &Account) -> Write {
         hops: Vec::new(),
         multipart: None,
         traceparent: None,
+        uploads_end_at: None,
     });
     let change = Change::File { before: Weight::default(), after, release_at: None };
     draft.push(&Transition { kind: EntryKind::Processed, at: now, change });

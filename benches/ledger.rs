@@ -35,7 +35,7 @@ fn reserving(clock: &Clock, account: Account) -> Write {
     };
     let now = Timestamp::from_millis(1_795_169_642_161);
     let asked = Reserve { uploads: vec![upload], idempotency: None, subject: None };
-    let decided = account.reserve(&asked, &Rules::default(), now).expect("it fits");
+    let decided = account.reserve(&asked, None, &Rules::default(), now).expect("it fits");
     let Reservable::New { transitions, .. } = decided else { unreachable!("it has no idempotency key") };
     let mut draft = Draft::new(account, [].into(), clock.op_id(), 1 << 30);
     for transition in &transitions {

@@ -17,6 +17,9 @@ pub const FILE_BYTES_DEFAULT: u64 = 50 << 20;
 pub const FILE_BYTES_MAX: u64 = 5 << 30;
 /// Files a user may have, trashed and pending ones included. Bounds the partition.
 pub const FILES_MAX: u32 = 50_000;
+/// File rows of any status that a user may have: those of deleted files stay until no URL of theirs can be used. Bounds
+/// the partition, and the rows that a list has to pass over.
+pub const ROWS_MAX: u32 = FILES_MAX + 10_000;
 /// Reservations of one user that are open at the same time.
 pub const PENDING_MAX: usize = 256;
 
@@ -34,12 +37,10 @@ pub const PARTS_MAX: u16 = 10_000;
 pub const CHUNK_CALLS_MAX: usize = 64;
 /// Uploads in one batch presign: all or none, so they share a commit.
 pub const BATCH_UPLOADS_MAX: usize = 32;
-/// Idempotency keys remembered for a user.
-pub const IDEMPOTENCY_KEYS_MAX: usize = 256;
-/// Files that the remembered idempotency keys of a user name together.
-pub const IDEMPOTENCY_FILES_MAX: usize = 1024;
 /// Bytes of an account in any ledger: every write writes it anew.
 pub const ACCOUNT_BYTES_MAX: usize = 64 << 10;
+/// Entries that one write trims at most.
+pub const TRIMMED_MAX: u64 = 4096;
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 /// Entries read from the ledger in one go by the publisher.
@@ -239,10 +240,8 @@ const _: () = assert!(
     FILE_BYTES_MAX < i64::MAX.unsigned_abs() / 2 / (1 << 16) && FILES_MAX < (1 << 16),
     "the bytes of a user, and any change of them, fit in a signed number"
 );
-const _: () = assert!(BATCH_UPLOADS_MAX <= IDEMPOTENCY_FILES_MAX, "the largest batch can be remembered");
-/// In CQL, the larger encoding: 48 and 20 a file for a remembered key, 48 for a reservation; the rest is small.
-const ACCOUNT_CELLS_BYTES: usize =
-    IDEMPOTENCY_KEYS_MAX * 48 + IDEMPOTENCY_FILES_MAX * 20 + PENDING_MAX * 48 + 2048;
+/// In CQL, the larger encoding: 48 for a reservation; the rest is small.
+const ACCOUNT_CELLS_BYTES: usize = PENDING_MAX * 48 + 2048;
 const _: () = assert!(ACCOUNT_CELLS_BYTES <= ACCOUNT_BYTES_MAX);
 const _: () = assert!(UPLOAD_URL_TTL.as_secs() <= UPLOAD_URL_TTL_MAX.as_secs());
 const _: () = assert!(UPLOAD_URL_TTL_MAX.as_secs() <= URL_TTL_MAX.as_secs());

@@ -69,7 +69,7 @@ impl Story {
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         };
         let asked = Reserve { uploads: vec![upload], idempotency: None, subject: None };
-        let outcome = self.account.reserve(&asked, &rules(), self.now).expect("it fits");
+        let outcome = self.account.reserve(&asked, None, &rules(), self.now).expect("it fits");
         let Reservable::New { transitions, .. } = outcome else { panic!("it is new") };
         self.write(&transitions[0]);
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::moment::Moment;
 use super::ticket::{Context, Failure, Needs, Ticket};
 use crate::domain::account::Account;
-use crate::domain::draft::{Draft, Rows};
+use crate::domain::draft::{Draft, Requests, Rows, Unchanged};
 use crate::domain::entry::Entry;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, OpId, UserId};
@@ -55,6 +55,7 @@ pub(super) struct Desk {
     confirmed_at: Moment,
     rows: Rows,
     absent: BTreeSet<FileId>,
+    requests: Requests,
     /// Entries up to here are in the event log.
     published: u64,
     /// As the ledger was last seen to know it.
@@ -75,6 +76,7 @@ impl Desk {
             confirmed_at: now,
             rows: Rows::new(),
             absent: BTreeSet::new(),
+            requests: Requests::new(),
             published: 0,
             saved: 0,
             rested_since: now,
@@ -143,25 +145,26 @@ impl Desk {
         if self.queue.is_empty() {
             return Step::Rest;
         }
-        let Some(account) = self.account.take() else {
-            let files = self.unknown_rows();
-            return self.load(true, files);
-        };
-        let unknown = self.unknown_rows();
-        if !unknown.is_empty() {
-            self.account = Some(account);
-            return self.load(false, unknown);
+        let files = self.unknown_rows();
+        match self.account.take() {
+            Some(account) if files.is_empty() && self.unknown_requests().is_empty() => {
+                self.decide(account, tools)
+            }
+            account => {
+                self.account = account;
+                self.load(self.account.is_none(), files)
+            }
         }
-        self.decide(account, tools)
     }
 
     fn load(&mut self, account: bool, files: Vec<FileId>) -> Step {
         self.phase = Phase::Loading;
+        let requests = self.unknown_requests();
         if account {
             self.queue.iter_mut().for_each(|ticket| ticket.account_is_asked_for());
         }
         let entries = if account { self.in_doubt() } else { Vec::new() };
-        Step::Load { account, files, entries }
+        Step::Load { account, files, requests, entries }
     }
 
     /// Versions whose makers decide whether a ticket that waits was carried out after all.
@@ -194,17 +197,29 @@ impl Desk {
         files
     }
 
+    /// Remembered requests that the next tickets need and that were not asked for yet.
+    fn unknown_requests(&self) -> Vec<u64> {
+        let tickets = self.queue.iter().take(COMMIT_TRANSITIONS_MAX);
+        let mut keys: Vec<u64> = tickets.filter_map(|ticket| ticket.request()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| !self.requests.contains_key(key));
+        keys
+    }
+
     /// Decides as many tickets as fit in one write.
     fn decide(&mut self, account: Account, tools: &Tools<'_>) -> Step {
         let is_fresh = self.confirmed_at.is_within(FRESH_FOR, tools.now);
-        let rows = std::mem::take(&mut self.rows);
-        let mut draft = Draft::new(account, rows, (tools.new_op)(), tools.rules.quota_bytes_default);
+        let (rows, requests) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.requests));
+        let mut draft = Draft::new(account, rows, (tools.new_op)(), tools.rules.quota_bytes_default)
+            .with_requests(requests);
         let mut decided = Vec::new();
         let mut needs = Needs::Nothing;
         while let Some(mut ticket) = self.queue.pop_front() {
             let absent = &self.absent;
             let is_ready =
-                ticket.files().iter().all(|file| draft.row(*file).is_some() || absent.contains(file));
+                ticket.files().iter().all(|file| draft.row(*file).is_some() || absent.contains(file))
+                    && ticket.request().is_none_or(|key| draft.knows_request(key));
             if draft.room() < ticket.weight() || !is_ready {
                 self.queue.push_front(ticket);
                 break;
@@ -219,9 +234,8 @@ impl Desk {
             }
         }
         if draft.is_empty() {
-            let (unchanged, rows) = draft.into_write();
-            self.rows = rows;
-            self.account = Some(unchanged.account);
+            let Unchanged { account, rows, requests } = draft.into_unchanged();
+            (self.account, self.rows, self.requests) = (Some(account), rows, requests);
             return self.nothing_to_write(decided, needs, tools);
         }
         draft.mark_published(self.published);
@@ -292,6 +306,7 @@ impl Desk {
                 }
             }
         }
+        self.requests.extend(loaded.requests);
     }
 
     /// Takes the end of a write. Returns what became durable.
@@ -339,6 +354,7 @@ impl Desk {
     /// Forgets rows that others may have changed without a trace here, and what was not found.
     fn keep_pending_rows(&mut self) {
         self.absent.clear();
+        self.requests.clear();
         self.rows.retain(|_, row| row.status == Status::Pending);
         while self.rows.len() > ROWS_KEPT_MAX {
             self.rows.pop_first();
@@ -365,6 +381,7 @@ impl Desk {
         self.account = None;
         self.rows.clear();
         self.absent.clear();
+        self.requests.clear();
     }
 
     fn fail_all(&mut self) {

@@ -3,7 +3,7 @@
 use super::handle::Reserved;
 use super::ticket::{Context, Decision, Move};
 use crate::domain::account::{Remembered, Transition};
-use crate::domain::decide::{Reservable, Reserve, ReserveRefusal};
+use crate::domain::decide::{NewUpload, Reservable, Reserve, ReserveRefusal};
 use crate::domain::draft::Draft;
 use crate::domain::file::File;
 use crate::domain::ids::FileId;
@@ -11,6 +11,10 @@ use crate::domain::ids::FileId;
 impl Move for Reserve {
     type Answer = Reserved;
     type Refusal = ReserveRefusal;
+
+    fn request(&self) -> Option<u64> {
+        self.idempotency.map(|id| id.key)
+    }
 
     fn weight(&self) -> usize {
         self.uploads.len()
@@ -24,8 +28,9 @@ impl Move for Reserve {
                     draft.remember(request);
                 }
                 draft.keep_subject(self.subject.as_ref());
-                let files: Vec<FileId> = self.uploads.iter().map(|upload| upload.file_id).collect();
-                Decision::Done(Ok(reserved(draft, &files, false)))
+                let files: Vec<File> =
+                    self.uploads.iter().filter_map(|upload| draft.row(upload.file_id)).cloned().collect();
+                Decision::Done(Ok(reserved(draft, files, false)))
             }
             Look::Repeat(reserved) => Decision::Done(Ok(reserved)),
             Look::Not(decision) => decision.into(),
@@ -39,6 +44,10 @@ pub(super) struct Probe(pub(super) Reserve);
 impl Move for Probe {
     type Answer = Option<Reserved>;
     type Refusal = ReserveRefusal;
+
+    fn request(&self) -> Option<u64> {
+        self.0.request()
+    }
 
     fn weight(&self) -> usize {
         0
@@ -77,7 +86,8 @@ impl<A> From<Not> for Decision<A, ReserveRefusal> {
 }
 
 fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
-    match draft.account().reserve(asked, &context.rules, context.now) {
+    let known = asked.idempotency.and_then(|id| draft.request(id.key));
+    match draft.account().reserve(asked, known, &context.rules, context.now) {
         Ok(Reservable::New { transitions, remember }) => Look::New(transitions, remember),
         // Nothing is signed on old memory: the file may have been deleted since, by another node.
         Ok(Reservable::Repeat(_)) if !context.is_fresh => Look::Not(Not::NeedsFresh),
@@ -85,7 +95,12 @@ fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
             let is_unknown = |file: &FileId| draft.row(*file).is_none() && !context.absent.contains(file);
             let unknown: Vec<FileId> = files.iter().copied().filter(is_unknown).collect();
             if unknown.is_empty() {
-                Look::Repeat(reserved(draft, &files, true))
+                // A repeat has the same body, so it says all that a forgotten row said.
+                let row = |(file, upload): (&FileId, &NewUpload)| {
+                    draft.row(*file).cloned().unwrap_or_else(|| upload.forgotten(*file, context.now))
+                };
+                let rows = files.iter().zip(&asked.uploads).map(row).collect();
+                Look::Repeat(reserved(draft, rows, true))
             } else {
                 Look::Not(Not::NeedsRows(unknown))
             }
@@ -100,8 +115,7 @@ fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
     }
 }
 
-fn reserved(draft: &Draft, files: &[FileId], repeated: bool) -> Reserved {
-    let files: Vec<File> = files.iter().filter_map(|file| draft.row(*file)).cloned().collect();
+fn reserved(draft: &Draft, files: Vec<File>, repeated: bool) -> Reserved {
     let pending = &draft.account().pending;
     let release_at =
         files.iter().map(|file| pending.get(&file.file_id).map(|open| open.release_at)).collect();

@@ -241,11 +241,11 @@ impl ShardState {
         let Some(desk) = self.desks.get_mut(&user) else { return };
         match desk.next(&tools) {
             Step::Rest => {}
-            Step::Load { account, files, entries } => {
+            Step::Load { account, files, requests, entries } => {
                 let parts = Arc::clone(&self.parts);
                 let lost = ShardMsg::Loaded { user, loaded: None };
                 errand::send(myself, LEDGER_WITHIN, lost, async move {
-                    let wanted = Wanted { account, files, entries };
+                    let wanted = Wanted { account, files, requests, entries };
                     ShardMsg::Loaded { user, loaded: load(&parts, user, wanted).await.map(Box::new) }
                 });
             }
@@ -307,6 +307,7 @@ impl ShardState {
 struct Wanted {
     account: bool,
     files: Vec<FileId>,
+    requests: Vec<u64>,
     entries: Vec<u64>,
 }
 
@@ -330,18 +331,22 @@ fn unread(parts: &ShardParts, user: UserId, error: &LedgerError) {
 }
 
 async fn read(ledger: &Ledger, user: UserId, wanted: Wanted) -> Result<Loaded, LedgerError> {
-    let Wanted { account, files, entries } = wanted;
+    let Wanted { account, files, requests, entries } = wanted;
     let account =
         if account { Some(ledger.load(user).await?.unwrap_or_else(|| Account::new(user))) } else { None };
     let mut rows = Vec::with_capacity(files.len());
     for file in files {
         rows.push((file, ledger.file(user, file).await?));
     }
+    let mut remembered = Vec::with_capacity(requests.len());
+    for key in requests {
+        remembered.push((key, ledger.request(user, key).await?));
+    }
     let mut makers = Vec::with_capacity(entries.len());
     for version in entries {
         makers.extend(ledger.entry(user, version).await?.map(|entry| (version, entry.op)));
     }
-    Ok(Loaded { account, rows, makers })
+    Ok(Loaded { account, rows, requests: remembered, makers })
 }
 
 /// The entry at the first proposed version says who won it. A write without entries is simply forgotten.

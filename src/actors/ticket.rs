@@ -51,6 +51,11 @@ pub(super) trait Move: Send + 'static {
         Vec::new()
     }
 
+    /// The key of the remembered request that it needs.
+    fn request(&self) -> Option<u64> {
+        None
+    }
+
     /// How many transitions it makes at most.
     fn weight(&self) -> usize {
         1
@@ -83,6 +88,8 @@ pub(super) enum Failure {
 pub(super) trait Ticket: Send {
     /// See [`Move::files`].
     fn files(&self) -> Vec<FileId>;
+    /// See [`Move::request`].
+    fn request(&self) -> Option<u64>;
     /// See [`Move::weight`].
     fn weight(&self) -> usize;
     /// Whether nobody waits for the answer any more.
@@ -178,6 +185,10 @@ impl<M: Move<Refusal = Infallible>> Ask<M> {
 impl<M: Move> Ticket for Ask<M> {
     fn files(&self) -> Vec<FileId> {
         self.request.files()
+    }
+
+    fn request(&self) -> Option<u64> {
+        self.request.request()
     }
 
     fn weight(&self) -> usize {

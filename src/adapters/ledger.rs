@@ -4,7 +4,7 @@ use super::any::AnyLedger;
 use super::embedded::{EmbeddedLedger, Heard};
 use super::faulty::FaultyLedger;
 use super::scylla::LazyScyllaLedger;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
@@ -57,6 +57,15 @@ impl LedgerPort for Ledger {
         }
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => ledger.request(user, key).await,
+            Self::Scylla(ledger) => Box::pin(ledger.request(user, key)).await,
+            Self::Faulty(ledger) => ledger.request(user, key).await,
+            Self::Any(ledger) => ledger.request(user, key).await,
+        }
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         match self {
             Self::Embedded(ledger) => ledger.files(user, page).await,
@@ -87,14 +96,14 @@ impl LedgerPort for Ledger {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
         match self {
-            Self::Embedded(ledger) => ledger.entries_before(user, before, limit).await,
-            Self::Scylla(ledger) => Box::pin(ledger.entries_before(user, before, limit)).await,
-            Self::Faulty(ledger) => ledger.entries_before(user, before, limit).await,
-            Self::Any(ledger) => ledger.entries_before(user, before, limit).await,
+            Self::Embedded(ledger) => ledger.entries_before(user, between, limit).await,
+            Self::Scylla(ledger) => Box::pin(ledger.entries_before(user, between, limit)).await,
+            Self::Faulty(ledger) => ledger.entries_before(user, between, limit).await,
+            Self::Any(ledger) => ledger.entries_before(user, between, limit).await,
         }
     }
 

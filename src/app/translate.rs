@@ -23,6 +23,7 @@ pub(super) fn rules(config: &Config) -> Rules {
     Rules {
         quota_bytes_default: config.quota.default_bytes,
         files_max: config.quota.files_max,
+        rows_max: config.quota.rows_max,
         upload_url_ttl: Duration::from_secs(config.upload.url_ttl_secs),
     }
 }

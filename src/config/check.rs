@@ -122,6 +122,7 @@ fn transfers(config: &Config, findings: &mut Findings<'_>) {
     });
     let ranges = [
         ("quota.files_max", u64::from(config.quota.files_max), u64::from(limits::FILES_MAX)),
+        ("quota.rows_max", u64::from(config.quota.rows_max), u64::from(limits::ROWS_MAX)),
         ("upload.max_bytes", config.upload.max_bytes, limits::FILE_BYTES_MAX),
         ("upload.url_ttl_secs", config.upload.url_ttl_secs, limits::UPLOAD_URL_TTL_MAX.as_secs()),
         ("download.url_ttl_secs", config.download.url_ttl_secs, limits::DOWNLOAD_URL_TTL.as_secs()),

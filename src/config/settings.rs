@@ -132,6 +132,9 @@ pub struct QuotaSettings {
     pub default_bytes: u64,
     /// Files of a user.
     pub files_max: u32,
+    /// What is known of files of a user, deleted ones included: those are known until no URL of theirs can be used.
+    /// Above it nothing new is reserved. At least `files_max`.
+    pub rows_max: u32,
 }
 
 /// Uploads.
@@ -219,7 +222,11 @@ impl Default for AdminSettings {
 
 impl Default for QuotaSettings {
     fn default() -> Self {
-        Self { default_bytes: limits::QUOTA_BYTES_DEFAULT, files_max: limits::FILES_MAX }
+        Self {
+            default_bytes: limits::QUOTA_BYTES_DEFAULT,
+            files_max: limits::FILES_MAX,
+            rows_max: limits::ROWS_MAX,
+        }
     }
 }
 

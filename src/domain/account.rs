@@ -1,14 +1,14 @@
 //! An account: one user's quota, sums and open reservations. Applies what is already durable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::entry::{EntryKind, Totals};
 use super::file::{File, Status, Weight};
-use super::ids::{FileId, UserId};
+use super::ids::{FileId, OpId, UserId};
 use super::time::Timestamp;
-use crate::limits::{IDEMPOTENCY_FILES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL};
+use crate::limits::IDEMPOTENCY_TTL;
 
 /// Whether an account may take new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct Reservation {
     pub release_at: Timestamp,
 }
 
-/// A request that must not be carried out twice.
+/// A request that must not be carried out twice: a row of the user's partition, found by its key alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     /// Hash of the idempotency key.
@@ -65,8 +65,16 @@ pub struct Remembered {
     pub body: u64,
     /// When it was first carried out.
     pub at: Timestamp,
-    /// The files it made.
+    /// The files it made, in the order of the request.
     pub files: Vec<FileId>,
+}
+
+impl Remembered {
+    /// Whether a repeat at this time still gets the same files. A row may outlive that; it then counts for nothing.
+    #[must_use]
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        now.since(self.at) < IDEMPOTENCY_TTL
+    }
 }
 
 /// One user's quota, sums and open reservations: the state that one conditional write moves.
@@ -80,6 +88,12 @@ pub struct Account {
     pub published: u64,
     /// Never falls: a node that reads a higher one than its own is no longer the owner.
     pub epoch: u64,
+    /// The attempt that made the last write, with or without transitions; none: there was no write.
+    pub op: Option<OpId>,
+    /// Entries up to this version were trimmed and are never read; at most `published`.
+    pub history_floor: u64,
+    /// File rows of any status.
+    pub row_count: u32,
     /// The sums.
     pub totals: Totals,
     /// This user's limit; none: the deployment's default.
@@ -92,8 +106,6 @@ pub struct Account {
     pub deleting_count: u32,
     /// Open reservations.
     pub pending: BTreeMap<FileId, Reservation>,
-    /// Requests not to be repeated, oldest first.
-    pub idempotency: VecDeque<Remembered>,
 }
 
 /// One step, decided and not yet durable.
@@ -134,13 +146,15 @@ impl Account {
             version: 0,
             published: 0,
             epoch: 0,
+            op: None,
+            history_floor: 0,
+            row_count: 0,
             totals: Totals::default(),
             quota_bytes: None,
             subject: None,
             state: AccountState::Active,
             deleting_count: 0,
             pending: BTreeMap::new(),
-            idempotency: VecDeque::new(),
         }
     }
 
@@ -175,10 +189,10 @@ impl Account {
     /// The sums move by what the row counted for before and after, so they equal the rows by construction.
     pub fn apply(&mut self, transition: &Transition) {
         self.version += 1;
-        self.forget_requests(transition.at);
         match &transition.change {
             Change::File { before, after, release_at } => {
                 let weight = after.weight();
+                self.row_count += u32::from(after.revision == 1);
                 self.totals = self.totals.moved(*before, weight);
                 self.deleting_count =
                     (self.deleting_count + weight.deleting_count).saturating_sub(before.deleting_count);
@@ -194,24 +208,10 @@ impl Account {
         }
     }
 
-    /// Remembers a request that must not be carried out twice. The oldest make room: by their number, and by the
-    /// number of their files, so that an account stays small whatever its requests.
-    pub fn remember(&mut self, request: Remembered) {
-        let mut files: usize = self.idempotency.iter().map(|known| known.files.len()).sum();
-        while self.idempotency.len() >= IDEMPOTENCY_KEYS_MAX
-            || files + request.files.len() > IDEMPOTENCY_FILES_MAX
-        {
-            let Some(oldest) = self.idempotency.pop_front() else { break };
-            files -= oldest.files.len();
-        }
-        self.idempotency.push_back(request);
-    }
-
-    /// Forgets requests that nobody may repeat any more.
-    fn forget_requests(&mut self, now: Timestamp) {
-        while self.idempotency.front().is_some_and(|oldest| now.since(oldest.at) >= IDEMPOTENCY_TTL) {
-            self.idempotency.pop_front();
-        }
+    /// File rows that count for nothing any more and are not being deleted: they leave when no URL of theirs can be used.
+    #[must_use]
+    pub const fn dead_rows(&self) -> u32 {
+        self.row_count.saturating_sub(self.totals.file_count).saturating_sub(self.deleting_count)
     }
 }
 

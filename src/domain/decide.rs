@@ -17,6 +17,8 @@ pub struct Rules {
     pub quota_bytes_default: u64,
     /// Files a user may have.
     pub files_max: u32,
+    /// File rows of any status that a user may have; never below `files_max`.
+    pub rows_max: u32,
     /// How long a signed upload may be started.
     pub upload_url_ttl: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Rules {
         Self {
             quota_bytes_default: limits::QUOTA_BYTES_DEFAULT,
             files_max: limits::FILES_MAX,
+            rows_max: limits::ROWS_MAX,
             upload_url_ttl: limits::UPLOAD_URL_TTL,
         }
     }
@@ -171,13 +174,14 @@ pub enum Settlement {
 }
 
 impl Account {
-    /// Sets bytes aside for some uploads, all or none.
+    /// Sets bytes aside for some uploads, all or none. `known` is what is remembered under the request's key.
     ///
     /// # Errors
     /// See [`ReserveRefusal`]; then nothing is reserved.
     pub fn reserve(
         &self,
         asked: &Reserve,
+        known: Option<&Remembered>,
         rules: &Rules,
         now: Timestamp,
     ) -> Result<Reservable, ReserveRefusal> {
@@ -185,7 +189,7 @@ impl Account {
         if self.state == AccountState::Suspended {
             return Err(ReserveRefusal::Suspended);
         }
-        if let Some(repeat) = self.repeat_of(asked.idempotency, now)? {
+        if let Some(repeat) = repeat_of(asked.idempotency, known, now)? {
             return Ok(Reservable::Repeat(repeat));
         }
         // A try that was taken for lost has landed after all: file ids are ours and never used twice.
@@ -203,7 +207,11 @@ impl Account {
             });
         }
         let count = u32::try_from(asked.uploads.len()).unwrap_or(u32::MAX);
-        if self.totals.file_count.saturating_add(count) > rules.files_max {
+        // Rows of deleted files count too, until no URL of theirs can be used: else a loop of presigns and deletes would
+        // grow the partition without bound.
+        if self.totals.file_count.saturating_add(count) > rules.files_max
+            || self.row_count.saturating_add(count) > rules.rows_max
+        {
             return Err(ReserveRefusal::TooManyFiles { files_max: rules.files_max });
         }
         if self.pending.len() + asked.uploads.len() > PENDING_MAX {
@@ -214,20 +222,6 @@ impl Account {
         let files = asked.uploads.iter().map(|upload| upload.file_id).collect();
         let remember = asked.idempotency.map(|id| Remembered { key: id.key, body: id.body, at: now, files });
         Ok(Reservable::New { transitions, remember })
-    }
-
-    fn repeat_of(
-        &self,
-        asked: Option<IdempotencyKey>,
-        now: Timestamp,
-    ) -> Result<Option<Vec<FileId>>, ReserveRefusal> {
-        let Some(asked) = asked else { return Ok(None) };
-        let known = self.idempotency.iter().rev().find(|known| known.key == asked.key);
-        match known.filter(|known| now.since(known.at) < limits::IDEMPOTENCY_TTL) {
-            None => Ok(None),
-            Some(known) if known.body == asked.body => Ok(Some(known.files.clone())),
-            Some(_) => Err(ReserveRefusal::IdempotencyReused),
-        }
     }
 
     /// Settles a file whose object is there: used, or removed with a reason.
@@ -295,6 +289,22 @@ impl Account {
     }
 }
 
+/// The files of an earlier request with this key and this body.
+fn repeat_of(
+    asked: Option<IdempotencyKey>,
+    known: Option<&Remembered>,
+    now: Timestamp,
+) -> Result<Option<Vec<FileId>>, ReserveRefusal> {
+    let Some((asked, known)) = asked.zip(known) else { return Ok(None) };
+    if known.key != asked.key || !known.is_valid(now) {
+        Ok(None)
+    } else if known.body == asked.body {
+        Ok(Some(known.files.clone()))
+    } else {
+        Err(ReserveRefusal::IdempotencyReused)
+    }
+}
+
 /// The way of an object up to its settlement.
 fn hops_of(seen: &Observed) -> Vec<(Hop, Timestamp)> {
     vec![(Hop::Landed, seen.landed_at), (Hop::ArrivalSeen, seen.seen_at), (Hop::Inspected, seen.inspected_at)]
@@ -320,8 +330,21 @@ fn fault_of(row: &File, seen: &Observed) -> Option<Reason> {
 }
 
 impl NewUpload {
+    /// How a file of this upload looks whose row was forgotten: deleted by its owner.
+    #[must_use]
+    pub fn forgotten(&self, file_id: FileId, now: Timestamp) -> File {
+        let (status, reason) = (Status::Gone, Some(Reason::User));
+        File { file_id, status, reason, ..self.row(None, now) }
+    }
+
     fn reserved(&self, release_at: Option<Timestamp>, now: Timestamp) -> Transition {
-        let after = File {
+        let after = Box::new(self.row(release_at, now));
+        let change = Change::File { before: Weight::default(), after, release_at };
+        Transition { kind: EntryKind::Reserved, at: now, change }
+    }
+
+    fn row(&self, uploads_end_at: Option<Timestamp>, now: Timestamp) -> File {
+        File {
             file_id: self.file_id,
             status: Status::Pending,
             reason: None,
@@ -339,9 +362,8 @@ impl NewUpload {
             hops: Vec::new(),
             multipart: self.multipart.clone(),
             traceparent: self.traceparent.clone(),
-        };
-        let change = Change::File { before: Weight::default(), after: Box::new(after), release_at };
-        Transition { kind: EntryKind::Reserved, at: now, change }
+            uploads_end_at,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! A draft: transitions decided one after the other on a copy of the account, to be written as one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use super::account::{Account, Change, Remembered, Transition};
 use super::entry::Entry;
 use super::file::{File, Visibility};
 use super::ids::{FileId, OpId};
 use super::invariant::Broken;
-use crate::limits::COMMIT_TRANSITIONS_MAX;
+use crate::limits::{COMMIT_TRANSITIONS_MAX, TRIMMED_MAX};
 
 /// Percentages of the limit whose crossing is told.
 const THRESHOLDS_PERCENT: [u8; 3] = [100, 95, 80];
@@ -15,35 +16,96 @@ const THRESHOLDS_PERCENT: [u8; 3] = [100, 95, 80];
 /// File rows by id. Boxed: a map's node has room for eleven, and most users have one at hand.
 pub type Rows = BTreeMap<FileId, Box<File>>;
 
+/// Remembered requests by key; none: there is no such row.
+pub type Requests = BTreeMap<u64, Option<Remembered>>;
+
+/// Neighbouring file rows that leave together. No other row has an id between the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowRange {
+    /// The lowest id.
+    pub first: FileId,
+    /// The highest id; the same for a single row.
+    pub last: FileId,
+}
+
+impl RowRange {
+    /// A single row.
+    #[must_use]
+    pub const fn of(file: FileId) -> Self {
+        Self { first: file, last: file }
+    }
+
+    /// Whether a row with this id leaves.
+    #[must_use]
+    pub fn contains(&self, file: FileId) -> bool {
+        (self.first..=self.last).contains(&file)
+    }
+}
+
 /// The one write: account, file rows and entries, to be applied together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// The version that must be there; none: nothing was ever written.
     pub expected: Option<u64>,
+    /// The attempt that must have made the last write. So a write that arrives late changes nothing, not even if all
+    /// that was written since made no transition.
+    pub expected_op: Option<OpId>,
     /// The account after.
     pub account: Account,
     /// The attempt; the entries carry it too.
     pub op: OpId,
     /// File rows as they are after.
     pub files: Vec<File>,
-    /// File rows to forget: gone long enough.
-    pub forgotten: Vec<FileId>,
+    /// File rows to delete; none of them is in `files`.
+    pub forgotten: Vec<RowRange>,
+    /// Requests to remember.
+    pub requests: Vec<Remembered>,
     /// One a transition, in order.
     pub entries: Vec<Entry>,
+    /// Versions of entries to delete: those between the old and the new `history_floor` of the account.
+    pub trimmed: Option<RangeInclusive<u64>>,
+}
+
+impl Write {
+    /// A write on top of this account that changes nothing yet.
+    #[must_use]
+    pub fn on(account: Account, op: OpId) -> Self {
+        Self {
+            expected: account.expected_version(),
+            expected_op: account.op,
+            account: Account { op: Some(op), ..account },
+            op,
+            files: Vec::new(),
+            forgotten: Vec::new(),
+            requests: Vec::new(),
+            entries: Vec::new(),
+            trimmed: None,
+        }
+    }
+}
+
+/// What a draft that changes nothing gives back.
+#[derive(Clone, Debug)]
+pub struct Unchanged {
+    /// The account.
+    pub account: Account,
+    /// The file rows.
+    pub rows: Rows,
+    /// The remembered requests.
+    pub requests: Requests,
 }
 
 /// Transitions on their way into one write.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    expected: Option<u64>,
-    account: Account,
+    write: Write,
     rows: Rows,
+    requests: Requests,
     changed: BTreeSet<FileId>,
-    entries: Vec<Entry>,
-    op: OpId,
     quota_bytes_default: u64,
-    forgotten: Vec<FileId>,
     is_dirty: bool,
+    /// Takes no further transition: a range of rows leaves, and a new row could be inside it.
+    is_closed: bool,
     broken: Option<Broken>,
 }
 
@@ -52,23 +114,27 @@ impl Draft {
     #[must_use]
     pub fn new(account: Account, rows: Rows, op: OpId, quota_bytes_default: u64) -> Self {
         Self {
-            expected: account.expected_version(),
-            account,
+            write: Write::on(account, op),
             rows,
+            requests: Requests::new(),
             changed: BTreeSet::new(),
-            entries: Vec::new(),
-            op,
             quota_bytes_default,
-            forgotten: Vec::new(),
             is_dirty: false,
+            is_closed: false,
             broken: None,
         }
+    }
+
+    /// The same, with the remembered requests that decisions will need.
+    #[must_use]
+    pub fn with_requests(self, requests: Requests) -> Self {
+        Self { requests, ..self }
     }
 
     /// The account with everything drafted so far.
     #[must_use]
     pub const fn account(&self) -> &Account {
-        &self.account
+        &self.write.account
     }
 
     /// A file's row with everything drafted so far.
@@ -77,23 +143,41 @@ impl Draft {
         self.rows.get(&file).map(Box::as_ref)
     }
 
+    /// The request remembered under this key with everything drafted so far; none: there is none.
+    #[must_use]
+    pub fn request(&self, key: u64) -> Option<&Remembered> {
+        self.requests.get(&key).and_then(Option::as_ref)
+    }
+
+    /// Whether it is known what is remembered under this key.
+    #[must_use]
+    pub fn knows_request(&self, key: u64) -> bool {
+        self.requests.contains_key(&key)
+    }
+
+    /// The attempt that made the last write, as long as nothing is drafted on top.
+    #[must_use]
+    pub fn untouched_since(&self) -> Option<OpId> {
+        self.write.expected_op.filter(|_| self.is_empty())
+    }
+
     /// How many more transitions fit.
     #[must_use]
     pub const fn room(&self) -> usize {
-        COMMIT_TRANSITIONS_MAX.saturating_sub(self.entries.len())
+        if self.is_closed { 0 } else { COMMIT_TRANSITIONS_MAX.saturating_sub(self.write.entries.len()) }
     }
 
     /// Adds a transition that was decided on this draft.
     pub fn push(&mut self, transition: &Transition) {
         let before = self.level();
         if let Change::File { before: row, .. } = transition.change
-            && !self.account.totals.hold(row)
+            && !self.write.account.totals.hold(row)
         {
-            self.broken.get_or_insert(Broken::Row { row, totals: self.account.totals });
+            self.broken.get_or_insert(Broken::Row { row, totals: self.write.account.totals });
         }
-        self.account.apply(transition);
+        self.write.account.apply(transition);
         let entry = self.entry_of(transition, before);
-        self.entries.push(entry);
+        self.write.entries.push(entry);
         if let Change::File { after, .. } = &transition.change {
             self.changed.insert(after.file_id);
             self.rows.insert(after.file_id, after.clone());
@@ -102,37 +186,69 @@ impl Draft {
 
     /// Adds what to remember of a request.
     pub fn remember(&mut self, request: Remembered) {
-        self.account.remember(request);
+        self.requests.insert(request.key, Some(request.clone()));
+        self.write.requests.push(request);
+        self.is_dirty = true;
     }
 
     /// Keeps who the token said it was, the first time.
     pub fn keep_subject(&mut self, subject: Option<&String>) {
-        if self.account.subject.is_none() {
-            self.account.subject = subject.cloned();
+        if self.write.account.subject.is_none() {
+            self.write.account.subject = subject.cloned();
         }
     }
 
     /// Moves `published` up to `version`. Alone it makes no entry.
     pub fn mark_published(&mut self, version: u64) {
-        let published = version.min(self.account.version);
-        if published > self.account.published {
-            self.account.published = published;
+        let account = &mut self.write.account;
+        let published = version.min(account.version);
+        if published > account.published {
+            account.published = published;
             self.is_dirty = true;
         }
     }
 
-    /// Forgets the row of a file that has been gone for long enough. Alone it makes no entry.
+    /// Forgets the row of a file that counts for nothing. Alone it makes no entry.
     pub fn forget(&mut self, file: FileId) {
         self.changed.remove(&file);
         self.rows.remove(&file);
-        self.forgotten.push(file);
+        self.write.forgotten.push(RowRange::of(file));
+        self.rows_left(1);
+    }
+
+    /// Forgets all rows of a range: so many, each of which counts for nothing. The draft takes no transition after it.
+    pub fn forget_range(&mut self, range: RowRange, count: u32) {
+        self.rows.retain(|file, _| !range.contains(*file));
+        self.write.forgotten.push(range);
+        self.rows_left(count);
+        self.is_closed = true;
+    }
+
+    fn rows_left(&mut self, count: u32) {
+        let account = &mut self.write.account;
+        // Never fewer than the rows that count: an earlier release did not count the others.
+        account.row_count -= count.min(account.dead_rows());
         self.is_dirty = true;
+    }
+
+    /// Trims the history up to this version: the entries are deleted and never read again. Never above `published`,
+    /// and at most [`TRIMMED_MAX`] entries. Alone it makes no entry.
+    pub fn trim(&mut self, up_to: u64) {
+        let account = &mut self.write.account;
+        let first = account.history_floor + 1;
+        let last = up_to.min(account.published).min(account.history_floor.saturating_add(TRIMMED_MAX));
+        if first <= last {
+            account.history_floor = last;
+            let begin = self.write.trimmed.as_ref().map_or(first, |trimmed| *trimmed.start());
+            self.write.trimmed = Some(begin..=last);
+            self.is_dirty = true;
+        }
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty() && !self.is_dirty
+        self.write.entries.is_empty() && !self.is_dirty
     }
 
     /// The first transition whose row cannot be one of this account's, if there was one: what is read is damaged, and
@@ -147,22 +263,21 @@ impl Draft {
     pub fn into_write(self) -> (Write, Rows) {
         let files =
             self.changed.iter().filter_map(|id| self.rows.get(id)).map(|row| (**row).clone()).collect();
-        let write = Write {
-            expected: self.expected,
-            account: self.account,
-            op: self.op,
-            files,
-            forgotten: self.forgotten,
-            entries: self.entries,
-        };
-        (write, self.rows)
+        (Write { files, ..self.write }, self.rows)
+    }
+
+    /// What it began with, if it is empty.
+    #[must_use]
+    pub fn into_unchanged(self) -> Unchanged {
+        let account = Account { op: self.write.expected_op, ..self.write.account };
+        Unchanged { account, rows: self.rows, requests: self.requests }
     }
 
     fn level(&self) -> Level {
-        let totals = self.account.totals;
+        let totals = self.write.account.totals;
         Level {
             taken_bytes: totals.used_bytes.saturating_add(totals.reserved_bytes),
-            limit_bytes: self.account.limit_bytes(self.quota_bytes_default),
+            limit_bytes: self.write.account.limit_bytes(self.quota_bytes_default),
         }
     }
 
@@ -171,13 +286,13 @@ impl Draft {
             Change::File { after, .. } => Some(after),
             Change::Quota(_) | Change::State(_) => None,
         };
-        let (level, totals) = (self.level(), self.account.totals);
+        let (level, totals) = (self.level(), self.write.account.totals);
         Entry {
-            version: self.account.version,
+            version: self.write.account.version,
             kind: transition.kind,
             file_id: row.map(|row| row.file_id),
             at: transition.at,
-            op: self.op,
+            op: self.write.op,
             size_bytes: row.map_or(0, |row| row.size_bytes),
             status: row.map(|row| row.status),
             reason: row.and_then(|row| row.reason),
@@ -185,7 +300,7 @@ impl Draft {
             revision: row.map_or(0, |row| row.revision),
             totals,
             limit_bytes: level.limit_bytes,
-            state: self.account.state,
+            state: self.write.account.state,
             threshold_percent: crossed(before, level),
         }
     }

@@ -255,6 +255,9 @@ pub struct File {
     pub multipart: Option<Multipart>,
     /// W3C trace context of the request that reserved it.
     pub traceparent: Option<String>,
+    /// When no upload of it can be running any more: its last URL has expired by then, and so has the longest upload.
+    /// None: a row of an earlier release.
+    pub uploads_end_at: Option<Timestamp>,
 }
 
 /// The multipart upload of a file that comes in chunks.

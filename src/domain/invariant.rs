@@ -71,6 +71,30 @@ pub enum Broken {
         /// The limit.
         limit_bytes: u64,
     },
+    /// 4: there are fewer rows than files.
+    #[error("I4: {row_count} rows for {file_count} files")]
+    RowCount {
+        /// As the account says.
+        row_count: u32,
+        /// As the account says.
+        file_count: u32,
+    },
+    /// 4: the account does not know how many rows there are.
+    #[error("I4: {stored} rows are said to be there, {counted} are")]
+    Rows {
+        /// As the account says.
+        stored: u32,
+        /// Counted.
+        counted: u32,
+    },
+    /// 28: history was trimmed that is not published yet.
+    #[error("I28: entries are trimmed up to version {history_floor}, and published up to {published}")]
+    Trimmed {
+        /// As the account says.
+        history_floor: u64,
+        /// As the account says.
+        published: u64,
+    },
     /// 5: the entries do not count the transitions.
     #[error("I5: entries do not lead from version {expected} to {version}")]
     Versions {
@@ -126,6 +150,13 @@ fn check_counts(write: &Write) -> Result<(), Broken> {
     if trashed_bytes > used_bytes {
         return Err(Broken::Trashed { trashed_bytes, used_bytes });
     }
+    let Account { row_count, history_floor, published, .. } = write.account;
+    if row_count < file_count {
+        return Err(Broken::RowCount { row_count, file_count });
+    }
+    if history_floor > published {
+        return Err(Broken::Trimmed { history_floor, published });
+    }
     let pending_count = write.account.pending.len();
     let has_reserved = write.entries.iter().any(|entry| entry.kind == EntryKind::Reserved);
     let is_too_many = has_reserved && file_count > FILES_MAX;
@@ -160,6 +191,7 @@ pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File
 pub struct Tally {
     totals: Totals,
     deleting: u32,
+    rows: u32,
     pending: BTreeMap<FileId, u64>,
 }
 
@@ -169,6 +201,7 @@ impl Tally {
         let weight = row.weight();
         self.totals = self.totals.moved(Weight::default(), weight);
         self.deleting += weight.deleting_count;
+        self.rows += 1;
         if row.status == Status::Pending {
             self.pending.insert(row.file_id, row.size_bytes);
         }
@@ -191,10 +224,12 @@ impl Tally {
         let removed = Broken::Deleting { stored: account.deleting_count, counted: self.deleting };
         let reserved_bytes = self.pending.values().sum();
         let open = Broken::Pending { reserved_bytes, pending_bytes: known.values().sum() };
+        let rows = Broken::Rows { stored: account.row_count, counted: self.rows };
         let all = [
             (self.totals != account.totals, sums),
             (self.deleting != account.deleting_count, removed),
             (known != self.pending, open),
+            (self.rows != account.row_count, rows),
         ];
         all.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, broken)| broken).collect()
     }
@@ -213,6 +248,9 @@ impl Broken {
             Self::Pending { reserved_bytes, pending_bytes } => reserved_bytes.abs_diff(*pending_bytes),
             Self::Deleting { .. }
             | Self::Row { .. }
+            | Self::RowCount { .. }
+            | Self::Rows { .. }
+            | Self::Trimmed { .. }
             | Self::Trashed { .. }
             | Self::Files { .. }
             | Self::OverQuota { .. }

@@ -71,7 +71,7 @@ pub(super) fn row_of(transition: &Transition) -> File {
 pub(super) fn pending(size_bytes: u64) -> (Account, File) {
     let mut account = Account::new(user());
     let Ok(Reservable::New { transitions, .. }) =
-        account.reserve(&asked([upload(1, size_bytes)]), &rules(), NOW)
+        account.reserve(&asked([upload(1, size_bytes)]), None, &rules(), NOW)
     else {
         panic!("{size_bytes} bytes fit into an empty account")
     };

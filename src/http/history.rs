@@ -155,12 +155,14 @@ async fn walk(
     before: Option<u64>,
     mut wants_more: impl FnMut(&Entry, Option<&Entry>) -> bool,
 ) -> Result<Option<u64>, Problem> {
-    let mut before = before.unwrap_or(u64::MAX);
+    let ledger = &call.api.services.ledger;
+    let Some(account) = within(ledger.load(call.user())).await? else { return Ok(None) };
+    let (floor, mut before) = (account.history_floor, before.unwrap_or(u64::MAX));
     let mut shown = 0;
     loop {
         // The last of a full page only says what was before the one above it.
         let limit = limits::PAGE_MAX + 1;
-        let entries = within(call.api.services.ledger.entries_before(call.user(), before, limit)).await?;
+        let entries = within(ledger.entries_before(call.user(), (floor, before), limit)).await?;
         let is_end = entries.len() < limit;
         let count = if is_end { entries.len() } else { limits::PAGE_MAX };
         for (at, entry) in entries.iter().take(count).enumerate() {

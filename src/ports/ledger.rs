@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::domain::account::{Account, AccountState};
+use crate::domain::account::{Account, AccountState, Remembered};
 use crate::domain::draft::Write;
 use crate::domain::entry::{Entry, Totals};
 use crate::domain::file::File;
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 /// Where accounts, files and entries live.
 ///
 /// Contract: `commit` applies the whole write or nothing, only on the version it expects, and is durable
-/// when it returns `Ok`. `load` and `entry` are linearizable: they see every write that returned before
+/// when it returns `Ok`. `load`, `entry` and `request` are linearizable: they see every write that returned before
 /// they were called. The other reads see at least every write that returned before on this process.
 /// Dropping a future of `commit` leaves its outcome unknown. Checked by `contract::ledger`.
 pub trait LedgerPort: Send + Sync {
@@ -25,6 +25,16 @@ pub trait LedgerPort: Send + Sync {
         user: UserId,
         file: FileId,
     ) -> impl Future<Output = Result<Option<File>, LedgerError>> + Send;
+
+    /// The request that is remembered under this key. It is there for [`IDEMPOTENCY_TTL`] at least, whatever else was
+    /// written, and may be there for longer: ask [`Remembered::is_valid`].
+    ///
+    /// [`IDEMPOTENCY_TTL`]: crate::limits::IDEMPOTENCY_TTL
+    fn request(
+        &self,
+        user: UserId,
+        key: u64,
+    ) -> impl Future<Output = Result<Option<Remembered>, LedgerError>> + Send;
 
     /// File rows of every status, newest id first.
     fn files(
@@ -40,7 +50,8 @@ pub trait LedgerPort: Send + Sync {
         version: u64,
     ) -> impl Future<Output = Result<Option<Entry>, LedgerError>> + Send;
 
-    /// Entries with a version above `after`, oldest first, at most `limit`.
+    /// Entries with a version above `after`, oldest first, at most `limit`. Ask for none that was trimmed:
+    /// [`Account::history_floor`].
     fn entries_after(
         &self,
         user: UserId,
@@ -48,19 +59,21 @@ pub trait LedgerPort: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Entry>, LedgerError>> + Send;
 
-    /// Entries with a version below `before`, newest first, at most `limit`.
+    /// Entries with a version between the two, neither included, newest first, at most `limit`. The lower one is the
+    /// account's `history_floor` at least: what was trimmed is not looked at.
     fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Entry>, LedgerError>> + Send;
 
     /// The one write.
     ///
     /// # Errors
-    /// [`CommitError::Conflict`]: nothing was written. [`CommitError::Unavailable`] and [`CommitError::Refused`]:
-    /// nothing was written, and will not be later. [`CommitError::Unknown`]: it may have been, or may be later.
+    /// [`CommitError::Conflict`]: nothing was written, version or last attempt are not the expected ones.
+    /// [`CommitError::Unavailable`] and [`CommitError::Refused`]: nothing was written, and will not be later.
+    /// [`CommitError::Unknown`]: it may have been, or may be later.
     fn commit(&self, write: Write) -> impl Future<Output = Result<(), CommitError>> + Send;
 
     /// All accounts, a page at a time, in an order of the backend's own.
@@ -125,6 +138,8 @@ pub struct Summary {
     pub state: AccountState,
     /// Files whose bytes are still to be removed.
     pub deleting_count: u32,
+    /// See [`Account::dead_rows`].
+    pub dead_rows: u32,
     /// Open reservations.
     pub pending_count: usize,
     /// When the first of them may end.
@@ -141,6 +156,7 @@ impl From<&Account> for Summary {
             quota_bytes: account.quota_bytes,
             state: account.state,
             deleting_count: account.deleting_count,
+            dead_rows: account.dead_rows(),
             pending_count: account.pending.len(),
             next_release_at: account.pending.values().map(|reservation| reservation.release_at).min(),
         }

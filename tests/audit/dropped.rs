@@ -44,13 +44,11 @@ async fn check(rest: Rest, kept_days: Option<u32>, expected: &[Kind]) {
         revision: u32::try_from(LAST).unwrap(),
         ..yard.inside.row(yard.gone).await
     };
-    let account = Account { version: LAST, published: rest.published, ..Account::new(user) };
+    let account = Account { version: LAST, published: rest.published, row_count: 1, ..Account::new(user) };
     let like = yard.entry(yard.account().await.version).await;
     let entries = rest.entries.iter().map(|version| entry(&like, &row, *version)).collect();
-    let op = yard.inside.time.op_id();
-    let expected_version = Account::new(user).expected_version();
-    let files = vec![row];
-    let write = Write { expected: expected_version, account, op, files, forgotten: Vec::new(), entries };
+    let write = Write { files: vec![row], entries, ..Write::on(account, yard.inside.time.op_id()) };
+    let write = Write { expected: None, ..write };
     yard.inside.well.ledger.commit(write).await.unwrap();
     let (findings, _) = yard.audit(Some(user)).await.unwrap();
     let kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wharfinger::actors::{Republish, republish};
 use wharfinger::app::Kind;
+use wharfinger::domain::draft::RowRange;
 use wharfinger::domain::event::{EventSource, filter_of};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
@@ -75,7 +76,8 @@ async fn entries_that_do_not_lead_to_the_account_are_told() {
     check(async |yard| yard.edit_entry(2, |entry| entry.totals.used_bytes += 1).await, &[Kind::Totals]).await;
     let rewritten = async |yard: &Yard| yard.edit_row(yard.processed, |row| row.revision += 1).await;
     check(rewritten, &[Kind::RowUnlikeEntry]).await;
-    let forgotten = async |yard: &Yard| yard.edit(|write| write.forgotten.push(yard.processed.file)).await;
+    let forgotten =
+        async |yard: &Yard| yard.edit(|write| write.forgotten.push(RowRange::of(yard.processed.file))).await;
     check(forgotten, &[Kind::Sums, Kind::RowUnlikeEntry]).await;
     let published = async |yard: &Yard| yard.edit(|write| write.account.published += 1).await;
     check(published, &[Kind::Published]).await;

@@ -95,15 +95,7 @@ impl Yard {
 
     /// Writes what no decision would: whatever `spoil` makes of a write that changes nothing.
     pub(crate) async fn edit(&self, spoil: impl FnOnce(&mut Write)) {
-        let account = self.account().await;
-        let mut write = Write {
-            expected: account.expected_version(),
-            account,
-            op: self.inside.time.op_id(),
-            files: Vec::new(),
-            forgotten: Vec::new(),
-            entries: Vec::new(),
-        };
+        let mut write = Write::on(self.account().await, self.inside.time.op_id());
         spoil(&mut write);
         self.inside.well.ledger.commit(write).await.unwrap();
     }

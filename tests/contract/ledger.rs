@@ -7,7 +7,7 @@ use wharfinger::domain::account::{Account, AccountState, Remembered};
 use wharfinger::domain::decide::{
     IdempotencyKey, NewUpload, Observed, Reservable, Reserve, Rules, Settlement,
 };
-use wharfinger::domain::draft::{Draft, Write};
+use wharfinger::domain::draft::{Draft, RowRange, Write};
 use wharfinger::domain::entry::EntryKind;
 use wharfinger::domain::file::{File, Multipart, Sha256, Status, Visibility};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
@@ -36,6 +36,10 @@ macro_rules! ledger_cases {
             files_are_paged_newest_first
             a_full_commit_is_one_write
             a_forgotten_row_is_gone
+            a_range_of_rows_leaves_and_nothing_beside_it
+            a_request_is_remembered_whatever_comes_after_it
+            a_late_write_without_transitions_changes_nothing
+            trimmed_entries_are_gone_and_the_others_stay
             entries_are_read_in_both_directions
             two_writers_lose_and_double_nothing
             a_scan_sees_every_account_once
@@ -79,7 +83,7 @@ fn draft(account: Account, rows: impl IntoIterator<Item = File>) -> Draft {
 /// The write that reserves these uploads.
 fn reserving(account: Account, uploads: Vec<NewUpload>) -> Write {
     let asked = Reserve { uploads, idempotency: None, subject: None };
-    let decided = account.reserve(&asked, &Rules::default(), NOW).expect("it fits");
+    let decided = account.reserve(&asked, None, &Rules::default(), NOW).expect("it fits");
     let Reservable::New { transitions, .. } = decided else { panic!("it is new") };
     let mut draft = draft(account, []);
     for transition in &transitions {
@@ -167,10 +171,14 @@ pub(crate) async fn every_field_reads_back(world: &impl LedgerWorld) {
     write.account.state = AccountState::Suspended;
     let key = IdempotencyKey { key: u64::MAX, body: 1 };
     let files = write.files.iter().map(|file| file.file_id).collect();
-    write.account.remember(Remembered { key: key.key, body: key.body, at: NOW, files });
+    write.account.history_floor = 1;
+    write.account.row_count = 99;
+    write.requests = vec![Remembered { key: key.key, body: key.body, at: NOW, files }];
     ledger.commit(write.clone()).await.expect("commit");
     assert_eq!(ledger.load(user).await, Ok(Some(write.account.clone())));
     assert_eq!(ledger.entries_after(user, 0, 10).await, Ok(write.entries.clone()));
+    assert_eq!(ledger.request(user, key.key).await, Ok(Some(write.requests[0].clone())));
+    assert_eq!(ledger.request(user, key.key - 1).await, Ok(None));
 
     let settled = moved(&write.account, &write.files[0], &Step::Settle);
     ledger.commit(settled.clone()).await.expect("commit");
@@ -305,6 +313,99 @@ pub(crate) async fn a_forgotten_row_is_gone(world: &impl LedgerWorld) {
     assert_eq!(ledger.entries_after(user, 0, 100).await.expect("read").len(), 5, "its history stays");
 }
 
+// proves: I4
+pub(crate) async fn a_range_of_rows_leaves_and_nothing_beside_it(world: &impl LedgerWorld) {
+    let (ledger, user) = (world.ledger(), new_user());
+    let mut files = reserve(ledger, user, 10).await;
+    files.sort_unstable();
+    let base = user.uuid().as_u128();
+    let neighbours = [base - 1, base + 1].map(|n| UserId::from_uuid(Uuid::from_u128(n)));
+    for neighbour in neighbours {
+        reserve(ledger, neighbour, 3).await;
+    }
+    let mut write = Write::on(account(ledger, user).await, new_op());
+    write.forgotten = vec![RowRange { first: files[1], last: files[3] }, RowRange::of(files[8])];
+    ledger.commit(write).await.expect("commit");
+    let left: Vec<FileId> =
+        ledger.files(user, ALL).await.expect("read").iter().rev().map(|row| row.file_id).collect();
+    assert_eq!(left, [files[0], files[4], files[5], files[6], files[7], files[9]]);
+    for neighbour in neighbours {
+        assert_eq!(ledger.files(neighbour, ALL).await.expect("read").len(), 3);
+    }
+    // A later write may put a row where the range was.
+    let row = reserving(Account::new(user), vec![NewUpload { file_id: files[2], ..new_upload(1) }]).files;
+    let write = Write { files: row, ..Write::on(account(ledger, user).await, new_op()) };
+    ledger.commit(write).await.expect("commit");
+    assert!(ledger.file(user, files[2]).await.expect("read").is_some());
+}
+
+// proves: I9
+pub(crate) async fn a_request_is_remembered_whatever_comes_after_it(world: &impl LedgerWorld) {
+    let (ledger, user) = (world.ledger(), new_user());
+    let request = |key| Remembered { key, body: key + 1, at: NOW, files: vec![Clock::System.file_id()] };
+    let first = request(7);
+    let mut write = reserving(Account::new(user), vec![new_upload(1)]);
+    write.requests = vec![first.clone()];
+    ledger.commit(write).await.expect("commit");
+    // More than an account could ever keep beside its sums.
+    for round in 0..20 {
+        let mut write = Write::on(account(ledger, user).await, new_op());
+        write.requests = (0..32).map(|n| request(1000 + round * 32 + n)).collect();
+        ledger.commit(write).await.expect("commit");
+    }
+    assert_eq!(ledger.request(user, 7).await, Ok(Some(first)));
+    assert_eq!(ledger.request(user, 8).await, Ok(None));
+    assert_eq!(ledger.request(new_user(), 7).await, Ok(None), "keys are each user's own");
+    let mut stale = Write::on(Account::new(user), new_op());
+    stale.requests = vec![request(8)];
+    assert_eq!(ledger.commit(stale).await, Err(CommitError::Conflict));
+    assert_eq!(ledger.request(user, 8).await, Ok(None), "a refused write remembers nothing");
+    // Under a key whose day is over there is a new request.
+    let second = Remembered { files: vec![Clock::System.file_id()], ..request(7) };
+    let mut write = Write::on(account(ledger, user).await, new_op());
+    write.requests = vec![second.clone()];
+    ledger.commit(write).await.expect("commit");
+    assert_eq!(ledger.request(user, 7).await, Ok(Some(second)));
+}
+
+// proves: I23 F2 F42
+pub(crate) async fn a_late_write_without_transitions_changes_nothing(world: &impl LedgerWorld) {
+    let (ledger, user) = (world.ledger(), new_user());
+    let files = reserve(ledger, user, 3).await;
+    let before = account(ledger, user).await;
+    // Both are decided on the same account, and neither makes a version.
+    let forget = |file| {
+        let mut write = Write::on(before.clone(), new_op());
+        write.forgotten = vec![RowRange::of(file)];
+        write.account.row_count -= 1;
+        write
+    };
+    ledger.commit(forget(files[0])).await.expect("commit");
+    assert_eq!(ledger.commit(forget(files[1])).await, Err(CommitError::Conflict));
+    let after = account(ledger, user).await;
+    assert_eq!((after.version, after.row_count), (before.version, before.row_count - 1));
+    assert_eq!(ledger.files(user, ALL).await.expect("read").len(), 2);
+}
+
+// proves: I28
+pub(crate) async fn trimmed_entries_are_gone_and_the_others_stay(world: &impl LedgerWorld) {
+    let (ledger, user) = (world.ledger(), new_user());
+    reserve(ledger, user, 10).await;
+    let mut draft = draft(account(ledger, user).await, []);
+    draft.mark_published(8);
+    draft.trim(6);
+    ledger.commit(draft.into_write().0).await.expect("commit");
+    let account = account(ledger, user).await;
+    assert_eq!((account.history_floor, account.published), (6, 8));
+    for version in 1..=10 {
+        let is_there = ledger.entry(user, version).await.expect("read").is_some();
+        assert_eq!(is_there, version > 6, "version {version}");
+    }
+    assert_eq!(ledger.entries_after(user, 6, 100).await.expect("read").len(), 4);
+    assert_eq!(ledger.entries_before(user, (6, u64::MAX), 100).await.expect("read").len(), 4);
+    assert_eq!(ledger.files(user, ALL).await.expect("read").len(), 10, "rows stay");
+}
+
 pub(crate) async fn entries_are_read_in_both_directions(world: &impl LedgerWorld) {
     let (ledger, user) = (world.ledger(), new_user());
     for count in [3, 1, 6] {
@@ -316,7 +417,7 @@ pub(crate) async fn entries_are_read_in_both_directions(world: &impl LedgerWorld
     let after =
         |after, limit| async move { versions(ledger.entries_after(user, after, limit).await.expect("read")) };
     let before = |before, limit| async move {
-        versions(ledger.entries_before(user, before, limit).await.expect("read"))
+        versions(ledger.entries_before(user, (0, before), limit).await.expect("read"))
     };
     assert_eq!(after(0, 4).await, [1, 2, 3, 4]);
     assert_eq!(after(4, 100).await, [5, 6, 7, 8, 9, 10]);
@@ -325,6 +426,13 @@ pub(crate) async fn entries_are_read_in_both_directions(world: &impl LedgerWorld
     assert_eq!(before(3, 100).await, [2, 1]);
     assert_eq!(before(1, 100).await, [0_u64; 0]);
     assert_eq!(before(0, 100).await, [0_u64; 0]);
+    let above = |floor, before| async move {
+        versions(ledger.entries_before(user, (floor, before), 100).await.expect("read"))
+    };
+    assert_eq!(above(3, 7).await, [6, 5, 4]);
+    assert_eq!(above(6, 7).await, [0_u64; 0]);
+    assert_eq!(above(7, 7).await, [0_u64; 0]);
+    assert_eq!(above(u64::MAX, u64::MAX).await, [0_u64; 0]);
     let entry = ledger.entry(user, 4).await.expect("read").expect("there");
     assert_eq!((entry.version, entry.kind), (4, EntryKind::Reserved));
     assert_eq!(ledger.entry(user, 0).await, Ok(None));
@@ -358,7 +466,7 @@ pub(crate) async fn two_writers_lose_and_double_nothing(world: &impl LedgerWorld
 fn settled_at_once(write: Write) -> Write {
     let settled = moved(&write.account, &write.files[0], &Step::Settle);
     let entries = [write.entries, settled.entries].concat();
-    Write { expected: write.expected, entries, ..settled }
+    Write { expected: write.expected, expected_op: write.expected_op, entries, ..settled }
 }
 
 pub(crate) async fn a_scan_sees_every_account_once(world: &impl LedgerWorld) {
@@ -403,7 +511,7 @@ pub(crate) async fn users_do_not_see_each_other(world: &impl LedgerWorld) {
     let before = account(ledger, users[1]).await;
     assert_eq!(ledger.files(users[1], ALL).await.expect("read").len(), 2);
     assert_eq!(ledger.entries_after(users[1], 0, 100).await.expect("read").len(), 2);
-    assert_eq!(ledger.entries_before(users[1], u64::MAX, 100).await.expect("read").len(), 2);
+    assert_eq!(ledger.entries_before(users[1], (0, u64::MAX), 100).await.expect("read").len(), 2);
     let others = ledger.files(users[0], ALL).await.expect("read");
     assert_eq!(ledger.file(users[1], others[0].file_id).await, Ok(None));
     reserve(ledger, users[2], 1).await;

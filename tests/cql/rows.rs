@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use wharfinger::domain::account::{Account, Remembered, Reservation};
+use wharfinger::domain::draft::RowRange;
 use wharfinger::domain::ids::FileId;
 use wharfinger::domain::invariant;
-use wharfinger::limits::{
-    BATCH_UPLOADS_MAX, COMMIT_TRANSITIONS_MAX, IDEMPOTENCY_FILES_MAX, IDEMPOTENCY_KEYS_MAX, PENDING_MAX,
-};
+use wharfinger::limits::{BATCH_UPLOADS_MAX, COMMIT_TRANSITIONS_MAX, PENDING_MAX};
 use wharfinger::ports::{CommitError, FilePage, LedgerPort};
 
 use crate::world::{NOW, account, add, adding, all_files, ledger, new_user, nodes, report};
@@ -34,12 +33,12 @@ async fn rows_are_deleted_in_the_batch_or_not_at_all() {
     let before = add(&ledger, user, 3).await;
     let ids: Vec<FileId> = all_files(&ledger, user, 10).await.iter().map(|file| file.file_id).collect();
     let mut stale = adding(&Account { version: 2, ..before.clone() }, 1);
-    stale.forgotten = ids[..2].to_vec();
+    stale.forgotten = ids[..2].iter().copied().map(RowRange::of).collect();
     assert_eq!(ledger.commit(stale).await, Err(CommitError::Conflict));
     assert_eq!(all_files(&ledger, user, 10).await.len(), 3, "a refused batch deletes nothing");
 
     let mut write = adding(&before, 1);
-    write.forgotten = ids[..2].to_vec();
+    write.forgotten = ids[..2].iter().copied().map(RowRange::of).collect();
     let added = write.files[0].file_id;
     ledger.commit(write).await.expect("commit");
     let left: Vec<FileId> = all_files(&ledger, user, 10).await.iter().map(|file| file.file_id).collect();
@@ -97,46 +96,24 @@ async fn ten_thousand_files_are_paged_without_a_gap() {
     assert_eq!(newest, Ok(Vec::new()), "no rows are no rows");
 }
 
-/// An account whose frozen cells are as large as they can get.
-fn largest(account: Account, files_a_key: usize) -> Account {
-    let mut account = account;
-    for n in 0..PENDING_MAX {
-        let file = FileId::from_uuid(Uuid::from_u128(u128::try_from(n).expect("small")));
-        account.pending.insert(file, Reservation { size_bytes: 1, release_at: NOW });
-    }
-    for n in 0..IDEMPOTENCY_KEYS_MAX {
-        let files = vec![FileId::from_uuid(Uuid::max()); files_a_key];
-        account.remember(Remembered {
-            key: u64::try_from(n).expect("small"),
-            body: u64::MAX,
-            at: NOW,
-            files,
-        });
-    }
-    account
-}
-
 #[tokio::test]
 async fn the_largest_account_fits_in_its_cells() {
     let Some(nodes) = nodes() else { return };
     let (ledger, user) = (ledger(&nodes).await, new_user());
-    let mut last = add(&ledger, user, 1).await;
-    // 256 open reservations are about 11 KB; 256 keys of 4 files each, or 32 of 32, name as many files as may be named.
-    for files_a_key in [1, 4, BATCH_UPLOADS_MAX] {
-        let started = Instant::now();
-        let write = adding(&largest(last, files_a_key), COMMIT_TRANSITIONS_MAX);
-        ledger.commit(write.clone()).await.expect("commit");
-        last = write.account;
-        report(&format!(
-            "{} keys of {files_a_key} files: committed in {:?}",
-            last.idempotency.len(),
-            started.elapsed()
-        ));
-        assert_eq!(ledger.load(user).await.as_ref(), Ok(&Some(last.clone())));
+    let mut account = add(&ledger, user, 1).await;
+    for n in 0..PENDING_MAX {
+        let file = FileId::from_uuid(Uuid::from_u128(u128::try_from(n).expect("small")));
+        account.pending.insert(file, Reservation { size_bytes: 1, release_at: NOW });
     }
-    let named: usize =
-        add(&ledger, user, 1).await.idempotency.iter().map(|request| request.files.len()).sum();
-    assert_eq!(named, IDEMPOTENCY_FILES_MAX, "static columns survive");
+    let started = Instant::now();
+    let mut write = adding(&account, COMMIT_TRANSITIONS_MAX);
+    let files: Vec<FileId> = write.files.iter().map(|file| file.file_id).take(BATCH_UPLOADS_MAX).collect();
+    let request = |key| Remembered { key, body: u64::MAX, at: NOW, files: files.clone() };
+    write.requests = (0..32).map(request).collect();
+    ledger.commit(write.clone()).await.expect("commit");
+    report(&format!("256 reservations and 32 keys of 32 files: committed in {:?}", started.elapsed()));
+    assert_eq!(ledger.load(user).await.as_ref(), Ok(&Some(write.account.clone())));
+    assert_eq!(ledger.request(user, 31).await, Ok(Some(write.requests[31].clone())));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ const ONE: &str =
 const THREE: &str = "CREATE TABLE IF NOT EXISTS three (k int PRIMARY KEY)";
 
 /// The files of this release.
-const SHIPPED: [i32; 2] = [1, 2];
+const SHIPPED: [i32; 3] = [1, 2, 3];
 
 /// How often several processes start at once.
 const MEETINGS: usize = 3;
@@ -61,6 +61,20 @@ async fn versions(migrations: &Migrations, cql: &CqlSession) -> Vec<(i32, &'stat
         MigrationState::Newer(_) => "newer",
     };
     status.into_iter().map(|status| (status.version, word(status.state))).collect()
+}
+
+/// A column is added once, also if the first run stopped behind it.
+#[tokio::test]
+async fn a_column_that_is_there_is_not_added_again() {
+    let Some(keyspace) = Keyspace::new() else { return };
+    let cql = keyspace.connect().await;
+    Migrations::of(vec![migration(1, THREE)]).apply(&cql).await.expect("apply");
+    let text = "ALTER TABLE three ADD more int; ALTER TABLE three ADD most nonsense";
+    let stopped = Migrations::of(vec![migration(2, text)]).apply(&cql).await;
+    assert!(matches!(stopped, Err(SchemaError::Statement { number: 2, .. })), "{stopped:?}");
+    let whole = Migrations::of(vec![migration(2, &text.replace("nonsense", "int"))]);
+    assert_eq!(whole.apply(&cql).await.expect("apply").len(), 1);
+    keyspace.dropped().await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use scylla::client::session_builder::SessionBuilder;
 use uuid::Uuid;
 use wharfinger::adapters::scylla::{CqlSession, Migrations, ScyllaLedger};
 use wharfinger::config::ScyllaSettings;
-use wharfinger::domain::account::{Account, Change, Transition};
+use wharfinger::domain::account::{Account, Change, Remembered, Transition};
 use wharfinger::domain::draft::{Draft, Write};
 use wharfinger::domain::entry::{Entry, EntryKind};
 use wharfinger::domain::file::{File, Status, Visibility, Weight};
@@ -59,6 +59,7 @@ pub(crate) fn shared(nodes: &[String]) -> ScyllaSettings {
     let mut tables = DefaultHasher::new();
     include_str!("../../scylla/0001_ledger.cql").hash(&mut tables);
     include_str!("../../scylla/0002_anchor_rows.cql").hash(&mut tables);
+    include_str!("../../scylla/0003_bounded_partition.cql").hash(&mut tables);
     settings(nodes, &format!("wharf_suite_{}_{:016x}", nodes.len(), tables.finish()))
 }
 
@@ -109,6 +110,7 @@ pub(crate) fn new_file() -> File {
         hops: Vec::new(),
         multipart: None,
         traceparent: None,
+        uploads_end_at: None,
     }
 }
 
@@ -222,6 +224,10 @@ impl LedgerPort for Resolving {
         patiently(|| self.ledger.file(user, file)).await
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        patiently(|| self.ledger.request(user, key)).await
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         patiently(|| self.ledger.files(user, page)).await
     }
@@ -237,10 +243,10 @@ impl LedgerPort for Resolving {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        patiently(|| self.ledger.entries_before(user, before, limit)).await
+        patiently(|| self.ledger.entries_before(user, between, limit)).await
     }
 
     async fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Result<ScanPage, LedgerError> {

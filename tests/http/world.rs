@@ -99,6 +99,7 @@ impl World {
         chosen.rules = Rules {
             quota_bytes_default: config.quota.default_bytes,
             files_max: config.quota.files_max,
+            rows_max: config.quota.rows_max,
             upload_url_ttl: std::time::Duration::from_secs(config.upload.url_ttl_secs),
         };
         let inside = Inside::start(chosen).await;

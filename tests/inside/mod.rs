@@ -208,7 +208,8 @@ impl Inside {
         for filenames in filenames.chunks(100) {
             let uploads = filenames.iter().map(|filename| self.upload_of(filename, 1)).collect();
             let asked = Reserve { uploads, idempotency: None, subject: None };
-            let Ok(Reservable::New { transitions, .. }) = account.reserve(&asked, rules, self.now()) else {
+            let Ok(Reservable::New { transitions, .. }) = account.reserve(&asked, None, rules, self.now())
+            else {
                 panic!("these fit");
             };
             let mut draft =

@@ -130,7 +130,8 @@ pub(crate) fn decide(draft: &Draft, command: &Command, now: Timestamp) -> Decisi
 }
 
 fn reserve(draft: &Draft, asked: &Reserve, now: Timestamp) -> Decision {
-    match draft.account().reserve(asked, &rules(), now) {
+    let known = asked.idempotency.and_then(|id| draft.request(id.key));
+    match draft.account().reserve(asked, known, &rules(), now) {
         Ok(Reservable::New { transitions, remember }) => Decision { transitions, remember, word: "reserved" },
         Ok(Reservable::Repeat(_)) => Decision::nothing("repeated"),
         Err(ReserveRefusal::QuotaExceeded { .. }) => Decision::nothing("over the quota"),

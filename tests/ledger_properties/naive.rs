@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use wharfinger::domain::account::AccountState;
+use wharfinger::domain::account::{AccountState, Remembered};
 use wharfinger::domain::decide::Reserve;
-use wharfinger::domain::draft::Rows;
+use wharfinger::domain::draft::{Requests, Rows};
 use wharfinger::domain::entry::Totals;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::FileId;
@@ -35,6 +35,14 @@ impl Naive {
             requests: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
+    }
+
+    /// The remembered requests as rows.
+    pub(crate) fn remembered(&self) -> Requests {
+        let row = |(key, (body, at, files)): (&u64, &(u64, Timestamp, Vec<FileId>))| {
+            (*key, Some(Remembered { key: *key, body: *body, at: *at, files: files.clone() }))
+        };
+        self.requests.iter().map(row).collect()
     }
 
     /// The sums, counted the slow way.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use wharfinger::domain::account::{Account, AccountState, Change, Transition};
 use wharfinger::domain::decide::Rules;
-use wharfinger::domain::draft::{Draft, Rows, Write};
+use wharfinger::domain::draft::{Draft, Write};
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
 use wharfinger::domain::file::{File, Shown, Status};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
@@ -34,7 +34,6 @@ pub(crate) struct World {
     pub(crate) edges: BTreeMap<(FileId, Status, Status), u32>,
     /// What commands came to, in words.
     pub(crate) words: BTreeSet<&'static str>,
-    forgotten: BTreeSet<FileId>,
     past: Vec<Command>,
     now: Timestamp,
     pub(crate) writes: u64,
@@ -184,7 +183,6 @@ impl World {
             entries: Vec::new(),
             edges: BTreeMap::new(),
             words: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
             past: Vec::new(),
             now: START,
             writes: 0,
@@ -201,15 +199,16 @@ impl World {
         self.past.get(which % self.past.len().max(1)).cloned()
     }
 
-    fn draft(&self, account: Account, rows: Rows) -> Draft {
-        Draft::new(account, rows, OpId::from_uuid(Uuid::from_u128(u128::from(self.writes))), QUOTA_BYTES)
+    fn draft(&self, account: Account, naive: &Naive) -> Draft {
+        let op = OpId::from_uuid(Uuid::from_u128(1 + u128::from(self.writes)));
+        Draft::new(account, naive.rows.clone(), op, QUOTA_BYTES).with_requests(naive.remembered())
     }
 
     fn write(&mut self, batch: Batch) {
         let (account, naive) =
             if batch.is_stale { self.before.clone() } else { (self.account.clone(), self.naive.clone()) };
         let mut attempt = Attempt {
-            draft: self.draft(account, naive.rows.clone()),
+            draft: self.draft(account, &naive),
             naive,
             totals: Vec::new(),
             moves: Vec::new(),
@@ -230,7 +229,7 @@ impl World {
         let entered: Vec<Totals> = write.entries.iter().map(|entry| entry.totals).collect();
         assert_eq!(entered, attempt.totals, "I28: each entry carries the sums after it");
         self.words.extend(attempt.words);
-        if write.expected == self.account.expected_version() {
+        if (write.expected, write.expected_op) == (self.account.expected_version(), self.account.op) {
             self.before = (self.account.clone(), std::mem::replace(&mut self.naive, attempt.naive));
             self.commit(write, &attempt.moves);
         }
@@ -244,11 +243,14 @@ impl World {
         }
         let mut rows = self.before.1.rows.clone();
         rows.extend(write.files.into_iter().map(|row| (row.file_id, Box::new(row))));
-        write.forgotten.iter().for_each(|forgotten| drop(rows.remove(forgotten)));
-        // Forgetting makes no version. Who did not see it may still write, and must not bring the row back.
-        self.forgotten.extend(write.forgotten);
-        let forgotten = &self.forgotten;
-        self.naive.rows.retain(|file, _| rows.contains_key(file) || !forgotten.contains(file));
+        rows.retain(|file, _| !write.forgotten.iter().any(|range| range.contains(*file)));
+        let mut requests = self.before.1.remembered();
+        requests.extend(write.requests.into_iter().map(|request| (request.key, Some(request))));
+        assert_eq!(
+            requests,
+            self.naive.remembered(),
+            "I9: the write brings every request that was carried out"
+        );
         assert_eq!(rows, self.naive.rows, "the write brings every row that changed, and no other");
         self.account = write.account;
         self.entries.extend(write.entries);
@@ -279,7 +281,7 @@ impl World {
             self.past.iter().filter(|command| matches!(command, Command::Settle { .. })).collect();
         let settled = |row: &&File| !matches!(row.status, Status::Pending | Status::Expired);
         let run = |order: &mut dyn Iterator<Item = &&Command>| {
-            let mut draft = self.draft(self.account.clone(), self.naive.rows.clone());
+            let mut draft = self.draft(self.account.clone(), &self.naive);
             for command in order {
                 let decision = decide(&draft, command, self.now);
                 decision.transitions.iter().take(draft.room()).for_each(|transition| draft.push(transition));

@@ -42,8 +42,7 @@ async fn an_account_that_rests_for_a_minute_is_dropped_and_read_again_when_it_is
 async fn plant_row(world: &World, key: ObjectKey, damage: impl FnOnce(&mut File)) {
     let (account, mut row) = (world.account().await, world.row(key).await);
     damage(&mut row);
-    let (expected, op) = (account.expected_version(), world.time.op_id());
-    let write = Write { expected, account, op, files: vec![row], forgotten: Vec::new(), entries: Vec::new() };
+    let write = Write { files: vec![row], ..Write::on(account, world.time.op_id()) };
     world.well.ledger.commit(write).await.unwrap();
 }
 

@@ -155,11 +155,8 @@ impl World {
 
     /// Damages the user's account behind everybody's back, as a bug or a disk would. Its version stays.
     pub(crate) async fn plant(&self, damage: impl FnOnce(&mut Account)) {
-        let mut account = self.account().await;
-        let expected = account.expected_version();
-        damage(&mut account);
-        let (op, files, forgotten, entries) = (self.time.op_id(), Vec::new(), Vec::new(), Vec::new());
-        let write = Write { expected, account, op, files, forgotten, entries };
+        let mut write = Write::on(self.account().await, self.time.op_id());
+        damage(&mut write.account);
         self.well.ledger.commit(write).await.unwrap();
     }
 

@@ -1,7 +1,7 @@
 //! What goes in and out of a desk: its next step, what reads and writes came to, and what it works with.
 
 use crate::actors::meters::Meters;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Remembered};
 use crate::domain::decide::Rules;
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
@@ -19,6 +19,8 @@ pub(in crate::actors) enum Step {
         account: bool,
         /// Which rows to read.
         files: Vec<FileId>,
+        /// Which remembered requests to read, by key.
+        requests: Vec<u64>,
         /// Which entries to read, after the account: they judge attempts that are in doubt.
         entries: Vec<u64>,
     },
@@ -32,6 +34,8 @@ pub(in crate::actors) struct Loaded {
     pub(in crate::actors) account: Option<Account>,
     /// The rows; none where there is none.
     pub(in crate::actors) rows: Vec<(FileId, Option<File>)>,
+    /// The remembered requests; none where there is none.
+    pub(in crate::actors) requests: Vec<(u64, Option<Remembered>)>,
     /// Who made which version, of those that were asked for and are there.
     pub(in crate::actors) makers: Vec<(u64, OpId)>,
 }

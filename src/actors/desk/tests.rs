@@ -9,9 +9,10 @@ use crate::actors::handle::{DeskError, Reserved};
 use crate::actors::meters::Meters;
 use crate::actors::requests::{Remove, Update};
 use crate::actors::ticket::{Answer, Ask};
-use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal, Rules};
+use crate::domain::account::Remembered;
+use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
 use crate::domain::draft::Write;
-use crate::domain::file::{File, Visibility};
+use crate::domain::file::{File, Shown, Visibility};
 use crate::domain::moves::{FilePatch, FileRefusal, Removal};
 use crate::limits::TICKET_AGE_MAX;
 
@@ -33,6 +34,19 @@ fn file(n: u128) -> FileId {
     FileId::from_uuid(Uuid::from_u128(n))
 }
 
+fn upload(n: u128, size_bytes: u64) -> NewUpload {
+    NewUpload {
+        file_id: file(n),
+        filename: "a".into(),
+        content_type: "text/plain".into(),
+        size_bytes,
+        checksum_sha256: None,
+        visibility: Visibility::Private,
+        multipart: None,
+        traceparent: None,
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         let now = Timestamp::from_millis(1_000_000);
@@ -47,17 +61,18 @@ impl Bench {
     }
 
     fn reserve(&mut self, ids: std::ops::Range<u128>, size_bytes: u64) -> Waiting {
-        let upload = |n| NewUpload {
-            file_id: file(n),
-            filename: "a".into(),
-            content_type: "text/plain".into(),
-            size_bytes,
-            checksum_sha256: None,
-            visibility: Visibility::Private,
-            multipart: None,
-            traceparent: None,
-        };
-        let request = Reserve { uploads: ids.map(upload).collect(), idempotency: None, subject: None };
+        let uploads = ids.map(|n| upload(n, size_bytes)).collect();
+        self.ask_reserve(Reserve { uploads, idempotency: None, subject: None })
+    }
+
+    /// The same under an idempotency key.
+    fn reserve_as(&mut self, key: u64, ids: std::ops::Range<u128>) -> Waiting {
+        let idempotency = Some(IdempotencyKey { key, body: 1 });
+        let uploads = ids.map(|n| upload(n, 10)).collect();
+        self.ask_reserve(Reserve { uploads, idempotency, subject: None })
+    }
+
+    fn ask_reserve(&mut self, request: Reserve) -> Waiting {
         let (ticket, answer) = Ask::new(request, Moment::at(self.now), None);
         self.desk.enqueue(ticket);
         answer
@@ -75,7 +90,18 @@ impl Bench {
 
     /// The ledger answers a read with this account and no rows.
     fn loaded(&mut self, account: Account) {
-        self.desk.loaded(Some(Loaded { account: Some(account), rows: Vec::new(), makers: Vec::new() }));
+        self.desk.loaded(Some(Loaded {
+            account: Some(account),
+            rows: Vec::new(),
+            requests: Vec::new(),
+            makers: Vec::new(),
+        }));
+    }
+
+    /// The ledger answers what is remembered under a key, and the account if it was asked for.
+    fn found(&mut self, account: Option<Account>, key: u64, known: Option<Remembered>) {
+        let (rows, makers) = (Vec::new(), Vec::new());
+        self.desk.loaded(Some(Loaded { account, rows, requests: vec![(key, known)], makers }));
     }
 
     fn expect_load(&mut self) {
@@ -174,6 +200,64 @@ fn after_a_conflict_the_desk_reads_again_and_decides_again() {
     bench.expect_rest();
     let refused = outcome(answer).unwrap().unwrap_err();
     assert!(matches!(refused, DeskError::Refused(ReserveRefusal::QuotaExceeded { used_bytes: 50, .. })));
+}
+
+// proves: I9
+#[test]
+fn a_key_is_looked_up_before_anything_is_reserved_under_it() {
+    let mut bench = Bench::with(new_account());
+    let answer = bench.reserve_as(7, 1..2);
+    assert!(matches!(bench.next(), Step::Load { account: false, requests, .. } if requests == [7]));
+    bench.found(None, 7, None);
+    let write = bench.expect_write();
+    assert_eq!(write.requests.iter().map(|request| request.key).collect::<Vec<_>>(), [7]);
+    assert_eq!(write.requests[0].files, [file(1)]);
+    bench.desk.written(WriteEnd::Applied);
+    assert!(matches!(outcome(answer), Some(Ok(reserved)) if !reserved.repeated));
+    // What is in memory may be a day old: the next one asks again.
+    let _again = bench.reserve_as(7, 2..3);
+    assert!(matches!(bench.next(), Step::Load { account: false, requests, .. } if requests == [7]));
+}
+
+// proves: I9
+#[test]
+fn two_requests_with_one_key_in_one_write_make_one_file() {
+    let mut bench = Bench::with(new_account());
+    let first = bench.reserve_as(7, 1..2);
+    let second = bench.reserve_as(7, 2..3);
+    assert!(matches!(bench.next(), Step::Load { requests, .. } if requests == [7]));
+    bench.found(None, 7, None);
+    let write = bench.expect_write();
+    assert_eq!((write.files.len(), write.requests.len()), (1, 1));
+    bench.desk.written(WriteEnd::Applied);
+    let ids = [first, second].map(|answer| outcome(answer).unwrap().unwrap().files[0].file_id);
+    assert_eq!(ids, [file(1), file(1)]);
+}
+
+// proves: I9 I23
+#[test]
+fn a_key_that_another_node_used_meanwhile_is_found_after_the_conflict() {
+    let mut bench = Bench::with(new_account());
+    let answer = bench.reserve_as(7, 1..2);
+    assert!(matches!(bench.next(), Step::Load { .. }));
+    bench.found(None, 7, None);
+    bench.expect_write();
+    bench.desk.written(WriteEnd::NotApplied);
+    assert!(matches!(bench.next(), Step::Load { account: true, requests, .. } if requests == [7]));
+    let known = Remembered { key: 7, body: 1, at: bench.now, files: vec![file(50)] };
+    bench.found(Some(new_account()), 7, Some(known));
+    assert!(matches!(bench.next(), Step::Load { account: false, files, .. } if files == [file(50)]));
+    let rows = vec![(file(50), None)];
+    bench.desk.loaded(Some(Loaded { account: None, rows, requests: Vec::new(), makers: Vec::new() }));
+    bench.expect_rest();
+    let reserved = outcome(answer).unwrap().unwrap();
+    assert!(reserved.repeated);
+    let row = &reserved.files[0];
+    assert_eq!(
+        (row.file_id, row.shown()),
+        (file(50), Shown::Hidden),
+        "its row was forgotten: it was deleted"
+    );
 }
 
 // proves: I25
@@ -295,7 +379,12 @@ fn a_file_nobody_knows_is_not_found_after_one_read() {
     let answer = bench.remove(5);
     assert!(matches!(bench.next(), Step::Load { account: true, files, .. } if files == [file(5)]));
     let rows = vec![(file(5), None)];
-    bench.desk.loaded(Some(Loaded { account: Some(new_account()), rows, makers: Vec::new() }));
+    bench.desk.loaded(Some(Loaded {
+        account: Some(new_account()),
+        rows,
+        requests: Vec::new(),
+        makers: Vec::new(),
+    }));
     bench.expect_rest();
     assert_eq!(outcome(answer).unwrap().unwrap_err(), DeskError::Refused(FileRefusal::NotFound));
 }
@@ -396,11 +485,16 @@ impl Bench {
         let mut account = new_account();
         account.version = version;
         account.totals.reserved_bytes = row.size_bytes;
-        account.totals.file_count = 1;
+        (account.totals.file_count, account.row_count) = (1, 1);
         let open = crate::domain::account::Reservation { size_bytes: row.size_bytes, release_at: self.now };
         account.pending.insert(row.file_id, open);
         let rows = vec![(row.file_id, Some(row.clone()))];
-        self.desk.loaded(Some(Loaded { account: Some(account), rows, makers: makers.to_vec() }));
+        self.desk.loaded(Some(Loaded {
+            account: Some(account),
+            rows,
+            requests: Vec::new(),
+            makers: makers.to_vec(),
+        }));
     }
 }
 

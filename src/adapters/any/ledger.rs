@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
@@ -36,10 +36,11 @@ type Read<'a, T> = BoxFuture<'a, Result<T, LedgerError>>;
 trait Erased: Send + Sync {
     fn load(&self, user: UserId) -> Read<'_, Option<Account>>;
     fn file(&self, user: UserId, file: FileId) -> Read<'_, Option<File>>;
+    fn request(&self, user: UserId, key: u64) -> Read<'_, Option<Remembered>>;
     fn files(&self, user: UserId, page: FilePage) -> Read<'_, Vec<File>>;
     fn entry(&self, user: UserId, version: u64) -> Read<'_, Option<Entry>>;
     fn entries_after(&self, user: UserId, after: u64, limit: usize) -> Read<'_, Vec<Entry>>;
-    fn entries_before(&self, user: UserId, before: u64, limit: usize) -> Read<'_, Vec<Entry>>;
+    fn entries_before(&self, user: UserId, between: (u64, u64), limit: usize) -> Read<'_, Vec<Entry>>;
     fn commit(&self, write: Write) -> BoxFuture<'_, Result<(), CommitError>>;
     fn scan(&self, after: Option<ScanCursor>, limit: usize) -> Read<'_, ScanPage>;
 }
@@ -51,6 +52,10 @@ impl<L: LedgerPort> Erased for L {
 
     fn file(&self, user: UserId, file: FileId) -> Read<'_, Option<File>> {
         Box::pin(LedgerPort::file(self, user, file))
+    }
+
+    fn request(&self, user: UserId, key: u64) -> Read<'_, Option<Remembered>> {
+        Box::pin(LedgerPort::request(self, user, key))
     }
 
     fn files(&self, user: UserId, page: FilePage) -> Read<'_, Vec<File>> {
@@ -65,8 +70,8 @@ impl<L: LedgerPort> Erased for L {
         Box::pin(LedgerPort::entries_after(self, user, after, limit))
     }
 
-    fn entries_before(&self, user: UserId, before: u64, limit: usize) -> Read<'_, Vec<Entry>> {
-        Box::pin(LedgerPort::entries_before(self, user, before, limit))
+    fn entries_before(&self, user: UserId, between: (u64, u64), limit: usize) -> Read<'_, Vec<Entry>> {
+        Box::pin(LedgerPort::entries_before(self, user, between, limit))
     }
 
     fn commit(&self, write: Write) -> BoxFuture<'_, Result<(), CommitError>> {
@@ -87,6 +92,10 @@ impl LedgerPort for AnyLedger {
         self.0.file(user, file).await
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        self.0.request(user, key).await
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         self.0.files(user, page).await
     }
@@ -102,10 +111,10 @@ impl LedgerPort for AnyLedger {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        self.0.entries_before(user, before, limit).await
+        self.0.entries_before(user, between, limit).await
     }
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {

@@ -1,22 +1,29 @@
 //! The ledger on the store.
 
+mod requests;
+
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use fjall::{Keyspace, Slice};
 
 use super::EmbeddedStore;
 use super::store::{Batch, Heads, Heard, Job, ReadError, Tables, Unsent, row, split, tell, u64_at, unrow};
-use crate::domain::account::Account;
-use crate::domain::draft::Write;
+use crate::domain::account::{Account, Remembered};
+use crate::domain::draft::{RowRange, Write};
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
-use crate::domain::ids::{FileId, UserId};
+use crate::domain::ids::{FileId, OpId, UserId};
 use crate::ports::{
     CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary, Unreadable,
 };
 
-/// Bytes of the version in front of an account's row.
-const VERSION_LEN: usize = 8;
+pub(crate) use requests::old_requests;
+
+/// Bytes in front of an account's row that a write compares: the version and the last attempt.
+const HEAD_LEN: usize = 8 + 16;
+/// Bytes of the time in front of a remembered request.
+const TIME_LEN: usize = 8;
 
 /// The ledger in an embedded store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,28 +35,62 @@ pub struct EmbeddedLedger {
 #[derive(Debug)]
 pub(crate) struct EncodedWrite {
     user: UserId,
-    expected: Option<u64>,
-    version: u64,
+    expected: Option<Head>,
+    head: Head,
     account: Slice,
-    files: Vec<([u8; 32], Option<Slice>)>,
+    files: Vec<([u8; 32], Slice)>,
+    forgotten: Vec<RowRange>,
+    requests: Vec<([u8; 24], Slice)>,
     entries: Vec<([u8; 24], Slice)>,
+    trimmed: Option<RangeInclusive<u64>>,
+}
+
+/// What tells one write of an account from every other: the version after it, and the attempt that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    version: u64,
+    op: OpId,
+}
+
+impl Head {
+    fn bytes(self) -> [u8; HEAD_LEN] {
+        let mut bytes = [0; HEAD_LEN];
+        bytes[..8].copy_from_slice(&self.version.to_be_bytes());
+        bytes[8..].copy_from_slice(self.op.uuid().as_bytes());
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, ReadError> {
+        let version = u64_at(bytes)?;
+        let op = uuid::Uuid::from_slice(&bytes[8..]);
+        let op = op.map_err(|_| ReadError::Corrupt("an account does not name its last write".to_owned()))?;
+        Ok(Self { version, op: OpId::from_uuid(op) })
+    }
 }
 
 impl EncodedWrite {
     pub(crate) fn new(write: &Write) -> Self {
         let user = write.account.user;
-        let version = write.account.version;
-        let kept =
-            write.files.iter().map(|file| (file_key(user, file.file_id), Some(Slice::from(row(&[], file)))));
-        let forgotten = write.forgotten.iter().map(|file| (file_key(user, *file), None));
+        let head = Head { version: write.account.version, op: write.op };
+        // Every account of this store names its last write, so an expectation without a name is never met.
+        let expected_op = write.expected_op.unwrap_or(OpId::from_uuid(uuid::Uuid::nil()));
+        let expected = write.expected.map(|version| Head { version, op: expected_op });
+        let file = |file: &File| (file_key(user, file.file_id), Slice::from(row(&[], file)));
         let entry = |entry: &Entry| (entry_key(user, entry.version), Slice::from(row(&[], entry)));
+        let request = |request: &Remembered| {
+            let at = request.at.as_millis().to_be_bytes();
+            (entry_key(user, request.key), Slice::from(row(&at, request)))
+        };
         Self {
             user,
-            expected: write.expected,
-            version,
-            account: Slice::from(row(&version.to_be_bytes(), &write.account)),
-            files: kept.chain(forgotten).collect(),
+            expected,
+            head,
+            account: Slice::from(row(&head.bytes(), &write.account)),
+            files: write.files.iter().map(file).collect(),
+            forgotten: write.forgotten.clone(),
+            requests: write.requests.iter().map(request).collect(),
             entries: write.entries.iter().map(entry).collect(),
+            trimmed: write.trimmed.clone(),
         }
     }
 }
@@ -67,56 +108,78 @@ pub(crate) fn apply(
     heads: &mut Heads,
     batch: &mut Batch,
 ) -> Result<(), CommitError> {
+    let unread = |error: ReadError| unread_version(&ledger_error(error));
     let found = match heads.versions.of(write.user) {
-        Some(version) => Some(version),
-        None => stored_version(tables, write.user).map_err(|error| unread_version(&ledger_error(error)))?,
+        Some(head) => Some(head),
+        None => stored_head(tables, write.user).map_err(unread)?,
     };
     if found != write.expected {
         return Err(CommitError::Conflict);
     }
+    let forgotten = forgotten_keys(tables, write.user, &write.forgotten).map_err(unread)?;
+    forgotten.into_iter().for_each(|key| batch.remove(&tables.files, key));
     for (key, file) in write.files {
-        match file {
-            Some(file) => batch.put(&tables.files, key, file),
-            None => batch.remove(&tables.files, key),
-        }
+        batch.put(&tables.files, key, file);
+    }
+    for (key, request) in write.requests {
+        batch.put(&tables.requests, key, request);
+    }
+    for version in write.trimmed.into_iter().flatten() {
+        batch.remove(&tables.entries, entry_key(write.user, version));
     }
     for (key, entry) in write.entries {
         batch.put(&tables.entries, key, entry);
     }
     // Last: whoever sees this account sees its files and entries.
     batch.put(&tables.accounts, write.user.uuid().as_bytes(), write.account);
-    heads.versions.set(write.user, write.version);
+    heads.versions.set(write.user, write.head);
     Ok(())
 }
 
-/// Versions of accounts that were written of late, so that the next write need not read. A write that fails is
-/// the store's last, so what stands here is what is on disk, or will be.
+/// The rows that are on disk in these ranges. A row that an earlier write of the same batch made is not among them, and
+/// need not be: who forgets a range has seen every row in it.
+fn forgotten_keys(tables: &Tables, user: UserId, ranges: &[RowRange]) -> Result<Vec<Slice>, ReadError> {
+    let mut keys = Vec::new();
+    for range in ranges {
+        if range.first == range.last {
+            keys.push(Slice::from(file_key(user, range.first)));
+            continue;
+        }
+        for guard in tables.files.range(file_key(user, range.first)..=file_key(user, range.last)) {
+            keys.push(guard.key()?);
+        }
+    }
+    Ok(keys)
+}
+
+/// The last write of accounts that were written recently, so that the next write need not read. A write that fails is
+/// the store's last, so what is here is on disk, or will be.
 #[derive(Debug, Default)]
 pub(crate) struct Versions {
-    young: HashMap<UserId, u64>,
-    old: HashMap<UserId, u64>,
+    young: HashMap<UserId, Head>,
+    old: HashMap<UserId, Head>,
 }
 
 impl Versions {
-    /// Accounts in one generation; there are two, of some 3 MB each.
+    /// Accounts in one generation; there are two, of some 5 MB each.
     const GENERATION_MAX: usize = 114_688;
 
-    fn of(&self, user: UserId) -> Option<u64> {
+    fn of(&self, user: UserId) -> Option<Head> {
         self.young.get(&user).or_else(|| self.old.get(&user)).copied()
     }
 
-    fn set(&mut self, user: UserId, version: u64) {
+    fn set(&mut self, user: UserId, head: Head) {
         if self.young.len() >= Self::GENERATION_MAX {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(user, version);
+        self.young.insert(user, head);
     }
 }
 
-fn stored_version(tables: &Tables, user: UserId) -> Result<Option<u64>, ReadError> {
+fn stored_head(tables: &Tables, user: UserId) -> Result<Option<Head>, ReadError> {
     let Some(row) = tables.accounts.get(user.uuid().as_bytes())? else { return Ok(None) };
-    let (version, _) = split(&row, VERSION_LEN)?;
-    Ok(Some(u64_at(version)?))
+    let (head, _) = split(&row, HEAD_LEN)?;
+    Head::read(head).map(Some)
 }
 
 impl EmbeddedLedger {
@@ -143,11 +206,15 @@ impl EmbeddedLedger {
 // for as long as the disk takes; most are answered from memory.
 impl LedgerPort for EmbeddedLedger {
     async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
-        get(&self.tables().accounts, user.uuid().as_bytes(), VERSION_LEN).map_err(ledger_error)
+        get(&self.tables().accounts, user.uuid().as_bytes(), HEAD_LEN).map_err(ledger_error)
     }
 
     async fn file(&self, user: UserId, file: FileId) -> Result<Option<File>, LedgerError> {
         get(&self.tables().files, &file_key(user, file), 0).map_err(ledger_error)
+    }
+
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        get(&self.tables().requests, &entry_key(user, key), TIME_LEN).map_err(ledger_error)
     }
 
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
@@ -173,10 +240,14 @@ impl LedgerPort for EmbeddedLedger {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        (floor, before): (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        let rows = self.tables().entries.range(entry_key(user, 0)..entry_key(user, before));
+        let first = floor.saturating_add(1);
+        if first >= before {
+            return Ok(Vec::new());
+        }
+        let rows = self.tables().entries.range(entry_key(user, first)..entry_key(user, before));
         rows.rev().take(limit).map(value).collect::<Result<_, _>>().map_err(ledger_error)
     }
 
@@ -198,7 +269,7 @@ impl LedgerPort for EmbeddedLedger {
         for guard in rows.by_ref().take(limit.max(1)) {
             let (key, row) = guard.into_inner().map_err(|error| ledger_error(error.into()))?;
             let user = user_at(&key).map_err(ledger_error)?;
-            match unrow::<Account>(&row, VERSION_LEN) {
+            match unrow::<Account>(&row, HEAD_LEN) {
                 Ok(account) => page.accounts.push(Summary::from(&account)),
                 Err(error) => {
                     page.unreadable.push(Unreadable { user: Some(user), error: ledger_error(error.into()) })
@@ -223,6 +294,7 @@ fn file_key(user: UserId, file: FileId) -> [u8; 32] {
     key
 }
 
+/// The key of an entry by its version, and of a remembered request by its key.
 fn entry_key(user: UserId, version: u64) -> [u8; 24] {
     let mut key = [0; 24];
     key[..16].copy_from_slice(user.uuid().as_bytes());

@@ -51,6 +51,7 @@ pub enum Port {
 pub enum Op {
     Load,
     File,
+    Request,
     Files,
     Entry,
     EntriesAfter,
@@ -88,6 +89,7 @@ impl Op {
         match self {
             Self::Load
             | Self::File
+            | Self::Request
             | Self::Files
             | Self::Entry
             | Self::EntriesAfter
@@ -125,6 +127,7 @@ impl Op {
             Self::EntriesBefore => 5,
             Self::Commit => 6,
             Self::Scan => 7,
+            Self::Request => 8,
             Self::Publish(Stream::Ingest) => 10,
             Self::Publish(Stream::Events) => 11,
             Self::Publish(Stream::Dlq) => 12,

@@ -8,7 +8,7 @@ use super::call::{Trouble, carry_out};
 use super::fault::{Fault, Op, REASON};
 use super::plan::Plan;
 use crate::adapters::embedded::EmbeddedLedger;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
@@ -88,6 +88,10 @@ impl LedgerPort for FaultyLedger {
         self.read_of(user, Op::File, || self.inner.file(user, file)).await
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        self.read_of(user, Op::Request, || self.inner.request(user, key)).await
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         self.read_of(user, Op::Files, || self.inner.files(user, page)).await
     }
@@ -103,10 +107,10 @@ impl LedgerPort for FaultyLedger {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        self.read_of(user, Op::EntriesBefore, || self.inner.entries_before(user, before, limit)).await
+        self.read_of(user, Op::EntriesBefore, || self.inner.entries_before(user, between, limit)).await
     }
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::ScyllaLedger;
 use crate::config::ScyllaSettings;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
@@ -75,6 +75,10 @@ impl LedgerPort for LazyScyllaLedger {
         async { self.reader().await?.file(user, file).await }.boxed().await
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        async { self.reader().await?.request(user, key).await }.boxed().await
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         async { self.reader().await?.files(user, page).await }.boxed().await
     }
@@ -90,10 +94,10 @@ impl LedgerPort for LazyScyllaLedger {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        async { self.reader().await?.entries_before(user, before, limit).await }.boxed().await
+        async { self.reader().await?.entries_before(user, between, limit).await }.boxed().await
     }
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {

@@ -14,14 +14,14 @@ use uuid::Uuid;
 use super::errors::{ConnectError, commit_error, read_error, shape_error};
 use super::outcome::Outcome;
 use super::ring::{self, Page, Stretch};
-use super::rows::{AccountRow, Anchored, EntryRow, FileRow, SummaryRow};
+use super::rows::{AccountRow, Anchored, EntryRow, FileRow, RequestRow, SummaryRow, seq_of};
 use super::schema::Migrations;
 use super::session::CqlSession;
 use super::spans::{self, Span};
 use super::statements::Statements;
 use super::write;
 use crate::config::ScyllaSettings;
-use crate::domain::account::Account;
+use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::Write;
 use crate::domain::entry::Entry;
 use crate::domain::file::File;
@@ -102,6 +102,12 @@ impl LedgerPort for ScyllaLedger {
         Ok(row.map(File::try_from).transpose()?)
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        let found = self.read(&self.statements.request, (user.uuid(), seq_of(key))).await?;
+        let row = found.maybe_first_row::<RequestRow>().map_err(shape_error)?;
+        Ok(row.map(Remembered::try_from).transpose()?)
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         let Some(limit) = limit(page.limit) else { return Ok(Vec::new()) };
         let before = page.before.map(FileId::uuid);
@@ -142,14 +148,16 @@ impl LedgerPort for ScyllaLedger {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        (floor, before): (u64, u64),
         limit_max: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        let Some(limit) = limit(limit_max) else { return Ok(Vec::new()) };
+        let (Ok(floor), Some(limit)) = (i64::try_from(floor), limit(limit_max)) else {
+            return Ok(Vec::new());
+        };
         // Every version is below 2^63, so a later `before` means all of them.
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         all::<EntryRow, Entry>(
-            &self.read(&self.statements.entries_before, (user.uuid(), before, limit)).await?,
+            &self.read(&self.statements.entries_before, (user.uuid(), floor, before, limit)).await?,
         )
     }
 

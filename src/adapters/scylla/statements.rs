@@ -20,8 +20,8 @@ macro_rules! anchor {
 macro_rules! select_account {
     ($rest:expr) => {
         concat!(
-            "SELECT kind, version, published, epoch, used_bytes, reserved_bytes, trashed_bytes, file_count, \
-             deleting_count, quota_bytes, subject, state, pending, idempotency FROM user_ledger \
+            "SELECT kind, version, published, epoch, op_id, history_floor, row_count, used_bytes, reserved_bytes, \
+             trashed_bytes, file_count, deleting_count, quota_bytes, subject, state, pending FROM user_ledger \
              WHERE user_id = ? ",
             $rest
         )
@@ -48,7 +48,7 @@ macro_rules! between_tokens {
 }
 const SCAN: &str = between_tokens!(
     "kind, user_id, version, published, used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count, \
-     quota_bytes, state, pending",
+     row_count, quota_bytes, state, pending",
     anchor!()
 );
 // Whose partition it is, where the anchor cannot be read or is not there: by the newest entry, or a file.
@@ -56,11 +56,12 @@ pub(super) const USERS_WITH_ENTRIES: &str = between_tokens!("user_id", "kind = 1
 const USERS_WITH_FILES: &str = between_tokens!("user_id", "kind = 0 PER PARTITION LIMIT 1");
 pub(super) const USERS_WITH_ANCHOR: &str = between_tokens!("user_id", anchor!());
 const PUT_ACCOUNT: &str = "UPDATE user_ledger SET version = :version, published = :published, epoch = :epoch, \
-     op_id = :op_id, used_bytes = :used_bytes, reserved_bytes = :reserved_bytes, \
+     op_id = :op_id, history_floor = :history_floor, row_count = :row_count, used_bytes = :used_bytes, \
+     reserved_bytes = :reserved_bytes, \
      trashed_bytes = :trashed_bytes, file_count = :file_count, \
      deleting_count = :deleting_count, quota_bytes = :quota_bytes, \
-     subject = :subject, state = :state, pending = :pending, idempotency = :idempotency \
-     WHERE user_id = :user_id IF version = :expected";
+     subject = :subject, state = :state, pending = :pending \
+     WHERE user_id = :user_id IF version = :expected AND op_id = :expected_op";
 
 // Files: kind 0, seq 0.
 macro_rules! select_file {
@@ -68,7 +69,7 @@ macro_rules! select_file {
         concat!(
             "SELECT file_id, status, reason, size_bytes, filename, content_type, checksum_sha256, etag, \
              visibility, created_at, processed_at, trashed_at, changed_at, revision, hops, multipart, \
-             traceparent FROM user_ledger WHERE user_id = ? AND kind = 0 AND seq = 0 ",
+             traceparent, uploads_end_at FROM user_ledger WHERE user_id = ? AND kind = 0 AND seq = 0 ",
             $rest
         )
     };
@@ -80,11 +81,21 @@ const FILES_FROM: &str = select_file!("AND file_id >= ? LIMIT ?");
 const FILES_BETWEEN: &str = select_file!("AND file_id >= ? AND file_id < ? LIMIT ?");
 const PUT_FILE: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id, status, reason, size_bytes, \
      filename, content_type, checksum_sha256, etag, visibility, created_at, processed_at, trashed_at, \
-     changed_at, revision, hops, multipart, traceparent) VALUES (:user_id, 0, 0, :file_id, :status, :reason, \
+     changed_at, revision, hops, multipart, traceparent, uploads_end_at) \
+     VALUES (:user_id, 0, 0, :file_id, :status, :reason, \
      :size_bytes, :filename, :content_type, :checksum_sha256, :etag, :visibility, :created_at, \
-     :processed_at, :trashed_at, :changed_at, :revision, :hops, :multipart, :traceparent)";
+     :processed_at, :trashed_at, :changed_at, :revision, :hops, :multipart, :traceparent, :uploads_end_at)";
 const DROP_FILE: &str = "DELETE FROM user_ledger WHERE user_id = :user_id AND kind = 0 AND seq = 0 \
      AND file_id = :file_id";
+const DROP_FILES: &str = "DELETE FROM user_ledger WHERE user_id = :user_id AND kind = 0 AND seq = 0 \
+     AND file_id >= :first AND file_id <= :last";
+
+// Remembered requests: kind 2, seq the hash of the key. Read by full key only.
+const REQUEST: &str = "SELECT seq, request_body, at, request_files FROM user_ledger \
+     WHERE user_id = ? AND kind = 2 AND seq = ? AND file_id = 00000000-0000-0000-0000-000000000000";
+const PUT_REQUEST: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id, request_body, at, request_files) \
+     VALUES (:user_id, 2, :seq, 00000000-0000-0000-0000-000000000000, :request_body, :at, :request_files) \
+     USING TTL :ttl_secs";
 
 // Entries: kind 1, seq the version. Stored newest first.
 macro_rules! select_entry {
@@ -99,7 +110,9 @@ macro_rules! select_entry {
 }
 const ENTRY: &str = select_entry!("AND seq = ? LIMIT 1");
 const ENTRIES_AFTER: &str = select_entry!("AND seq > ? ORDER BY kind DESC, seq ASC, file_id ASC LIMIT ?");
-const ENTRIES_BEFORE: &str = select_entry!("AND seq < ? LIMIT ?");
+const ENTRIES_BEFORE: &str = select_entry!("AND seq > ? AND seq < ? LIMIT ?");
+const TRIM_ENTRIES: &str = "DELETE FROM user_ledger WHERE user_id = :user_id AND kind = 1 AND seq >= :first \
+     AND seq <= :last";
 const PUT_ENTRY: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id, entry_kind, entry_op, at, \
      size_bytes, status, reason, visibility, revision, used_after, reserved_after, trashed_after, count_after, \
      limit_after, state_after, threshold_percent) VALUES (:user_id, 1, :seq, :file_id, :entry_kind, :entry_op, :at, \
@@ -127,6 +140,10 @@ pub(super) struct Statements {
     pub(super) put_account: PreparedStatement,
     pub(super) put_file: PreparedStatement,
     pub(super) drop_file: PreparedStatement,
+    pub(super) drop_files: PreparedStatement,
+    pub(super) request: PreparedStatement,
+    pub(super) put_request: PreparedStatement,
+    pub(super) trim_entries: PreparedStatement,
     pub(super) put_entry: PreparedStatement,
 }
 
@@ -155,6 +172,10 @@ impl Statements {
             put_account: write(PUT_ACCOUNT).await?,
             put_file: write(PUT_FILE).await?,
             drop_file: write(DROP_FILE).await?,
+            drop_files: write(DROP_FILES).await?,
+            request: linear(REQUEST).await?,
+            put_request: write(PUT_REQUEST).await?,
+            trim_entries: write(TRIM_ENTRIES).await?,
             put_entry: write(PUT_ENTRY).await?,
         })
     }

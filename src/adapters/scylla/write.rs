@@ -9,9 +9,13 @@ use scylla::statement::batch::{Batch, BatchType};
 use uuid::Uuid;
 
 use super::cells::{CellError, bigint};
-use super::rows::{AccountRow, EntryRow, FileRow};
+use super::rows::{AccountRow, EntryRow, FileRow, RequestRow};
 use super::statements::Statements;
 use crate::domain::draft::Write;
+use crate::domain::ids::OpId;
+
+/// How long a remembered request is kept: its day, and an hour for clocks that differ. Readers check the time too.
+const REQUEST_TTL_SECS: i32 = 25 * 3600;
 
 /// What is bound to one statement of the batch.
 #[derive(Debug)]
@@ -20,6 +24,9 @@ pub(super) enum Bound {
     Anchor(PutAnchor),
     File(Box<PutFile>),
     Forgotten(DropFile),
+    ForgottenRange(DropFiles),
+    Request(Box<PutRequest>),
+    Trimmed(TrimEntries),
     Entry(Box<PutEntry>),
 }
 
@@ -28,7 +35,7 @@ pub(super) enum Bound {
 pub(super) struct PutAccount {
     user_id: Uuid,
     expected: Option<i64>,
-    op_id: Uuid,
+    expected_op: Option<Uuid>,
     #[scylla(flatten)]
     account: AccountRow,
 }
@@ -53,6 +60,28 @@ pub(super) struct DropFile {
 }
 
 #[derive(Debug, SerializeRow)]
+pub(super) struct DropFiles {
+    user_id: Uuid,
+    first: Uuid,
+    last: Uuid,
+}
+
+#[derive(Debug, SerializeRow)]
+pub(super) struct PutRequest {
+    user_id: Uuid,
+    ttl_secs: i32,
+    #[scylla(flatten)]
+    request: RequestRow,
+}
+
+#[derive(Debug, SerializeRow)]
+pub(super) struct TrimEntries {
+    user_id: Uuid,
+    first: i64,
+    last: i64,
+}
+
+#[derive(Debug, SerializeRow)]
 pub(super) struct PutEntry {
     user_id: Uuid,
     ttl_secs: i32,
@@ -71,6 +100,9 @@ impl SerializeRow for Bound {
             Self::Anchor(row) => row.serialize(context, writer),
             Self::File(row) => row.serialize(context, writer),
             Self::Forgotten(row) => row.serialize(context, writer),
+            Self::ForgottenRange(row) => row.serialize(context, writer),
+            Self::Request(row) => row.serialize(context, writer),
+            Self::Trimmed(row) => row.serialize(context, writer),
             Self::Entry(row) => row.serialize(context, writer),
         }
     }
@@ -86,7 +118,8 @@ pub(super) fn rows(write: &Write, ttl_secs: i32) -> Result<Vec<Bound>, CellError
     let expected = write.expected.map(|version| bigint("version", version)).transpose()?;
     let account = AccountRow::after(&write.account, write.entries.iter().map(|entry| entry.kind))?;
     // First: its key routes the batch, and its condition decides it.
-    let put = PutAccount { user_id, expected, op_id: write.op.uuid(), account };
+    let expected_op = write.expected_op.map(OpId::uuid);
+    let put = PutAccount { user_id, expected, expected_op, account };
     let mut rows = vec![Bound::Account(Box::new(put))];
     if expected.is_none() {
         rows.push(Bound::Anchor(PutAnchor { user_id }));
@@ -96,8 +129,21 @@ pub(super) fn rows(write: &Write, ttl_secs: i32) -> Result<Vec<Bound>, CellError
         let file = FileRow::after(file, moves.map(|entry| entry.kind))?;
         rows.push(Bound::File(Box::new(PutFile { user_id, file })));
     }
-    for file in &write.forgotten {
-        rows.push(Bound::Forgotten(DropFile { user_id, file_id: file.uuid() }));
+    for range in &write.forgotten {
+        let (first, last) = (range.first.uuid(), range.last.uuid());
+        rows.push(if first == last {
+            Bound::Forgotten(DropFile { user_id, file_id: first })
+        } else {
+            Bound::ForgottenRange(DropFiles { user_id, first, last })
+        });
+    }
+    for request in &write.requests {
+        let request = RequestRow::from(request);
+        rows.push(Bound::Request(Box::new(PutRequest { user_id, ttl_secs: REQUEST_TTL_SECS, request })));
+    }
+    if let Some(trimmed) = &write.trimmed {
+        let (first, last) = (bigint("seq", *trimmed.start())?, bigint("seq", *trimmed.end())?);
+        rows.push(Bound::Trimmed(TrimEntries { user_id, first, last }));
     }
     for entry in &write.entries {
         rows.push(Bound::Entry(Box::new(PutEntry { user_id, ttl_secs, entry: EntryRow::try_from(entry)? })));
@@ -116,6 +162,9 @@ pub(super) fn batch(rows: &[Bound], statements: &Statements, profile: &Execution
             Bound::Anchor(_) => statements.put_anchor.clone(),
             Bound::File(_) => statements.put_file.clone(),
             Bound::Forgotten(_) => statements.drop_file.clone(),
+            Bound::ForgottenRange(_) => statements.drop_files.clone(),
+            Bound::Request(_) => statements.put_request.clone(),
+            Bound::Trimmed(_) => statements.trim_entries.clone(),
             Bound::Entry(_) => statements.put_entry.clone(),
         });
     }

@@ -183,6 +183,9 @@ impl Rows {
             | Broken::Files { .. }
             | Broken::OverQuota { .. }
             | Broken::Versions { .. }
+            | Broken::RowCount { .. }
+            | Broken::Rows { .. }
+            | Broken::Trimmed { .. }
             | Broken::History { .. } => Kind::Sums,
         };
         Finding::new(kind, self.user, broken.to_string())

@@ -1,8 +1,9 @@
-//! Applying what is decided, and remembering requests.
+//! Applying what is decided, and how large an account may get.
 
 use super::*;
 use crate::domain::file::Weight;
-use crate::domain::samples::{NOW, file_id, processed, user};
+use crate::domain::moves::Removal;
+use crate::domain::samples::{NOW, processed, row_of, user};
 
 #[test]
 fn codes_read_back_and_the_rest_is_none() {
@@ -47,29 +48,14 @@ fn sums_move_by_what_a_row_counted_before_and_after() {
 }
 
 #[test]
-fn the_oldest_request_makes_room() {
-    let mut account = Account::new(user());
-    for key in 0..=u64::try_from(IDEMPOTENCY_KEYS_MAX).expect("a small number") {
-        account.remember(Remembered { key, body: 0, at: NOW, files: vec![file_id(1)] });
-    }
-    assert_eq!(account.idempotency.len(), IDEMPOTENCY_KEYS_MAX);
-    assert_eq!(account.idempotency.front().map(|known| known.key), Some(1));
-}
-
-fn remembered(key: u64, at: Timestamp, files: usize) -> Remembered {
-    Remembered { key, body: u64::MAX, at, files: vec![file_id(255); files] }
-}
-
-#[test]
-fn many_large_requests_take_no_more_room_than_many_small_ones() {
-    let mut account = Account::new(user());
-    for key in 0..1000 {
-        account.remember(remembered(key, NOW, 32));
-        let files: usize = account.idempotency.iter().map(|known| known.files.len()).sum();
-        assert!(files <= IDEMPOTENCY_FILES_MAX, "{files}");
-    }
-    assert_eq!(account.idempotency.len() * 32, IDEMPOTENCY_FILES_MAX);
-    assert_eq!(account.idempotency.back().map(|known| known.key), Some(999), "the newest stay");
+fn rows_are_counted_when_they_are_made_and_dead_ones_are_those_that_count_for_nothing() {
+    let (mut account, row) = processed(10);
+    assert_eq!((account.row_count, account.dead_rows()), (1, 0));
+    let deleted = row.remove(Removal::Permanent, NOW).expect("it moves");
+    account.apply(&deleted);
+    assert_eq!((account.row_count, account.dead_rows()), (1, 0), "its bytes are still to be removed");
+    account.apply(&row_of(&deleted).purged(NOW).expect("it moves"));
+    assert_eq!((account.row_count, account.dead_rows()), (1, 1));
 }
 
 // proves: I25
@@ -77,29 +63,19 @@ fn many_large_requests_take_no_more_room_than_many_small_ones() {
 fn the_largest_account_is_small() {
     let mut account = Account::new(user());
     account.subject = Some("s".repeat(255));
-    let last = Timestamp::from_millis(u64::MAX);
-    for n in 0..IDEMPOTENCY_KEYS_MAX {
-        account.remember(remembered(u64::MAX, last, IDEMPOTENCY_FILES_MAX / IDEMPOTENCY_KEYS_MAX));
+    let release_at = Timestamp::from_millis(u64::MAX);
+    for n in 0..crate::limits::PENDING_MAX {
         let file = FileId::from_uuid(uuid::Uuid::from_u128(u128::MAX - u128::try_from(n).unwrap()));
-        account.pending.insert(file, Reservation { size_bytes: u64::MAX, release_at: last });
+        account.pending.insert(file, Reservation { size_bytes: u64::MAX, release_at });
     }
     let bytes = postcard::to_allocvec(&account).unwrap().len();
-    assert!((16 << 10..=crate::limits::ACCOUNT_BYTES_MAX).contains(&bytes), "{bytes} bytes");
+    assert!((8 << 10..=crate::limits::ACCOUNT_BYTES_MAX).contains(&bytes), "{bytes} bytes");
 }
 
 // proves: I9
 #[test]
-fn a_request_is_forgotten_with_the_first_change_after_its_day() {
-    let (mut account, row) = processed(10);
-    account.remember(remembered(1, NOW, 1));
-    account.remember(remembered(2, NOW.after(std::time::Duration::from_secs(60)), 1));
-    let change = |account: &mut Account, at: Timestamp| {
-        let transition = account.set_quota(Some(at.as_millis()), at).expect("another quota");
-        account.apply(&transition);
-        account.idempotency.iter().map(|known| known.key).collect::<Vec<_>>()
-    };
-    let day = IDEMPOTENCY_TTL;
-    assert_eq!(change(&mut account, NOW.after(day).before(std::time::Duration::from_millis(1))), [1, 2]);
-    assert_eq!(change(&mut account, NOW.after(day)), [2]);
-    assert_eq!(row.size_bytes, 10);
+fn a_request_is_valid_for_its_day() {
+    let request = Remembered { key: 1, body: 2, at: NOW, files: Vec::new() };
+    assert!(request.is_valid(NOW.after(IDEMPOTENCY_TTL).before(std::time::Duration::from_millis(1))));
+    assert!(!request.is_valid(NOW.after(IDEMPOTENCY_TTL)));
 }

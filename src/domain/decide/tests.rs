@@ -10,7 +10,12 @@ const MILLI: Duration = Duration::from_millis(1);
 
 /// What reserving comes to, in one word.
 fn reserved(account: &Account, asked: &Reserve, now: Timestamp) -> &'static str {
-    match account.reserve(asked, &rules(), now) {
+    repeated(account, asked, None, now)
+}
+
+/// What reserving comes to, in one word, if this is remembered under the key.
+fn repeated(account: &Account, asked: &Reserve, known: Option<&Remembered>, now: Timestamp) -> &'static str {
+    match account.reserve(asked, known, &rules(), now) {
         Ok(Reservable::New { .. }) => "new",
         Ok(Reservable::Repeat(_)) => "repeat",
         Err(ReserveRefusal::QuotaExceeded { .. }) => "quota",
@@ -21,12 +26,12 @@ fn reserved(account: &Account, asked: &Reserve, now: Timestamp) -> &'static str 
     }
 }
 
-fn apply(account: &mut Account, asked: &Reserve, now: Timestamp) {
-    let Ok(Reservable::New { transitions, remember }) = account.reserve(asked, &rules(), now) else {
+fn apply(account: &mut Account, asked: &Reserve, now: Timestamp) -> Option<Remembered> {
+    let Ok(Reservable::New { transitions, remember }) = account.reserve(asked, None, &rules(), now) else {
         panic!("this fits")
     };
     transitions.iter().for_each(|transition| account.apply(transition));
-    remember.into_iter().for_each(|request| account.remember(request));
+    remember
 }
 
 // proves: I3
@@ -39,7 +44,7 @@ fn a_batch_is_reserved_to_the_last_byte_and_not_beyond() {
     assert_eq!(reserved(&account, &batch(&[u64::MAX, u64::MAX]), NOW), "quota");
     assert_eq!(reserved(&account, &batch(&[0; 5]), NOW), "new");
     assert_eq!(reserved(&account, &batch(&[0; 6]), NOW), "files");
-    let outcome = account.reserve(&batch(&[101]), &rules(), NOW).map(|_| ());
+    let outcome = account.reserve(&batch(&[101]), None, &rules(), NOW).map(|_| ());
     let error = ReserveRefusal::QuotaExceeded {
         limit_bytes: 100,
         used_bytes: 0,
@@ -94,20 +99,46 @@ fn an_idempotency_key_answers_for_a_day_and_for_one_body_only() {
     let key =
         |key, body, n| Reserve { idempotency: Some(IdempotencyKey { key, body }), ..asked([upload(n, 10)]) };
     let mut account = Account::new(user());
-    apply(&mut account, &key(7, 1, 1), NOW);
-    let repeat = account.reserve(&key(7, 1, 2), &rules(), NOW);
+    let known = apply(&mut account, &key(7, 1, 1), NOW);
+    let known = known.as_ref();
+    let repeat = account.reserve(&key(7, 1, 2), known, &rules(), NOW);
     assert_eq!(repeat, Ok(Reservable::Repeat(vec![file_id(1)])), "the first one's file");
-    assert_eq!(reserved(&account, &key(7, 2, 2), NOW), "reused");
-    assert_eq!(reserved(&account, &key(8, 2, 2), NOW), "new");
+    assert_eq!(repeated(&account, &key(7, 2, 2), known, NOW), "reused");
+    assert_eq!(repeated(&account, &key(8, 2, 2), None, NOW), "new");
+    assert_eq!(
+        repeated(&account, &asked([upload(2, 10)]), known, NOW),
+        "new",
+        "without a key nothing repeats"
+    );
     let day = limits::IDEMPOTENCY_TTL;
-    assert_eq!(reserved(&account, &key(7, 1, 2), NOW.after(day).before(MILLI)), "repeat");
-    assert_eq!(reserved(&account, &key(7, 2, 2), NOW.after(day)), "new");
+    assert_eq!(repeated(&account, &key(7, 1, 2), known, NOW.after(day).before(MILLI)), "repeat");
+    assert_eq!(repeated(&account, &key(7, 2, 2), known, NOW.after(day)), "new");
     account.state = AccountState::Suspended;
     assert_eq!(
-        reserved(&account, &key(7, 1, 2), NOW),
+        repeated(&account, &key(7, 1, 2), known, NOW),
         "suspended",
         "a repeat is signed anew, so it is refused too"
     );
+}
+
+// proves: I4
+#[test]
+fn rows_of_deleted_files_count_against_a_bound_of_their_own() {
+    let (mut account, _) = processed(10);
+    account.row_count = 7;
+    let check = |rows_max, expected: Result<(), ReserveRefusal>| {
+        let rules = Rules { rows_max, ..rules() };
+        let outcome = account.reserve(&asked([upload(2, 1), upload(3, 1)]), None, &rules, NOW);
+        assert_eq!(outcome.map(|_| ()), expected);
+    };
+    check(9, Ok(()));
+    check(8, Err(ReserveRefusal::TooManyFiles { files_max: 5 }));
+}
+
+#[test]
+fn a_forgotten_file_looks_deleted_by_its_owner() {
+    let row = upload(1, 10).forgotten(file_id(9), NOW);
+    assert_eq!((row.file_id, row.status, row.shown()), (file_id(9), Status::Gone, Shown::Hidden));
 }
 
 #[test]
@@ -115,7 +146,7 @@ fn a_try_that_was_taken_for_lost_is_a_repeat() {
     let mut account = Account::new(user());
     let batch = asked([upload(1, 60), upload(2, 10)]);
     apply(&mut account, &batch, NOW);
-    let again = account.reserve(&batch, &rules(), NOW);
+    let again = account.reserve(&batch, None, &rules(), NOW);
     assert_eq!(again, Ok(Reservable::Repeat(vec![file_id(1), file_id(2)])), "not counted twice");
 }
 

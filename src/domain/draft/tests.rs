@@ -16,7 +16,7 @@ fn draft(account: &Account, rows: &[File]) -> Draft {
 
 fn reserve(draft: &mut Draft, n: u8, size_bytes: u64) {
     let Ok(Reservable::New { transitions, .. }) =
-        draft.account().reserve(&asked([upload(n, size_bytes)]), &rules(), NOW)
+        draft.account().reserve(&asked([upload(n, size_bytes)]), None, &rules(), NOW)
     else {
         panic!("{size_bytes} bytes fit")
     };
@@ -114,6 +114,7 @@ fn the_first_subject_stays() {
 fn a_forgotten_row_is_deleted_and_not_written() {
     let (account, row) = pending(10);
     let mut draft = draft(&account, std::slice::from_ref(&row));
+    assert_eq!(draft.account().row_count, 1);
     let Settlement::Moves(failed) = draft.account().settle(&row, &observed(11), &rules(), NOW) else {
         panic!("it is too large")
     };
@@ -121,9 +122,71 @@ fn a_forgotten_row_is_deleted_and_not_written() {
     draft.push(&row_of(&failed).purged(NOW).expect("it moves"));
     draft.forget(row.file_id);
     let (write, rows) = draft.into_write();
-    assert_eq!((write.files.len(), write.forgotten.as_slice(), rows.len()), (0, [file_id(1)].as_slice(), 0));
+    let forgotten = [RowRange::of(file_id(1))];
+    assert_eq!((write.files.len(), write.forgotten.as_slice(), rows.len()), (0, forgotten.as_slice(), 0));
+    assert_eq!(write.account.row_count, 0);
     assert_eq!(write.entries.len(), 2, "what happened stays told");
     check_write(&write).expect("all invariants hold");
+}
+
+// proves: I4
+#[test]
+fn a_range_of_rows_leaves_as_one_and_nothing_new_can_be_inside_it() {
+    let account = Account { row_count: 9, published: 0, ..processed(10).0 };
+    let mut draft = draft(&account, &[]);
+    draft.forget_range(RowRange { first: file_id(3), last: file_id(8) }, 6);
+    assert_eq!((draft.account().row_count, draft.room()), (3, 0));
+    assert!(!draft.is_empty());
+    let (write, _) = draft.into_write();
+    assert_eq!(write.forgotten, [RowRange { first: file_id(3), last: file_id(8) }]);
+    check_write(&write).expect("all invariants hold");
+}
+
+// proves: I23
+#[test]
+fn a_write_names_the_attempt_that_it_was_decided_on() {
+    let other = OpId::from_uuid(uuid::Uuid::from_u128(7));
+    let account = Account { op: Some(other), ..processed(10).0 };
+    let mut draft = draft(&account, &[]);
+    assert_eq!(draft.untouched_since(), Some(other));
+    assert_eq!(draft.clone().into_unchanged().account, account);
+    draft.mark_published(1);
+    assert_eq!(draft.untouched_since(), None);
+    let (write, _) = draft.into_write();
+    assert_eq!((write.expected_op, write.account.op), (Some(other), Some(op())));
+}
+
+// proves: I28
+#[test]
+fn history_is_trimmed_up_to_what_is_published_and_not_in_one_go() {
+    let long = 3 * TRIMMED_MAX;
+    let check = |floor, published, up_to, expected: Option<(u64, u64)>| {
+        let (account, _) = processed(10);
+        let account = Account { version: long, history_floor: floor, published, ..account };
+        let mut draft = draft(&account, &[]);
+        draft.trim(up_to);
+        let (write, _) = draft.into_write();
+        let trimmed = write.trimmed.map(|range| (*range.start(), *range.end()));
+        assert_eq!(trimmed, expected, "above {floor}, published {published}, up to {up_to}");
+        assert_eq!(write.account.history_floor, expected.map_or(floor, |(_, last)| last));
+    };
+    check(0, 10, 7, Some((1, 7)));
+    check(3, 10, 7, Some((4, 7)));
+    check(3, 5, 7, Some((4, 5)));
+    check(7, 10, 7, None);
+    check(7, 10, 3, None);
+    check(0, long, long, Some((1, TRIMMED_MAX)));
+}
+
+// proves: I9
+#[test]
+fn a_request_that_was_just_remembered_is_known_to_the_next_decision() {
+    let mut draft = draft(&Account::new(user()), &[]).with_requests([(7, None)].into());
+    assert!(draft.knows_request(7) && !draft.knows_request(8));
+    let request = Remembered { key: 7, body: 1, at: NOW, files: vec![file_id(1)] };
+    draft.remember(request.clone());
+    assert_eq!(draft.request(7), Some(&request));
+    assert_eq!(draft.into_write().0.requests, [request]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn decided(draft: &Draft, n: u8, act: Act, now: Timestamp) -> Vec<Transition> {
     let (account, row) = (draft.account(), draft.row(file_id(n)));
     match act {
         Act::Reserve(_) if row.is_some() => Vec::new(),
-        Act::Reserve(size) => match account.reserve(&asked([upload(n, size)]), &rules(), now) {
+        Act::Reserve(size) => match account.reserve(&asked([upload(n, size)]), None, &rules(), now) {
             Ok(Reservable::New { transitions, .. }) => transitions,
             Ok(Reservable::Repeat(_)) | Err(_) => Vec::new(),
         },

@@ -11,7 +11,7 @@ fn good() -> (Write, Vec<File>) {
     let (account, row) = processed(10);
     let mut draft = Draft::new(account, BTreeMap::from([(row.file_id, Box::new(row))]), op(), 100);
     let asked = asked([upload(2, 20)]);
-    let outcome = draft.account().reserve(&asked, &rules(), NOW);
+    let outcome = draft.account().reserve(&asked, None, &rules(), NOW);
     let Ok(crate::domain::decide::Reservable::New { transitions, .. }) = outcome else { panic!("it fits") };
     transitions.iter().for_each(|transition| draft.push(transition));
     let (write, rows) = draft.into_write();
@@ -164,9 +164,19 @@ fn what_is_in_the_trash_is_used_and_what_is_reserved_is_a_file() {
     assert_eq!(said, "I4: 0 files with 1 open reservations; there may be 50000");
     let said = broken(|write| {
         write.account.totals.file_count = 50_001;
+        write.account.row_count = 50_001;
         write.entries[0].totals.file_count = 50_001;
     });
     assert_eq!(said, "I4: 50001 files with 1 open reservations; there may be 50000");
+}
+
+// proves: I4 I28
+#[test]
+fn there_is_a_row_for_each_file_and_nothing_is_trimmed_that_is_not_published() {
+    let said = broken(|write| write.account.row_count = 0);
+    assert!(said.starts_with("I4: 0 rows for "), "{said}");
+    let said = broken(|write| write.account.history_floor = write.account.published + 1);
+    assert!(said.starts_with("I28: entries are trimmed up to version "), "{said}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn file(status: Status, reason: Option<Reason>) -> File {
         hops: Vec::new(),
         multipart: None,
         traceparent: None,
+        uploads_end_at: None,
     }
 }
 

@@ -179,6 +179,7 @@ impl State {
             Crooked::ReleasesUnseen
             | Crooked::Straight
             | Crooked::IgnoresVersions
+            | Crooked::IgnoresAttempts
             | Crooked::SaysDoneTooEarly
             | Crooked::TearsWrites
             | Crooked::Overwrites

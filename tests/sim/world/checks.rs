@@ -72,8 +72,11 @@ impl State {
             self.check_object(key);
             self.check_wish(key, &file.filename);
         }
-        for file in &write.forgotten {
-            self.check_forgotten(user, *file);
+        for range in &write.forgotten {
+            let forgotten = &self.ledger[&user].seen.forgotten;
+            let files: Vec<FileId> =
+                forgotten.range(range.first..=range.last).map(|(file, _)| *file).collect();
+            files.into_iter().for_each(|file| self.check_forgotten(user, file));
         }
     }
 
@@ -92,10 +95,18 @@ impl State {
         if !is_row {
             self.broken(format_args!("I5: {count} transitions from {} on are not in a row", was.version));
         }
-        // It may fall: a write of `published` alone makes no version, so one that did not see it may follow.
-        if now.epoch < was.epoch || now.published > now.version {
+        // A write of `published` alone makes no version; it names the attempt before it all the same.
+        if write.expected_op != was.op {
+            let (expected, found) = (write.expected_op, was.op);
+            self.broken(format_args!("I23: a write on top of {expected:?} applies to {found:?}"));
+        }
+        if now.epoch < was.epoch || now.published > now.version || now.published < was.published {
             let (old, new, version) = (was.published, now.published, now.version);
             self.broken(format_args!("I21: published goes from {old} to {new} at version {version}"));
+        }
+        if now.history_floor < was.history_floor || now.history_floor > now.published {
+            let (old, new, published) = (was.history_floor, now.history_floor, now.published);
+            self.broken(format_args!("I28: trimmed from {old} to {new}, published {published}"));
         }
         if write.entries.len() > COMMIT_TRANSITIONS_MAX || now.pending.len() > PENDING_MAX {
             self.broken(format_args!("I25: {} entries, {} pending", count, now.pending.len()));
@@ -216,6 +227,9 @@ impl State {
             self.broken(format_args!(
                 "I1 I2 I4: rows come to {expected:?}, the account says {found:?}, {pending}"
             ));
+        } else if account.row_count != u32::try_from(partition.files.len()).unwrap() {
+            let (said, rows) = (account.row_count, partition.files.len());
+            self.broken(format_args!("I4: there are {rows} rows, and the account says {said}"));
         } else if account.deleting_count != u32::try_from(deleting).unwrap() {
             self.broken(format_args!(
                 "I17: {deleting} files are being deleted, and the account says otherwise"

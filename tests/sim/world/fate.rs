@@ -126,6 +126,7 @@ fn ill(op: Op, rng: &mut Rng) -> Way {
         Op::SignUpload | Op::SignPart | Op::SignDownload => Way::Refused,
         Op::Load
         | Op::File
+        | Op::Request
         | Op::Files
         | Op::Entry
         | Op::EntriesAfter
@@ -155,6 +156,7 @@ pub(crate) const fn word_of(op: Op) -> &'static str {
         Op::CreateMultipart | Op::CompleteMultipart | Op::AbortMultipart => "chunks",
         Op::Load
         | Op::File
+        | Op::Request
         | Op::Files
         | Op::Entry
         | Op::EntriesAfter
@@ -178,6 +180,8 @@ pub(crate) enum Crooked {
     Straight,
     /// The ledger applies a write whatever the version.
     IgnoresVersions,
+    /// The ledger looks at the version alone, so that a late write without transitions undoes what was written since.
+    IgnoresAttempts,
     /// The ledger says "done" before it is, and sometimes it never is.
     SaysDoneTooEarly,
     /// The ledger takes part of a write: the rows and entries, and not the account.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharfinger::domain::account::Account;
+use wharfinger::domain::account::{Account, Remembered};
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::Entry;
 use wharfinger::domain::file::File;
@@ -19,6 +19,8 @@ pub(crate) struct Partition {
     pub(crate) account: Account,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) entries: BTreeMap<u64, Entry>,
+    /// Remembered requests, by key.
+    pub(crate) requests: BTreeMap<u64, Remembered>,
     /// What the checks remember.
     pub(crate) seen: Ledgered,
 }
@@ -39,6 +41,10 @@ impl State {
     /// A file's row, or what it was when it was forgotten.
     pub(crate) fn last_row(&self, user: UserId, file: FileId) -> Option<&File> {
         self.file(user, file).or_else(|| self.ledger.get(&user)?.seen.forgotten.get(&file))
+    }
+
+    pub(crate) fn request(&self, user: UserId, key: u64) -> Option<Remembered> {
+        self.ledger.get(&user)?.requests.get(&key).cloned()
     }
 
     pub(crate) fn files(&self, user: UserId, page: FilePage) -> Vec<File> {
@@ -67,9 +73,17 @@ impl State {
         entries
     }
 
-    pub(crate) fn entries_before(&self, user: UserId, before: u64, limit: usize) -> Vec<Entry> {
+    pub(crate) fn entries_before(
+        &self,
+        user: UserId,
+        (floor, before): (u64, u64),
+        limit: usize,
+    ) -> Vec<Entry> {
         let Some(partition) = self.ledger.get(&user) else { return Vec::new() };
-        partition.entries.range(..before).rev().take(limit).map(|(_, entry)| entry.clone()).collect()
+        if floor.saturating_add(1) >= before {
+            return Vec::new();
+        }
+        partition.entries.range(floor + 1..before).rev().take(limit).map(|(_, entry)| entry.clone()).collect()
     }
 
     pub(crate) fn scan(&self, after: Option<&ScanCursor>, limit: usize) -> ScanPage {
@@ -90,7 +104,9 @@ impl State {
         let user = write.account.user;
         let name = self.trace.name('u', user.uuid());
         let found = self.ledger.get(&user).map(|partition| partition.account.version);
-        if found != write.expected && self.crooked != Crooked::IgnoresVersions {
+        let found_op = self.ledger.get(&user).and_then(|partition| partition.account.op);
+        let is_another = found_op != write.expected_op && self.crooked != Crooked::IgnoresAttempts;
+        if (found != write.expected || is_another) && self.crooked != Crooked::IgnoresVersions {
             self.note(format_args!("{name} conflict: {found:?} and not {:?}", write.expected));
             return Err(CommitError::Conflict);
         }
@@ -100,14 +116,21 @@ impl State {
             account: Account::new(user),
             files: BTreeMap::new(),
             entries: BTreeMap::new(),
+            requests: BTreeMap::new(),
             seen: Ledgered::default(),
         });
         for file in &write.files {
             partition.files.insert(file.file_id, file.clone());
         }
-        for file in &write.forgotten {
-            let row = partition.files.remove(file);
-            partition.seen.forgotten.extend(row.map(|row| (*file, row)));
+        for range in &write.forgotten {
+            let rows = partition.files.extract_if(range.first..=range.last, |_, _| true);
+            partition.seen.forgotten.extend(rows);
+        }
+        for request in &write.requests {
+            partition.requests.insert(request.key, request.clone());
+        }
+        for version in write.trimmed.clone().into_iter().flatten() {
+            partition.entries.remove(&version);
         }
         for entry in &write.entries {
             partition.entries.insert(entry.version, entry.clone());

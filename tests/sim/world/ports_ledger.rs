@@ -1,7 +1,7 @@
 //! The ledger, as a node sees it.
 
 use wharfinger::adapters::faulty::Op;
-use wharfinger::domain::account::Account;
+use wharfinger::domain::account::{Account, Remembered};
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::Entry;
 use wharfinger::domain::file::File;
@@ -28,6 +28,10 @@ impl LedgerPort for Port {
         self.read(Op::File, |state| state.file(user, file).cloned()).await
     }
 
+    async fn request(&self, user: UserId, key: u64) -> Result<Option<Remembered>, LedgerError> {
+        self.read(Op::Request, |state| state.request(user, key)).await
+    }
+
     async fn files(&self, user: UserId, page: FilePage) -> Result<Vec<File>, LedgerError> {
         self.read(Op::Files, |state| state.files(user, page)).await
     }
@@ -43,10 +47,10 @@ impl LedgerPort for Port {
     async fn entries_before(
         &self,
         user: UserId,
-        before: u64,
+        between: (u64, u64),
         limit: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        self.read(Op::EntriesBefore, |state| state.entries_before(user, before, limit)).await
+        self.read(Op::EntriesBefore, |state| state.entries_before(user, between, limit)).await
     }
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {

@@ -179,11 +179,8 @@ fn prune(stream: Stream, head: &mut StreamHead, shared: &Shared, batch: &mut Bat
 /// Lets the engine drop ids outside their window while it rewrites files; nobody sees them any more.
 ///
 /// An older row of the same id that comes to light again is outside the window too.
-pub(crate) fn tidy(clock: Clock) -> impl Fn(&str) -> Option<Arc<dyn Factory>> + Send + Sync + 'static {
-    move |table| {
-        (table == crate::adapters::embedded::store::IDS)
-            .then(|| -> Arc<dyn Factory> { Arc::new(OldIds(clock.clone())) })
-    }
+pub(crate) fn old_ids(clock: Clock) -> Arc<dyn Factory> {
+    Arc::new(OldIds(clock))
 }
 
 struct OldIds(Clock);

@@ -13,7 +13,7 @@ mod consumer;
 mod replay;
 mod port;
 
-pub(super) use append::{StreamHead, append, append_chain, put_heads, tidy};
+pub(super) use append::{StreamHead, append, append_chain, old_ids, put_heads};
 pub(super) use ids::KnownIds;
 pub(super) use record::{EncodedChain, EncodedRecord, Part, Window};
 pub(super) use shared::LogShared;

@@ -5,6 +5,7 @@
 mod folder;
 mod rows;
 mod tables;
+mod tidy;
 mod job;
 mod batch;
 mod committer;
@@ -15,7 +16,7 @@ pub(crate) use job::Heard;
 pub(super) use job::{Job, Unsent, tell};
 pub(super) use open::Shared;
 pub(super) use rows::{row, split, u64_at, unrow};
-pub(super) use tables::{IDS, ReadError, Tables};
+pub(super) use tables::{ReadError, Tables};
 
 pub use folder::OpenError;
 pub use open::{EmbeddedStore, StoreOptions};

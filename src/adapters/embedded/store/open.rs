@@ -15,6 +15,7 @@ use super::committer::Committer;
 use super::folder::{FolderLock, OpenError};
 use super::job::{Job, Reply, Unsent};
 use super::tables::{ReadError, Tables};
+use super::tidy::tidy;
 use crate::adapters::embedded::log::{self, LogShared};
 use crate::adapters::embedded::queue::QueueShared;
 use crate::adapters::embedded::{EmbeddedLedger, EmbeddedLog, EmbeddedQueue, QueuePolicy};
@@ -24,8 +25,9 @@ use crate::ports::Clock;
 const JOBS_MAX: usize = 1024;
 /// How long a caller waits for its answer. Below what callers of the ledger are given.
 const ANSWER_WITHIN: Duration = Duration::from_secs(6);
-/// The shape of the whole store. 2: publish ids in a row a batch, short keys in the log's index.
-const FORMAT: u8 = 2;
+/// The shape of the whole store. 2: publish ids in a row a batch, short keys in the log's index. 3: remembered requests
+/// in a table of their own, accounts name their last write, rows know when their uploads end.
+const FORMAT: u8 = 3;
 const FORMAT_KEY: &str = "format";
 /// The engine's own folder inside the data folder.
 const ENGINE_DIR: &str = "engine";
@@ -108,9 +110,8 @@ impl EmbeddedStore {
     pub fn open_with(dir: &Path, clock: Clock, options: StoreOptions) -> Result<Self, OpenError> {
         let lock = FolderLock::take(dir)?;
         let window = log::Window::default();
-        let tidy = log::tidy(clock.clone());
         let engine_fails = |error| OpenError::from_engine(dir, error);
-        let tables = Tables::open(&dir.join(ENGINE_DIR), tidy).map_err(engine_fails)?;
+        let tables = Tables::open(&dir.join(ENGINE_DIR), tidy(clock.clone())).map_err(engine_fails)?;
         check_format(dir, &tables)?;
         let corrupt =
             |error: ReadError| OpenError::Corrupt { dir: dir.to_path_buf(), reason: error.to_string() };

@@ -18,6 +18,8 @@ const CACHE_BYTES: u64 = 64 << 20;
 
 /// The table of remembered publish ids.
 pub(crate) const IDS: &str = "log_ids";
+/// The table of remembered requests.
+pub(crate) const REQUESTS: &str = "requests";
 
 /// All tables.
 ///
@@ -32,6 +34,8 @@ pub(crate) struct Tables {
     pub(crate) files: Keyspace,
     /// User and version to entry.
     pub(crate) entries: Keyspace,
+    /// User and hash of an idempotency key to the remembered request.
+    pub(crate) requests: Keyspace,
     /// Stream and sequence to record.
     pub(crate) records: Keyspace,
     /// Stream, part of the subject and sequence, to nothing.
@@ -67,6 +71,7 @@ impl Tables {
             accounts: table("accounts", HOT_TABLE_BYTES)?,
             files: table("files", HOT_TABLE_BYTES)?,
             entries: table("entries", HOT_TABLE_BYTES)?,
+            requests: table(REQUESTS, COLD_TABLE_BYTES)?,
             records: table("log_records", HOT_TABLE_BYTES)?,
             index: table("log_index", HOT_TABLE_BYTES)?,
             ids: table(IDS, COLD_TABLE_BYTES)?,

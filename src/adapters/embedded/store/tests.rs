@@ -264,7 +264,7 @@ fn a_store_of_an_older_version_is_left_alone() {
     store.shared().tables.meta.insert("format", [1]).unwrap();
     drop(store);
     let refused = EmbeddedStore::open(dir.path(), Clock::System).unwrap_err();
-    assert!(matches!(refused, OpenError::Older { found: 1, known: 2, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Older { found: 1, known: 3, .. }), "{refused}");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     tables.meta.insert("format", [9]).unwrap();
     drop(store);
     let refused = EmbeddedStore::open(dir.path(), Clock::System).unwrap_err();
-    assert!(matches!(refused, OpenError::Newer { found: 9, known: 2, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { found: 9, known: 3, .. }), "{refused}");
 }
 
 #[tokio::test]

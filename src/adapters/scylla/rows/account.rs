@@ -1,18 +1,18 @@
 //! The static columns of a partition: the account.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use scylla::value::CqlTimestamp;
 use scylla::{DeserializeRow, DeserializeValue, SerializeRow, SerializeValue};
 use uuid::Uuid;
 
 use crate::adapters::scylla::cells::{Cell, CellError, bigint, known, time, timestamp, unsigned};
-use crate::domain::account::{Account, AccountState, Remembered, Reservation};
+use crate::domain::account::{Account, AccountState, Reservation};
 use crate::domain::entry::{EntryKind, Totals};
-use crate::domain::ids::{FileId, UserId};
+use crate::domain::ids::{FileId, OpId, UserId};
 use crate::ports::Summary;
 
-/// An account's cells, but the attempt that wrote them.
+/// An account's cells.
 #[derive(Clone, Debug, PartialEq, SerializeRow, DeserializeRow)]
 pub(in crate::adapters::scylla) struct AccountRow {
     /// None: nothing was ever written.
@@ -21,6 +21,12 @@ pub(in crate::adapters::scylla) struct AccountRow {
     published: i64,
     #[scylla(default_when_null)]
     epoch: i64,
+    /// The attempt that made the last write.
+    op_id: Option<Uuid>,
+    #[scylla(default_when_null)]
+    history_floor: i64,
+    /// None: written by an earlier release, which did not count them.
+    row_count: Option<i64>,
     #[scylla(default_when_null)]
     used_bytes: i64,
     #[scylla(default_when_null)]
@@ -38,8 +44,6 @@ pub(in crate::adapters::scylla) struct AccountRow {
     state: i8,
     #[scylla(default_when_null)]
     pending: BTreeMap<Uuid, ReservationCell>,
-    #[scylla(default_when_null)]
-    idempotency: Vec<RememberedCell>,
 }
 
 /// The cells of an account that a scan needs.
@@ -59,6 +63,7 @@ pub(in crate::adapters::scylla) struct SummaryRow {
     file_count: i64,
     #[scylla(default_when_null)]
     deleting_count: i64,
+    row_count: Option<i64>,
     quota_bytes: Option<i64>,
     #[scylla(default_when_null)]
     state: i8,
@@ -71,15 +76,6 @@ pub(in crate::adapters::scylla) struct SummaryRow {
 struct ReservationCell {
     size_bytes: i64,
     release_at: CqlTimestamp,
-}
-
-/// Type `remembered`.
-#[derive(Clone, Debug, PartialEq, SerializeValue, DeserializeValue)]
-struct RememberedCell {
-    key_hash: i64,
-    body_hash: i64,
-    at: CqlTimestamp,
-    files: Vec<Uuid>,
 }
 
 impl AccountRow {
@@ -95,6 +91,9 @@ impl AccountRow {
             version: Some(bigint("version", account.version)?),
             published: bigint("published", account.published)?,
             epoch: bigint("epoch", account.epoch)?,
+            op_id: account.op.map(OpId::uuid),
+            history_floor: bigint("history_floor", account.history_floor)?,
+            row_count: Some(i64::from(account.row_count)),
             used_bytes: bigint("used_bytes", totals.used_bytes)?,
             reserved_bytes: bigint("reserved_bytes", totals.reserved_bytes)?,
             trashed_bytes: bigint("trashed_bytes", totals.trashed_bytes)?,
@@ -104,7 +103,6 @@ impl AccountRow {
             subject: Cell::kept(account.subject.clone()),
             state: account.state.code(),
             pending: account.pending.iter().map(reservation_cell).collect::<Result<_, _>>()?,
-            idempotency: account.idempotency.iter().map(RememberedCell::from).collect(),
         })
     }
 
@@ -115,11 +113,16 @@ impl AccountRow {
     ) -> Result<Option<Account>, CellError> {
         let Some(version) = self.version else { return Ok(None) };
         let quota_bytes = self.quota_bytes.into_option();
+        let counted = self.file_count.saturating_add(self.deleting_count);
         Ok(Some(Account {
             user,
             version: unsigned("version", version)?,
             published: unsigned("published", self.published)?,
             epoch: unsigned("epoch", self.epoch)?,
+            op: self.op_id.map(OpId::from_uuid),
+            history_floor: unsigned("history_floor", self.history_floor)?,
+            // The rows that count for nothing of an earlier release are missing; its sweep forgets them all the same.
+            row_count: unsigned("row_count", self.row_count.unwrap_or(counted))?,
             totals: Totals {
                 used_bytes: unsigned("used_bytes", self.used_bytes)?,
                 reserved_bytes: unsigned("reserved_bytes", self.reserved_bytes)?,
@@ -131,11 +134,6 @@ impl AccountRow {
             subject: self.subject.into_option(),
             state: known("state", self.state, |code| AccountState::from_code(*code))?,
             pending: self.pending.into_iter().map(reservation).collect::<Result<_, _>>()?,
-            idempotency: self
-                .idempotency
-                .into_iter()
-                .map(Remembered::try_from)
-                .collect::<Result<VecDeque<_>, _>>()?,
         }))
     }
 }
@@ -153,6 +151,9 @@ impl SummaryRow {
             version: self.version,
             published: self.published,
             epoch: 0,
+            op_id: None,
+            history_floor: 0,
+            row_count: self.row_count,
             used_bytes: self.used_bytes,
             reserved_bytes: self.reserved_bytes,
             trashed_bytes: self.trashed_bytes,
@@ -162,7 +163,6 @@ impl SummaryRow {
             subject: Cell::kept(None),
             state: self.state,
             pending: self.pending,
-            idempotency: Vec::new(),
         };
         Ok(row.into_account(user)?.map(|account| Summary::from(&account)))
     }
@@ -179,31 +179,6 @@ fn reservation((file, cell): (Uuid, ReservationCell)) -> Result<(FileId, Reserva
     let size_bytes = unsigned("pending.size_bytes", cell.size_bytes)?;
     let release_at = time("pending.release_at", cell.release_at)?;
     Ok((FileId::from_uuid(file), Reservation { size_bytes, release_at }))
-}
-
-impl From<&Remembered> for RememberedCell {
-    fn from(request: &Remembered) -> Self {
-        Self {
-            // Hashes, not amounts: all 64 bits are kept, whatever their sign.
-            key_hash: request.key.cast_signed(),
-            body_hash: request.body.cast_signed(),
-            at: timestamp(request.at),
-            files: request.files.iter().map(|file| file.uuid()).collect(),
-        }
-    }
-}
-
-impl TryFrom<RememberedCell> for Remembered {
-    type Error = CellError;
-
-    fn try_from(cell: RememberedCell) -> Result<Self, CellError> {
-        Ok(Self {
-            key: cell.key_hash.cast_unsigned(),
-            body: cell.body_hash.cast_unsigned(),
-            at: time("idempotency.at", cell.at)?,
-            files: cell.files.into_iter().map(FileId::from_uuid).collect(),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -227,12 +202,9 @@ mod tests {
         account.state = AccountState::Suspended;
         let release_at = Timestamp::from_millis(77);
         account.pending.insert(file(1), Reservation { size_bytes: 4, release_at });
-        account.remember(Remembered {
-            key: u64::MAX,
-            body: 1 << 63,
-            at: Timestamp::from_millis(5),
-            files: vec![file(1), file(2)],
-        });
+        account.op = Some(OpId::from_uuid(Uuid::from_u128(5)));
+        account.history_floor = 4;
+        account.row_count = 11;
         account
     }
 
@@ -284,6 +256,7 @@ mod tests {
             trashed_bytes: row.trashed_bytes,
             file_count: row.file_count,
             deleting_count: row.deleting_count,
+            row_count: row.row_count,
             quota_bytes: row.quota_bytes.into_option(),
             state: row.state,
             pending: row.pending,

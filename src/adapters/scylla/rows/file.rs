@@ -32,6 +32,7 @@ pub(in crate::adapters::scylla) struct FileRow {
     hops: Vec<HopCell>,
     multipart: Cell<MultipartCell>,
     traceparent: Cell<String>,
+    uploads_end_at: Cell<CqlTimestamp>,
 }
 
 /// Type `hop`.
@@ -74,6 +75,7 @@ impl FileRow {
             hops: file.hops.iter().map(hop_cell).collect(),
             multipart: Cell::kept(multipart),
             traceparent: Cell::kept(file.traceparent.clone()),
+            uploads_end_at: Cell::kept(file.uploads_end_at.map(timestamp)),
         })
     }
 }
@@ -99,6 +101,7 @@ impl TryFrom<FileRow> for File {
     type Error = CellError;
 
     fn try_from(row: FileRow) -> Result<Self, CellError> {
+        let uploads_end_at = row.uploads_end_at.into_option();
         Ok(Self {
             file_id: FileId::from_uuid(row.file_id),
             status: status(row.status)?,
@@ -117,6 +120,7 @@ impl TryFrom<FileRow> for File {
             hops: row.hops.into_iter().map(hop).collect::<Result<_, _>>()?,
             multipart: row.multipart.into_option().map(Multipart::try_from).transpose()?,
             traceparent: row.traceparent.into_option(),
+            uploads_end_at: uploads_end_at.map(|at| time("uploads_end_at", at)).transpose()?,
         })
     }
 }
@@ -198,6 +202,7 @@ mod tests {
             hops: Vec::new(),
             multipart: None,
             traceparent: None,
+            uploads_end_at: None,
         }
     }
 
@@ -214,6 +219,7 @@ mod tests {
             hops: Hop::ALL.map(|hop| (hop, Timestamp::from_millis(5))).to_vec(),
             multipart: Some(Multipart { upload_id: "u".to_owned(), chunk_bytes: 8 << 20 }),
             traceparent: Some("00-1-2-01".to_owned()),
+            uploads_end_at: Some(Timestamp::from_millis(6)),
             ..bare()
         }
     }

@@ -4,8 +4,10 @@ mod anchored;
 mod account;
 mod file;
 mod entry;
+mod request;
 
 pub(super) use account::{AccountRow, SummaryRow};
 pub(super) use anchored::Anchored;
 pub(super) use entry::EntryRow;
 pub(super) use file::FileRow;
+pub(super) use request::{RequestRow, seq_of};

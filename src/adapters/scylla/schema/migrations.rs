@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 /// One file of statements. Never edited once released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// Its number, from 1, without a gap.
+    /// Its number, from 1, rising.
     pub version: i32,
     /// Its file.
     pub name: String,
@@ -21,6 +21,15 @@ pub struct Migration {
 /// Migrations in the order of their versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrations(pub(super) Vec<Migration>);
+
+/// The table and the column that a statement adds. `ADD IF NOT EXISTS` is unknown to ScyllaDB, so who runs the statement
+/// looks first whether the column is there.
+pub(super) fn added_column(statement: &str) -> Option<(&str, &str)> {
+    let rest = statement.strip_prefix("ALTER TABLE ")?;
+    let (table, rest) = rest.split_once(" ADD ")?;
+    let (column, _) = rest.split_once(' ')?;
+    Some((table, column))
+}
 
 /// Where a migration stands in a keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +109,11 @@ impl Migrations {
         Self(vec![
             file(1, "0001_ledger.cql", include_str!("../../../../scylla/0001_ledger.cql")),
             file(2, ANCHOR_ROWS, include_str!("../../../../scylla/0002_anchor_rows.cql")),
+            file(
+                3,
+                "0003_bounded_partition.cql",
+                include_str!("../../../../scylla/0003_bounded_partition.cql"),
+            ),
         ])
     }
 
@@ -120,15 +134,18 @@ mod tests {
         assert_eq!(sums, SUMS, "write a new file instead: this one was applied somewhere");
     }
 
-    const SUMS: [&str; 2] = [
+    const SUMS: [&str; 3] = [
         "c0782589fb69901561adef3019d4e3393e15803d3c6551450977b93133872e74",
         "5adc743a93998547c51c0fa4459761e9ed39c58969b10353b2de6c8782beccf5",
+        "685e8595fda0a88985c839b6cc9624afbd0bc1d24baa10d78409a1384c5e0c97",
     ];
 
     #[test]
-    fn versions_count_and_files_are_named_after_them() {
-        for (migration, version) in Migrations::shipped().0.iter().zip(1..) {
-            assert_eq!(migration.version, version);
+    fn versions_rise_and_files_are_named_after_them() {
+        let all = Migrations::shipped().0;
+        assert!(all.is_sorted_by(|one, next| one.version < next.version));
+        for migration in all {
+            let version = migration.version;
             assert!(migration.name.starts_with(&format!("{version:04}_")), "{}", migration.name);
         }
     }
@@ -139,7 +156,8 @@ mod tests {
             assert!(!migration.statements().is_empty());
             for statement in migration.statements() {
                 let is_setting = statement.starts_with("ALTER TABLE user_ledger WITH ");
-                assert!(is_setting || statement.contains(" IF NOT EXISTS "), "{statement}");
+                let is_guarded = statement.contains(" IF NOT EXISTS ") || added_column(&statement).is_some();
+                assert!(is_setting || is_guarded, "{statement}");
                 assert!(!statement.contains(['\'', '"']), "quotes and ; do not mix: {statement}");
             }
         }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::anchors;
 use super::lock::SchemaLock;
-use super::migrations::{Migration, MigrationState, MigrationStatus, Migrations};
+use super::migrations::{Migration, MigrationState, MigrationStatus, Migrations, added_column};
 use crate::adapters::scylla::cells::time;
 use crate::adapters::scylla::outcome::Outcome;
 use crate::adapters::scylla::session::CqlSession;
@@ -236,6 +236,16 @@ impl<'s> Runner<'s> {
         self.session.await_schema_agreement().await.map(drop).map_err(|error| error.to_string())
     }
 
+    /// Whether an earlier run, which did not come to the end of its file, has added this column of this table.
+    async fn has_column(&self, (table, column): (&str, &str)) -> Result<bool, SchemaError> {
+        let question = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? \
+             AND table_name = ? AND column_name = ?";
+        let keyspace = self.session.get_keyspace().map(|name| name.to_string()).unwrap_or_default();
+        let found = self.session.query_unpaged(question, (keyspace, table, column)).await;
+        let rows = found.map_err(SchemaError::cql)?.into_rows_result().map_err(SchemaError::cql)?;
+        Ok(rows.rows_num() > 0)
+    }
+
     async fn prepared(&self, text: &str) -> Result<PreparedStatement, SchemaError> {
         let mut statement = self.session.prepare(text).await.map_err(SchemaError::cql)?;
         statement.set_execution_profile_handle(Some(self.profile.clone()));
@@ -279,6 +289,11 @@ impl<'s> Runner<'s> {
         let version = migration.version;
         for (statement, number) in migration.statements().iter().zip(1..) {
             lock.renew().await?;
+            if let Some(column) = added_column(statement)
+                && self.has_column(column).await?
+            {
+                continue;
+            }
             let done = self.change(statement).await;
             done.map_err(|reason| SchemaError::Statement { version, number, reason })?;
         }
