@@ -118,8 +118,8 @@ pub const INSPECTIONS_MAX: usize = 64;
 pub const QUEUE_BATCH_MAX: usize = 10;
 /// Publishes to the log that are waiting for their acknowledgement.
 pub const PUBLISHES_IN_FLIGHT_MAX: usize = 256;
-/// Bytes of one notification: S3 sends at most 64 KB.
-pub const NOTIFICATION_BYTES_MAX: usize = 256 << 10;
+/// Bytes of one notification: SQS takes messages of up to 1 MiB.
+pub const NOTIFICATION_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of a request body.
 pub const BODY_BYTES_MAX: usize = 64 << 10;

@@ -126,7 +126,7 @@ async fn what_is_not_understood_is_kept_and_the_queue_is_empty_after() {
     let bridge = place.bridge().await;
     let kept = place.read(Stream::Dlq, 1).await.remove(0);
     assert_eq!((kept.subject.as_str(), kept.payload.as_ref()), ("wharf.dlq.v1.bridge", b"poison".as_slice()));
-    assert!(kept.headers.contains(&("wharf-reason".to_owned(), "not_json".to_owned())), "{:?}", kept.headers);
+    assert!(kept.headers.contains(&("Wharf-Reason".to_owned(), "not_json".to_owned())), "{:?}", kept.headers);
     place.assert_no_more(Stream::Ingest, 1).await;
     bridge.stop().await;
     place.store.close().await;

@@ -22,11 +22,14 @@ use super::remover::Remover;
 use super::requests::{Settle, Settled};
 use crate::adapters::{Log, LogConsumer};
 use crate::domain::arrival::{Arrival, ArrivalKind};
+use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardId;
 use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, PULL_BATCH_MAX, UPSTREAM_WITHIN};
+use crate::ports::dlq::{self, Undeliverable};
 use crate::ports::{
-    Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Stream,
+    Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Stored,
+    Stream,
 };
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::{STORY, millis, names};
@@ -37,8 +40,15 @@ const PULL_WAIT: Duration = Duration::from_secs(2);
 const PULL_WITHIN: Duration = Duration::from_secs(5);
 /// How long keeping an arrival on the DLQ may take.
 const KEEP_WITHIN: Duration = UPSTREAM_WITHIN;
-/// The longest pause after a failure.
+/// The first and the longest pause after a failure.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The first and the longest pause of an arrival that is put off.
+const PUT_OFF_MIN: Duration = Duration::from_millis(500);
+const PUT_OFF_MAX: Duration = Duration::from_secs(32);
+/// Deliveries after which an arrival that the DLQ does not take is acknowledged all the same: the sweep settles its file,
+/// and the others of its shard must not wait for it.
+const UNKEPT_DELIVERIES_MAX: u32 = 20;
 /// Deliveries of an arrival whose file nobody knows before it is left to the sweeper.
 const UNKNOWN_DELIVERIES_MAX: u32 = 3;
 
@@ -66,7 +76,7 @@ pub(super) struct FeedActor {
 pub(super) struct FeedState {
     parts: Arc<FeedParts>,
     consumer: Option<Arc<tokio::sync::Mutex<LogConsumer>>>,
-    failures: u32,
+    backoff: Backoff,
     strikes: Strikes,
 }
 
@@ -81,7 +91,8 @@ impl Actor for FeedActor {
         parts: FeedParts,
     ) -> Result<FeedState, ActorProcessingErr> {
         drop(myself.cast(Pull));
-        Ok(FeedState { parts: Arc::new(parts), consumer: None, failures: 0, strikes: Strikes::default() })
+        let backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
+        Ok(FeedState { parts: Arc::new(parts), consumer: None, backoff, strikes: Strikes::default() })
     }
 
     async fn handle(
@@ -92,7 +103,7 @@ impl Actor for FeedActor {
     ) -> Result<(), ActorProcessingErr> {
         match state.move_batch(self.shard).await {
             Ok(()) => {
-                state.failures = 0;
+                state.backoff.reset();
                 drop(myself.cast(Pull));
             }
             Err(error) => {
@@ -104,8 +115,7 @@ impl Actor for FeedActor {
                     parts.clock.now(),
                 );
                 state.consumer = None;
-                state.failures += 1;
-                let pause = Duration::from_millis(100 << state.failures.min(6)).min(PAUSE_MAX);
+                let pause = state.backoff.failed(parts.clock.chance());
                 drop(myself.send_after(pause, || Pull));
             }
         }
@@ -244,25 +254,34 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
 
 /// Keeps what cannot be processed, with its reason, before it leaves INGEST.
 async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> Verdict {
-    let record = NewRecord {
-        subject: "wharf.dlq.v1.feed".to_owned(),
+    let sequence = delivery.record.sequence;
+    let undeliverable = Undeliverable {
+        writer: "feed",
         // A log that was cut off gives its sequences out again.
-        id: format!("feed-{}-{}", delivery.record.sequence, delivery.record.id),
-        headers: vec![
-            ("Wharf-Reason".to_owned(), reason.to_owned()),
-            ("Wharf-Deliveries".to_owned(), delivery.deliveries.to_string()),
-            ("Wharf-Subject".to_owned(), delivery.record.subject.clone()),
-        ],
+        id: format!("feed-{sequence}-{}", delivery.record.id),
+        reason: reason.to_owned(),
+        deliveries: delivery.deliveries,
+        subject: Some(delivery.record.subject.clone()),
+        source: format!("{}/{sequence}", Stream::Ingest.name()),
+        records: None,
         payload: delivery.record.payload.clone(),
     };
-    let kept = timeout(KEEP_WITHIN, parts.log.publish(Stream::Dlq, record)).await.unwrap_or_else(|_| {
+    let kept = timeout(KEEP_WITHIN, keep(&parts.log, undeliverable.into_record())).await;
+    let kept = kept.unwrap_or_else(|_| {
         Err(PublishError::Unknown { reason: format!("no answer within {KEEP_WITHIN:?}") })
     });
     parts.health.heard(Part::PublishDlq, &kept, parts.clock.now());
     match kept {
         Ok(_) => {
-            tracing::warn!(sequence = delivery.record.sequence, "an arrival is kept on the DLQ: {reason}");
+            tracing::warn!(sequence, "an arrival is kept on the DLQ: {reason}");
             counted("dead", Verdict::Done)
+        }
+        Err(error) if delivery.deliveries >= UNKEPT_DELIVERIES_MAX => {
+            tracing::error!(
+                sequence,
+                "an arrival is given up, and the DLQ does not take it: {reason}; {error}"
+            );
+            counted("dead_unkept", Verdict::Done)
         }
         // What may be there already is kept again under the same id.
         Err(_) => counted("log_away", Verdict::Later),
@@ -274,12 +293,21 @@ fn counted(outcome: &'static str, verdict: Verdict) -> Verdict {
     verdict
 }
 
-/// Half a second, doubling to half a minute, less up to the half of it: what was put off together does not come back
-/// together. By how much less depends on the record alone, so that the same run is the same again.
+/// Publishes a record to the DLQ; cut, if it is larger than the log takes.
+async fn keep(log: &Log, record: NewRecord) -> Result<Stored, PublishError> {
+    match log.publish(Stream::Dlq, record.clone()).await {
+        Err(PublishError::TooLarge { bytes_max }) => match dlq::cut_to(record, bytes_max) {
+            Some(cut) => log.publish(Stream::Dlq, cut).await,
+            None => Err(PublishError::TooLarge { bytes_max }),
+        },
+        outcome => outcome,
+    }
+}
+
+/// How long an arrival is put off. The spread depends on the record alone, so that the same run is the same again.
 fn pause(delivery: &LogDelivery) -> Duration {
-    let longest_ms = 500_u64 << delivery.deliveries.saturating_sub(1).min(6);
     // The first bits of a product with the golden ratio are as good as random.
     let mixed = delivery.record.sequence ^ (u64::from(delivery.deliveries) << 32);
-    let spread = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-    Duration::from_millis(longest_ms - longest_ms / 2 * spread / 256)
+    let chance = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    backoff::pause(PUT_OFF_MIN, PUT_OFF_MAX, delivery.deliveries, chance)
 }

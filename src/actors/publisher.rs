@@ -17,6 +17,7 @@ use super::meters::Meters;
 use super::run::{self, LogSaid, Ran, RunEnd, Work};
 use super::shard::ShardMsg;
 use crate::adapters::{Ledger, Log};
+use crate::domain::backoff;
 use crate::domain::entry::Entry;
 use crate::domain::event::EventSource;
 use crate::domain::file::File;
@@ -40,7 +41,8 @@ const RUN_ENTRIES_MAX: usize = 256;
 const KEEP: Duration = Duration::from_secs(60);
 /// How often a lane forgets users.
 const TICK: Duration = Duration::from_secs(10);
-/// The longest pause after a failure.
+/// The first and the longest pause after a failure.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The way to the lanes. Cheap to clone.
@@ -224,7 +226,7 @@ impl LaneState {
         } else if run.iter().any(|ran| ran.log == LogSaid::Refused) && !self.is_pausing {
             self.refusals += 1;
             self.is_pausing = true;
-            myself.send_after(pause_after(self.refusals), || LaneMsg::Probe);
+            myself.send_after(pause_after(&self.parts.clock, self.refusals), || LaneMsg::Probe);
         }
     }
 
@@ -242,7 +244,8 @@ impl LaneState {
                 self.held -= outbox.fall_behind();
                 outbox.is_paused = true;
                 outbox.failures += 1;
-                myself.send_after(pause_after(outbox.failures), move || LaneMsg::Retry { user });
+                let pause = pause_after(&self.parts.clock, outbox.failures);
+                myself.send_after(pause, move || LaneMsg::Retry { user });
             }
         }
         if is_news {
@@ -325,7 +328,6 @@ impl Outbox {
     }
 }
 
-/// A tenth of a second, doubling to [`PAUSE_MAX`].
-fn pause_after(failures: u32) -> Duration {
-    Duration::from_millis(50 << failures.min(7)).min(PAUSE_MAX)
+fn pause_after(clock: &Clock, failures: u32) -> Duration {
+    backoff::pause(PAUSE_MIN, PAUSE_MAX, failures, clock.chance())
 }

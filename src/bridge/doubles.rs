@@ -56,6 +56,10 @@ struct State {
     publishing: usize,
     publishing_max: usize,
     publish_faults: VecDeque<(Stream, PublishFault)>,
+    /// Records with this text in their payload are never stored.
+    refused_text: Option<String>,
+    /// The most bytes of a record.
+    bytes_max: Option<usize>,
     receive_faults: VecDeque<ReceiveFault>,
     /// How many receipts of each delete are not deleted; none: the whole call fails.
     delete_faults: VecDeque<Option<usize>>,
@@ -86,6 +90,16 @@ impl World {
 
     pub(super) fn fail_publish(&self, stream: Stream, faults: impl IntoIterator<Item = PublishFault>) {
         self.state().publish_faults.extend(faults.into_iter().map(|fault| (stream, fault)));
+    }
+
+    /// Never stores a record with this text in its payload.
+    pub(super) fn refuse(&self, text: &str) {
+        self.state().refused_text = Some(text.to_owned());
+    }
+
+    /// Stores no larger record.
+    pub(super) fn limit(&self, bytes_max: usize) {
+        self.state().bytes_max = Some(bytes_max);
     }
 
     pub(super) fn fail_receive(&self, faults: impl IntoIterator<Item = ReceiveFault>) {
@@ -143,6 +157,18 @@ impl World {
             state.records.push((stream, record));
         }
         Stored { sequence: u64::try_from(state.records.len()).unwrap_or(u64::MAX), duplicate }
+    }
+
+    fn check(&self, record: &NewRecord) -> Result<(), PublishError> {
+        let state = self.state();
+        let is_refused = |text: &String| String::from_utf8_lossy(&record.payload).contains(text.as_str());
+        match state.bytes_max {
+            Some(bytes_max) if record.size_bytes() > bytes_max => Err(PublishError::TooLarge { bytes_max }),
+            Some(_) | None if state.refused_text.as_ref().is_some_and(is_refused) => {
+                Err(PublishError::Unavailable { reason: "never".to_owned() })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn next_fault(&self, stream: Stream) -> Option<PublishFault> {
@@ -227,6 +253,7 @@ impl LogPort for World {
         tokio::task::yield_now().await;
         self.state().publishing -= 1;
         let reason = || "as asked".to_owned();
+        self.check(&record)?;
         match self.next_fault(stream) {
             None => Ok(self.store(stream, record)),
             Some(PublishFault::Full) => Err(PublishError::Full),

@@ -1,7 +1,8 @@
 //! The forwarder: takes deliveries, has the log hold what they say, then lets the queue forget them.
 //!
-//! At most [`QUEUE_BATCH_MAX`] deliveries are here at a time, each with one publish under way; while the
-//! log does not take arrivals nothing more is received, and what is here stays hidden from others.
+//! At most [`QUEUE_BATCH_MAX`] deliveries are here at a time, each with one publish under way. Only deliveries whose
+//! arrivals INGEST did not take are held over a step, hidden from others; when all places hold such a one, nothing more is
+//! received. A delivery that the DLQ does not take is left to the queue at once: it takes no place from arrivals.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::handle::BridgeParts;
-use super::notification::judge;
+use super::notification::{Ignored, judge};
 use super::pace::Progress;
 use super::parcel::{Outgoing, Parcel, Tale};
 use crate::domain::arrival::ArrivalKind;
@@ -43,6 +44,12 @@ const DELETE_TRIES_MAX: u32 = 5;
 const HOLD_VISIBILITY: Duration = Duration::from_secs(60);
 /// How long a delivery is held at all: SQS hides none for more than 12 hours.
 const HOLD_WITHIN: Duration = Duration::from_secs(11 * 3600);
+/// How long a delivery that is left to the queue stays hidden, so that an outage does not use its deliveries up.
+const LEFT_HIDDEN: Duration = Duration::from_secs(300);
+/// Steps in which INGEST takes other arrivals before one that it does not take is left to the queue.
+const PASSED_OVER_MAX: u32 = 20;
+/// How long the DLQ is not tried after it took nothing, so that waiting for it slows no arrival down.
+const DLQ_REST: Duration = Duration::from_secs(10);
 
 const _: () = assert!(
     RECEIVE_WAIT.as_secs() + FORWARD_WITHIN.as_secs() + 2 * QUEUE_REPLY_WITHIN.as_secs()
@@ -60,6 +67,8 @@ pub(super) struct Forwarder<Q, L> {
     parts: Arc<BridgeParts<Q, L>>,
     held: Vec<Parcel>,
     leaving: Vec<Leaving>,
+    /// The DLQ took nothing a moment ago.
+    dlq_rests_until: Option<Instant>,
 }
 
 /// A delivery that the log holds and the queue must forget.
@@ -72,7 +81,7 @@ struct Leaving {
 impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
     /// Empty hands.
     pub(super) const fn new(parts: Arc<BridgeParts<Q, L>>) -> Self {
-        Self { parts, held: Vec::new(), leaving: Vec::new() }
+        Self { parts, held: Vec::new(), leaving: Vec::new(), dlq_rests_until: None }
     }
 
     /// Takes what there is, publishes it, and deletes what the step before published.
@@ -85,8 +94,8 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
         self.leaving = undeleted;
         let has_received = received.is_ok();
         self.held.extend(received.unwrap_or_default());
-        self.publish_held().await;
-        if has_received && !self.is_blocked() { Progress::Flowing } else { Progress::Stuck }
+        let takes_arrivals = self.publish_held().await;
+        if has_received && takes_arrivals { Progress::Flowing } else { Progress::Stuck }
     }
 
     /// Deletes what may be deleted and gives the rest back to the queue at once.
@@ -99,13 +108,6 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
         if given_back.is_err() {
             debug!("the queue did not take back what was held; it shows again in time");
         }
-    }
-
-    /// Whether receiving more would only pile it up.
-    fn is_blocked(&self) -> bool {
-        let waits_for_ingest =
-            |parcel: &Parcel| parcel.next().is_some_and(|next| next.stream == Stream::Ingest);
-        self.held.len() >= QUEUE_BATCH_MAX || self.held.iter().any(waits_for_ingest)
     }
 
     /// Keeps what waits for the log hidden from others.
@@ -129,11 +131,11 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
     }
 
     async fn receive(&self) -> Result<Vec<Parcel>, QueueError> {
-        if self.is_blocked() {
-            return Ok(Vec::new());
-        }
         let parts = &self.parts;
         let room = QUEUE_BATCH_MAX.saturating_sub(self.held.len());
+        if room == 0 {
+            return Ok(Vec::new());
+        }
         let received = timeout(RECEIVE_WITHIN, parts.queue.receive(room, RECEIVE_WAIT))
             .await
             .unwrap_or_else(|_| Err(QueueError { reason: "no answer in time".to_owned() }));
@@ -144,39 +146,97 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
     fn pack(&self, delivery: QueueDelivery) -> Parcel {
         counter!(names::BRIDGE_DELIVERIES_TOTAL).increment(1);
         let verdict = judge(&delivery.body, &self.parts.bucket, self.parts.clock.now());
-        if verdict.ignored {
-            info!(delivery.id = %delivery.id, "the bucket's test message came through");
+        for (event, count) in &verdict.ignored {
+            counter!(names::BRIDGE_IGNORED_TOTAL, "event" => event.as_str()).increment(*count);
+            if *event == Ignored::TestEvent {
+                info!(delivery.id = %delivery.id, "received the bucket's test message");
+            }
         }
         Parcel::pack(delivery, verdict, self.parts.shards, Instant::now())
     }
 
-    /// Publishes all parcels at once, each record by record; those that are done leave.
-    async fn publish_held(&mut self) {
-        let deadline = Instant::now() + FORWARD_WITHIN;
+    /// Publishes all parcels at once, each record by record; what is done leaves, and so does what the DLQ does not take.
+    /// Returns whether INGEST takes arrivals, as far as it was tried.
+    async fn publish_held(&mut self) -> bool {
+        let now = Instant::now();
+        let dlq_rests = self.dlq_rests_until.is_some_and(|until| now < until);
         let log = &self.parts.log;
-        let outcomes = join_all(self.held.iter_mut().map(|parcel| forward(log, parcel, deadline))).await;
+        let run = self.held.iter_mut().map(|parcel| forward(log, parcel, now + FORWARD_WITHIN, dlq_rests));
+        let outcomes = join_all(run).await;
         self.note(&outcomes);
-        let mut held = Vec::new();
-        for parcel in std::mem::take(&mut self.held) {
-            match parcel.into_receipt() {
-                Ok(receipt) => self.leaving.push(Leaving { receipt, tries: 0 }),
-                Err(parcel) => held.push(parcel),
+        let has_stored = outcomes.iter().any(|outcome| outcome.stored.contains(&Stream::Ingest));
+        let mut has_failed = false;
+        let mut left = Vec::new();
+        for (parcel, outcome) in std::mem::take(&mut self.held).into_iter().zip(outcomes) {
+            let mut parcel = match parcel.into_receipt() {
+                Ok(receipt) => {
+                    self.leaving.push(Leaving { receipt, tries: 0 });
+                    continue;
+                }
+                Err(parcel) => parcel,
+            };
+            match outcome.failed {
+                Some((Stream::Dlq, error)) => left.push((parcel, Left::Dlq, error)),
+                Some((Stream::Ingest | Stream::Events, error)) => {
+                    has_failed = true;
+                    parcel.passed_over += u32::from(has_stored);
+                    if parcel.passed_over < PASSED_OVER_MAX {
+                        self.held.push(parcel);
+                    } else {
+                        left.push((parcel, Left::Ingest, error));
+                    }
+                }
+                None => self.held.push(parcel),
             }
         }
-        self.held = held;
+        self.leave(left).await;
+        has_stored || !has_failed
+    }
+
+    /// Leaves deliveries to the queue: each is delivered again after a while, and given up by the queue's own count.
+    async fn leave(&mut self, left: Vec<(Parcel, Left, PublishError)>) {
+        for (parcel, stream, error) in &left {
+            counter!(names::BRIDGE_LEFT_TOTAL, "stream" => stream.as_str()).increment(1);
+            warn!(delivery.id = %parcel.delivery_id, stream = stream.as_str(), "left a delivery to the queue: {error}");
+        }
+        if left.iter().any(|(_, stream, _)| *stream == Left::Dlq) {
+            self.dlq_rests_until = Some(Instant::now() + DLQ_REST);
+        }
+        let queue = &self.parts.queue;
+        let hide = left.iter().map(|(parcel, ..)| queue.extend(&parcel.receipt, LEFT_HIDDEN));
+        if timeout(QUEUE_REPLY_WITHIN, join_all(hide)).await.is_err() {
+            debug!("the queue did not hide what was left to it; it shows again sooner");
+        }
     }
 
     /// Reports each stream by how it took its records: a failure counts more than a success beside it.
     fn note(&self, outcomes: &[Outcome]) {
         let (health, now) = (&self.parts.health, self.parts.clock.now());
         for (stream, part) in [(Stream::Ingest, Part::PublishIngest), (Stream::Dlq, Part::PublishDlq)] {
-            let failure =
-                outcomes.iter().find_map(|outcome| outcome.failed.as_ref().filter(|(of, _)| *of == stream));
+            let failure = outcomes.iter().find_map(|outcome| {
+                outcome.failed.as_ref().filter(|(of, _)| *of == stream && outcome.was_tried)
+            });
             match failure {
                 Some((_, error)) => health.down(part, error, now),
                 None if outcomes.iter().any(|outcome| outcome.stored.contains(&stream)) => health.up(part),
                 None => {}
             }
+        }
+    }
+}
+
+/// The stream for whose sake a delivery is left to the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Dlq,
+    Ingest,
+}
+
+impl Left {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dlq => "dlq",
+            Self::Ingest => "ingest",
         }
     }
 }
@@ -188,24 +248,35 @@ struct Outcome {
     stored: BTreeSet<Stream>,
     /// The stream that did not, and why.
     failed: Option<(Stream, PublishError)>,
+    /// Whether that stream was asked at all.
+    was_tried: bool,
 }
 
 /// Publishes what a parcel has left, in order, up to the first record that is not stored.
-async fn forward(log: &impl LogPort, parcel: &mut Parcel, deadline: Instant) -> Outcome {
+async fn forward(log: &impl LogPort, parcel: &mut Parcel, deadline: Instant, dlq_rests: bool) -> Outcome {
     let mut outcome = Outcome::default();
     while let Some(next) = parcel.next() {
         let begun = Instant::now();
-        match publish(log, next.stream, &next.record, deadline).await {
+        let stream = next.stream;
+        let published = if stream == Stream::Dlq && dlq_rests {
+            Err(PublishError::Unavailable { reason: "it took nothing a moment ago".to_owned() })
+        } else {
+            publish(log, stream, &next.record, deadline).await
+        };
+        match published {
             Ok(stored) => {
                 histogram!(names::BRIDGE_PUBLISH_SECONDS).record(begun.elapsed());
-                outcome.stored.insert(next.stream);
+                outcome.stored.insert(stream);
                 if let Some(sent) = parcel.confirmed() {
                     tell(&sent, stored, &parcel.delivery_id);
                 }
             }
+            // Each cut makes it smaller, so this ends.
+            Err(PublishError::TooLarge { bytes_max }) if parcel.cut_next(bytes_max) => {}
             Err(error) => {
                 counter!(names::BRIDGE_PUBLISH_FAILURES_TOTAL, "cause" => cause(&error)).increment(1);
-                outcome.failed = Some((next.stream, error));
+                outcome.was_tried = !(stream == Stream::Dlq && dlq_rests);
+                outcome.failed = Some((stream, error));
                 break;
             }
         }
@@ -281,6 +352,7 @@ fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
 const fn cause(error: &PublishError) -> &'static str {
     match error {
         PublishError::Full => "full",
+        PublishError::TooLarge { .. } => "too_large",
         PublishError::Unavailable { .. } => "unavailable",
         PublishError::Unknown { .. } => "unknown",
     }

@@ -14,5 +14,5 @@ mod supervisor;
 mod doubles;
 
 pub use handle::{Bridge, BridgeError, BridgeParts, POLLERS_DEFAULT, POLLERS_MAX};
-pub use notification::{RejectReason, Rejection, Verdict, judge};
+pub use notification::{Ignored, RejectReason, Rejection, Verdict, judge};
 pub use supervisor::{Child, Restart, verdict};

@@ -3,6 +3,8 @@
 //! Read by path and not into structs, because every sender adds fields of its own and gets some wrong:
 //! what one record lacks must not cost its neighbours.
 
+use std::collections::BTreeMap;
+
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -14,15 +16,69 @@ use crate::limits::NOTIFICATION_BYTES_MAX;
 /// Bytes of an `ETag` or a sequencer; S3 writes 35 and 18.
 const TOKEN_BYTES_MAX: usize = 128;
 
-/// What a notification comes to. Nothing at all: there was nothing in it for us.
+/// The result of judging a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Facts about our objects, in the order of the notification.
     pub forward: Vec<(ObjectKey, Arrival)>,
     /// What is not understood or not ours; to be kept, never dropped.
     pub rejected: Vec<Rejection>,
-    /// It was the bucket's test message.
-    pub ignored: bool,
+    /// What is understood and of no use here, with how often it was there.
+    pub ignored: BTreeMap<Ignored, u64>,
+}
+
+/// An event that this service has no use for. A closed set: it is a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ignored {
+    /// The message that a bucket sends when its notifications are set up.
+    TestEvent,
+    /// A notification without records.
+    Empty,
+    /// Tags were set or removed.
+    Tagging,
+    /// Access rights were set.
+    Acl,
+    /// An archived object is restored, for a while.
+    Restore,
+    /// An object moved to another storage class or access tier.
+    StorageClass,
+    /// Replication to another bucket.
+    Replication,
+    /// A reduced-redundancy object was lost. The sweep finds out what is missing.
+    Lost,
+    /// Any other name, those that are not known yet included.
+    Other,
+}
+
+impl Ignored {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::TestEvent,
+        Self::Empty,
+        Self::Tagging,
+        Self::Acl,
+        Self::Restore,
+        Self::StorageClass,
+        Self::Replication,
+        Self::Lost,
+        Self::Other,
+    ];
+
+    /// Its word in metrics. Frozen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TestEvent => "test",
+            Self::Empty => "empty",
+            Self::Tagging => "tagging",
+            Self::Acl => "acl",
+            Self::Restore => "restore",
+            Self::StorageClass => "storage_class",
+            Self::Replication => "replication",
+            Self::Lost => "lost",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// A record, or a whole notification, that goes no further.
@@ -43,10 +99,8 @@ pub enum RejectReason {
     NotJson,
     /// JSON, but none of the shapes that a bucket's news comes in.
     NotANotification,
-    /// A schema other than 2.x.
+    /// A schema other than 1.x and 2.x.
     UnknownVersion,
-    /// An event that is neither an object's beginning nor its end.
-    UnknownEvent,
     /// Another bucket's.
     ForeignBucket,
     /// A key that we did not make.
@@ -57,12 +111,11 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::TooLarge,
         Self::NotJson,
         Self::NotANotification,
         Self::UnknownVersion,
-        Self::UnknownEvent,
         Self::ForeignBucket,
         Self::ForeignKey,
         Self::Malformed,
@@ -76,7 +129,6 @@ impl RejectReason {
             Self::NotJson => "not_json",
             Self::NotANotification => "not_a_notification",
             Self::UnknownVersion => "unknown_version",
-            Self::UnknownEvent => "unknown_event",
             Self::ForeignBucket => "foreign_bucket",
             Self::ForeignKey => "foreign_key",
             Self::Malformed => "malformed",
@@ -86,7 +138,8 @@ impl RejectReason {
 
 /// Judges a notification about `bucket`, read at `seen_at`; every record by itself.
 ///
-/// Understands S3's JSON, the same wrapped once by SNS, and EventBridge's, of S3 and of what imitates it.
+/// Understands S3's JSON, its records as a bare array, the same wrapped once by SNS, and EventBridge's, of S3 and of
+/// servers that imitate it.
 #[must_use]
 pub fn judge(body: &str, bucket: &str, seen_at: Timestamp) -> Verdict {
     if body.len() > NOTIFICATION_BYTES_MAX {
@@ -98,30 +151,43 @@ pub fn judge(body: &str, bucket: &str, seen_at: Timestamp) -> Verdict {
     };
     let judge = Judge { bucket, seen_at };
     if text(&message, "/Event") == Some("s3:TestEvent") {
-        return Verdict { ignored: true, ..Verdict::default() };
+        return Verdict::ignoring(Ignored::TestEvent);
     }
-    match (message.get("Records").and_then(Value::as_array), text(&message, "/detail-type")) {
+    let records = message.get("Records").unwrap_or(&message).as_array();
+    match (records, text(&message, "/detail-type")) {
         (Some(records), _) if !records.is_empty() => {
             let outcomes = records.iter().map(|record| judge.s3(record)).enumerate();
             Verdict::of(outcomes.map(|(place, outcome)| (Some(place), outcome)))
         }
         (_, Some(event)) => Verdict::of([(None, judge.event_bridge(event, &message))]),
-        (Some(_) | None, None) => Verdict::whole(RejectReason::NotANotification),
+        (Some(_), None) => Verdict::ignoring(Ignored::Empty),
+        (None, None) => Verdict::whole(RejectReason::NotANotification),
     }
 }
 
-type Outcome = Result<(ObjectKey, Arrival), RejectReason>;
+/// What one record says: a fact, or nothing of use.
+enum Said {
+    Fact(ObjectKey, Arrival),
+    Nothing(Ignored),
+}
+
+type Outcome = Result<Said, RejectReason>;
 
 impl Verdict {
     fn whole(reason: RejectReason) -> Self {
         Self { rejected: vec![Rejection { reason, record: None }], ..Self::default() }
     }
 
+    fn ignoring(event: Ignored) -> Self {
+        Self { ignored: BTreeMap::from([(event, 1)]), ..Self::default() }
+    }
+
     fn of(outcomes: impl IntoIterator<Item = (Option<usize>, Outcome)>) -> Self {
         let mut verdict = Self::default();
         for (record, outcome) in outcomes {
             match outcome {
-                Ok(fact) => verdict.forward.push(fact),
+                Ok(Said::Fact(key, arrival)) => verdict.forward.push((key, arrival)),
+                Ok(Said::Nothing(event)) => *verdict.ignored.entry(event).or_default() += 1,
                 Err(reason) => verdict.rejected.push(Rejection { reason, record }),
             }
         }
@@ -155,8 +221,8 @@ struct Told<'a> {
 
 impl Judge<'_> {
     fn s3(&self, record: &Value) -> Outcome {
-        let version = text(record, "/eventVersion");
-        if version.is_some_and(|version| version != "2" && !version.starts_with("2.")) {
+        let version = text(record, "/eventVersion").and_then(|version| version.split('.').next());
+        if version.is_some_and(|major| !matches!(major, "1" | "2")) {
             return Err(RejectReason::UnknownVersion);
         }
         let told = Told {
@@ -166,14 +232,23 @@ impl Judge<'_> {
             time: text(record, "/eventTime"),
         };
         let event = text(record, "/eventName").ok_or(RejectReason::Malformed)?;
-        self.arrival(s3_kind(event)?, &told)
+        match s3_event(event) {
+            Ok(kind) => self.arrival(kind, &told),
+            Err(ignored) => Ok(Said::Nothing(ignored)),
+        }
     }
 
     fn event_bridge(&self, event: &str, message: &Value) -> Outcome {
         let kind = match event {
             "Object Created" => ArrivalKind::Created,
             "Object Deleted" => ArrivalKind::Removed,
-            _ => return Err(RejectReason::UnknownEvent),
+            "Object Tags Added" | "Object Tags Deleted" => return Ok(Said::Nothing(Ignored::Tagging)),
+            "Object ACL Updated" => return Ok(Said::Nothing(Ignored::Acl)),
+            "Object Storage Class Changed" | "Object Access Tier Changed" => {
+                return Ok(Said::Nothing(Ignored::StorageClass));
+            }
+            _ if event.starts_with("Object Restore ") => return Ok(Said::Nothing(Ignored::Restore)),
+            _ => return Ok(Said::Nothing(Ignored::Other)),
         };
         let told = Told {
             bucket: text(message, "/detail/bucket/name"),
@@ -191,7 +266,8 @@ impl Judge<'_> {
         let key = told.key.as_deref().ok_or(RejectReason::ForeignKey)?;
         let key = ObjectKey::parse(key).map_err(|_| RejectReason::ForeignKey)?;
         let object = told.object.ok_or(RejectReason::Malformed)?;
-        let time = told.time.ok_or(RejectReason::Malformed)?;
+        // Only a figure rests on the time, so an odd one costs no file.
+        let told_at = told.time.and_then(|time| Timestamp::parse(time).ok());
         let arrival = Arrival {
             kind,
             bucket: self.bucket.to_owned(),
@@ -199,20 +275,27 @@ impl Judge<'_> {
             size_bytes: object.get("size").and_then(size),
             etag: token(object, &["eTag", "etag"])?.map(|etag| etag.trim_matches('"').to_owned()),
             sequencer: token(object, &["sequencer"])?.unwrap_or_default().to_owned(),
-            happened_at: Timestamp::parse(time).map_err(|_| RejectReason::Malformed)?,
+            happened_at: told_at.unwrap_or(self.seen_at),
             seen_at: self.seen_at,
         };
-        Ok((key, arrival))
+        Ok(Said::Fact(key, arrival))
     }
 }
 
 /// The kind that an event's name stands for, `ObjectCreated:Put`; some senders put `s3:` before it.
-fn s3_kind(event: &str) -> Result<ArrivalKind, RejectReason> {
+fn s3_event(event: &str) -> Result<ArrivalKind, Ignored> {
     let family = event.strip_prefix("s3:").unwrap_or(event).split(':').next();
     match family {
         Some("ObjectCreated") => Ok(ArrivalKind::Created),
         Some("ObjectRemoved" | "LifecycleExpiration") => Ok(ArrivalKind::Removed),
-        Some(_) | None => Err(RejectReason::UnknownEvent),
+        Some("TestEvent") => Err(Ignored::TestEvent),
+        Some("ObjectTagging") => Err(Ignored::Tagging),
+        Some("ObjectAcl") => Err(Ignored::Acl),
+        Some("ObjectRestore") => Err(Ignored::Restore),
+        Some("LifecycleTransition" | "IntelligentTiering") => Err(Ignored::StorageClass),
+        Some("Replication") => Err(Ignored::Replication),
+        Some("ReducedRedundancyLostObject") => Err(Ignored::Lost),
+        Some(_) | None => Err(Ignored::Other),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::backoff::Backoff;
+
 /// The first pause after a success.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause.
@@ -16,27 +18,25 @@ pub(super) enum Progress {
     Stuck,
 }
 
-/// The pauses of one loop: none after success, doubling after failure.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
-    failures: u32,
+/// The pauses of one loop: none after a success.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace(Backoff);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(Backoff::new(PAUSE_MIN, PAUSE_MAX))
+    }
 }
 
 impl Pace {
-    /// The pause after a step. `chance` spreads loops that fail together over the second half of it.
+    /// The pause after a step.
     pub(super) fn next(&mut self, progress: Progress, chance: u64) -> Duration {
         match progress {
             Progress::Flowing => {
-                self.failures = 0;
+                self.0.reset();
                 Duration::ZERO
             }
-            Progress::Stuck => {
-                let pause = PAUSE_MIN.saturating_mul(1 << self.failures.min(16)).min(PAUSE_MAX);
-                self.failures = self.failures.saturating_add(1);
-                let half = pause / 2;
-                let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-                half + Duration::from_micros(chance % spread)
-            }
+            Progress::Stuck => self.0.failed(chance),
         }
     }
 }
@@ -46,22 +46,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_bound_and_end_with_the_first_success() {
+    fn a_success_ends_the_pauses() {
         let mut pace = Pace::default();
-        let mut stuck = || pace.next(Progress::Stuck, 0).as_millis();
-        assert_eq!([stuck(), stuck(), stuck()], [50, 100, 200]);
-        for _ in 0..100 {
-            assert!(pace.next(Progress::Stuck, u64::MAX) <= PAUSE_MAX);
-        }
+        assert_eq!(pace.next(Progress::Stuck, 0), PAUSE_MIN / 2);
+        assert_eq!(pace.next(Progress::Stuck, 0), PAUSE_MIN);
         assert_eq!(pace.next(Progress::Flowing, 7), Duration::ZERO);
-        assert_eq!(pace.next(Progress::Stuck, 0).as_millis(), 50, "a success starts over");
-    }
-
-    #[test]
-    fn chance_spreads_a_pause_over_its_second_half() {
-        for chance in 0..100_000 {
-            let pause = Pace::default().next(Progress::Stuck, chance * 7);
-            assert!(pause >= PAUSE_MIN / 2 && pause < PAUSE_MIN, "{pause:?}");
-        }
+        assert_eq!(pace.next(Progress::Stuck, 0), PAUSE_MIN / 2);
     }
 }

@@ -14,11 +14,9 @@ use super::notification::{RejectReason, Rejection, Verdict};
 use crate::domain::arrival::{Arrival, ArrivalKind};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardCount;
-use crate::limits::NOTIFICATION_BYTES_MAX;
+use crate::ports::dlq::{self, Undeliverable};
 use crate::ports::{NewRecord, QueueDelivery, Receipt, Stream};
 
-/// Where the DLQ keeps what the bridge did not understand.
-const DLQ_SUBJECT: &str = "wharf.dlq.v1.bridge";
 /// Rejected records that a header names one by one.
 const REJECTIONS_NAMED_MAX: usize = 16;
 
@@ -33,6 +31,8 @@ pub(super) struct Parcel {
     pub(super) received_at: Instant,
     /// When its time of being hidden must be renewed, if it is still here.
     pub(super) renew_at: Instant,
+    /// Steps in which INGEST took other arrivals and not the next one of this.
+    pub(super) passed_over: u32,
     outbox: VecDeque<Outgoing>,
 }
 
@@ -71,6 +71,7 @@ impl Parcel {
             receipt: delivery.receipt,
             received_at,
             renew_at: received_at,
+            passed_over: 0,
             outbox,
         }
     }
@@ -83,6 +84,16 @@ impl Parcel {
     /// Notes that the log holds the next record.
     pub(super) fn confirmed(&mut self) -> Option<Outgoing> {
         self.outbox.pop_front()
+    }
+
+    /// Cuts the next record to what the log takes. False if that does not help, or if it is an arrival: half of one
+    /// means nothing.
+    pub(super) fn cut_next(&mut self, bytes_max: usize) -> bool {
+        let Some(next) = self.outbox.front_mut().filter(|next| next.stream == Stream::Dlq) else {
+            return false;
+        };
+        let cut = dlq::cut_to(next.record.clone(), bytes_max);
+        cut.map(|record| next.record = record).is_some()
     }
 
     /// The receipt, once the log holds everything; else the parcel again.
@@ -103,29 +114,20 @@ fn forwarded(key: ObjectKey, arrival: &Arrival, shards: ShardCount) -> Outgoing 
     Outgoing { stream: Stream::Ingest, record, tale: Tale::Arrival { key, kind: arrival.kind, lag } }
 }
 
-/// A copy of the whole notification: its bytes as they came, up to the most that a notification may have.
+/// A copy of the whole notification: its bytes as they came.
 fn kept(delivery: &QueueDelivery, rejected: &[Rejection]) -> Outgoing {
-    let body = &delivery.body;
-    let end = body.floor_char_boundary(NOTIFICATION_BYTES_MAX);
-    let reason = rejected.first().map_or("", |rejection| rejection.reason.as_str());
-    let header = |name: &str, value: String| (name.to_owned(), value);
-    let mut headers = vec![
-        header("wharf-reason", reason.to_owned()),
-        header("wharf-records", named(rejected)),
-        header("wharf-deliveries", delivery.deliveries.to_string()),
-        header("wharf-source", format!("queue/{}", printable(&delivery.id))),
-    ];
-    if end < body.len() {
-        headers.push(header("wharf-truncated-from-bytes", body.len().to_string()));
-    }
-    let record = NewRecord {
-        subject: DLQ_SUBJECT.to_owned(),
+    let undeliverable = Undeliverable {
+        writer: "bridge",
         id: hex_digest(&format!("bridge/{}", delivery.id)),
-        headers,
-        payload: Bytes::copy_from_slice(&body.as_bytes()[..end]),
+        reason: rejected.first().map_or("", |rejection| rejection.reason.as_str()).to_owned(),
+        deliveries: delivery.deliveries,
+        subject: None,
+        source: format!("queue/{}", delivery.id),
+        records: Some(named(rejected)),
+        payload: Bytes::copy_from_slice(delivery.body.as_bytes()),
     };
     let reasons = rejected.iter().map(|rejection| rejection.reason).collect();
-    Outgoing { stream: Stream::Dlq, record, tale: Tale::Rejected(reasons) }
+    Outgoing { stream: Stream::Dlq, record: undeliverable.into_record(), tale: Tale::Rejected(reasons) }
 }
 
 /// `1:foreign_key,3:malformed`, or `all:not_json`.
@@ -135,11 +137,6 @@ fn named(rejected: &[Rejection]) -> String {
         None => format!("all:{}", rejection.reason.as_str()),
     };
     rejected.iter().take(REJECTIONS_NAMED_MAX).map(name).collect::<Vec<_>>().join(",")
-}
-
-/// A header takes no control characters.
-fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }
 
 /// SHA-256 as 64 characters: an id of the same length whatever it stands for.

@@ -60,8 +60,7 @@ impl<Q: QueuePort + 'static, L: LogPort + 'static> Actor for Poller<Q, L> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let progress = state.forwarder.step().await;
-        let (_, chance) = state.parts.clock.op_id().uuid().as_u64_pair();
-        let pause = state.pace.next(progress, chance);
+        let pause = state.pace.next(progress, state.parts.clock.chance());
         if pause.is_zero() {
             myself.send_message(Poll)?;
         } else {

@@ -18,5 +18,6 @@ pub mod arrival;
 pub mod event;
 pub mod history;
 pub mod policy;
+pub mod backoff;
 #[cfg(test)]
 mod samples;

@@ -83,6 +83,12 @@ impl Clock {
         OpId::from_uuid(self.uuid_v7())
     }
 
+    /// A number that spreads loops that act together. Not a secret, and in a row on a clock for tests.
+    #[must_use]
+    pub fn chance(&self) -> u64 {
+        self.uuid_v7().as_u64_pair().1
+    }
+
     fn uuid_v7(&self) -> Uuid {
         match self {
             Self::System => Uuid::now_v7(),

@@ -37,7 +37,7 @@ impl Stream {
 /// Streams of records with subjects.
 ///
 /// Contract: `publish` is durable when it returns `Ok`, and a repeat of an `id` within the stream's window
-/// is stored once. Records of a stream have rising sequences and are read in that order. A filter is a
+/// is stored once. A record that is too large is refused with the limit, and fits once it is cut to that. Records of a stream have rising sequences and are read in that order. A filter is a
 /// subject in which `*` stands for one token and a last `>` for the rest. Checked by `contract::log`.
 pub trait LogPort: Send + Sync {
     /// A durable consumer's reader.
@@ -132,6 +132,19 @@ pub struct NewRecord {
     pub payload: Bytes,
 }
 
+/// Bytes of a record's headers beside their names and values: the line in front, the names of the id and the stream, and
+/// the longest stream's name.
+const HEADER_BYTES: usize = 96;
+
+impl NewRecord {
+    /// Bytes of headers and payload, at least as many as any backend counts for them.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        HEADER_BYTES + self.id.len() + headers + self.payload.len()
+    }
+}
+
 /// The log's word that it has a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -217,6 +230,12 @@ pub enum PublishError {
     /// The stream takes no more; nothing was stored.
     #[error("the stream is full")]
     Full,
+    /// The record is larger than the log takes; nothing was stored.
+    #[error("the record is too large: the log takes {bytes_max} bytes of headers and payload")]
+    TooLarge {
+        /// The most that [`NewRecord::size_bytes`] may be.
+        bytes_max: usize,
+    },
     /// Nothing was stored.
     #[error("the log does not answer: {reason}")]
     Unavailable {

@@ -3,6 +3,7 @@
 //! Each trait carries its contract; one suite per port in `tests/contract` holds every backend to it.
 
 mod clock;
+pub mod dlq;
 mod ledger;
 mod log;
 mod objects;

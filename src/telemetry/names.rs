@@ -94,9 +94,11 @@ metrics! {
     // bridge
     BRIDGE_DELIVERIES_TOTAL = Counter "wharf_bridge_deliveries_total", "Deliveries taken from the queue.";
     BRIDGE_ARRIVALS_TOTAL = Counter "wharf_bridge_arrivals_total" [kind: "created" | "removed", repeat: "no" | "yes"], "Arrivals that the log confirmed, by kind and by whether it had them already.";
-    BRIDGE_REJECTED_TOTAL = Counter "wharf_bridge_rejected_total" [reason: "foreign_bucket" | "foreign_key" | "malformed" | "not_a_notification" | "not_json" | "too_large" | "unknown_event" | "unknown_version"], "Records kept on the DLQ instead of forwarded, by reason.";
+    BRIDGE_REJECTED_TOTAL = Counter "wharf_bridge_rejected_total" [reason: "foreign_bucket" | "foreign_key" | "malformed" | "not_a_notification" | "not_json" | "too_large" | "unknown_version"], "Records kept on the DLQ instead of forwarded, by reason.";
+    BRIDGE_IGNORED_TOTAL = Counter "wharf_bridge_ignored_total" [event: "test" | "empty" | "tagging" | "acl" | "restore" | "storage_class" | "replication" | "lost" | "other"], "Events of the bucket that this service has no use for, by family.";
+    BRIDGE_LEFT_TOTAL = Counter "wharf_bridge_left_total" [stream: "dlq" | "ingest"], "Deliveries left to the queue because a stream did not take them, by stream; the queue delivers them again and gives them up by its own count.";
     BRIDGE_PUBLISH_SECONDS = Histogram "wharf_bridge_publish_seconds", "Time until the log confirmed a record, repeats included.";
-    BRIDGE_PUBLISH_FAILURES_TOTAL = Counter "wharf_bridge_publish_failures_total" [cause: "full" | "unavailable" | "unknown"], "Records that the log did not confirm, by cause; they are tried again.";
+    BRIDGE_PUBLISH_FAILURES_TOTAL = Counter "wharf_bridge_publish_failures_total" [cause: "full" | "too_large" | "unavailable" | "unknown"], "Records that the log did not confirm, by cause; they are tried again.";
     BRIDGE_DELETE_FAILURES_TOTAL = Counter "wharf_bridge_delete_failures_total", "Deliveries that the queue did not delete when asked; they are asked for again, or come again.";
     BRIDGE_ARRIVAL_LAG_SECONDS = Histogram "wharf_bridge_arrival_lag_seconds", "From the object being complete to the bridge reading of it.";
     BRIDGE_POLLER_FAILURES_TOTAL = Counter "wharf_bridge_poller_failures_total", "Pollers that died and were started again. Any is a bug.";

@@ -128,7 +128,7 @@ fn passwords_of_nats_are_given_and_agree() {
             accounts[at + "password: $".len()..].chars().take_while(|c| !c.is_whitespace()).collect();
         assert!(name.starts_with(PREFIX) && given[&name].is_string(), "{name} is not given");
     }
-    assert_eq!(given["WHARF_NATS_WORKER_PASSWORD"], compose["configs"]["nats-worker-password"]["content"]);
+    assert_eq!(given["NATS_WORKER_PASSWORD"], compose["configs"]["nats-worker-password"]["content"]);
     let config = of("wharfinger");
     assert!(accounts.contains(&format!("user: {}\n", config.log.nats.user)));
     assert!(accounts.contains(&format!("\"{}.>\"", config.log.nats.inbox_prefix)));

@@ -23,7 +23,7 @@ fn password(user: &str) -> String {
 
 async fn start() -> Option<Server> {
     let passwords = USERS
-        .map(|user| (format!("WHARF_NATS_{}_PASSWORD", user.to_uppercase()), format!("{:?}", password(user))))
+        .map(|user| (format!("NATS_{}_PASSWORD", user.to_uppercase()), format!("{:?}", password(user))))
         .to_vec();
     let rest = include_str!("../../nats/accounts.conf").to_owned();
     Server::start_with(Setup { rest, passwords, ..Setup::default() }).await
@@ -282,9 +282,9 @@ async fn the_shipped_configuration_is_accepted_with_passwords_and_not_without() 
         return;
     }
     let passwords = [
-        ("WHARF_NATS_PUBLISHER_PASSWORD", "one"),
-        ("WHARF_NATS_WORKER_PASSWORD", "two"),
-        ("WHARF_NATS_SUBSCRIBER_PASSWORD", "three"),
+        ("NATS_PUBLISHER_PASSWORD", "one"),
+        ("NATS_WORKER_PASSWORD", "two"),
+        ("NATS_SUBSCRIBER_PASSWORD", "three"),
     ];
     assert!(is_accepted(&passwords));
     for missing in 0..passwords.len() {

@@ -96,9 +96,9 @@ async fn store(link: &Link, waiting: Vec<Waiting>) {
             }
         }
         // Nothing of it is stored. Whatever is wrong with one record must not hold the others back.
-        Err(AskError::Refused { code, text }) => {
+        Err(error @ (AskError::Refused { .. } | AskError::TooLarge { .. })) => {
             count("split");
-            tracing::debug!(code, "a batch of {} was refused: {text}", waiting.len());
+            tracing::debug!("a batch of {} was refused: {error}", waiting.len());
             one_by_one(link, waiting).await;
         }
         Err(error @ (AskError::Nobody | AskError::Silent(_))) => {

@@ -1,12 +1,15 @@
 //! From settings to a client that connects in the background and never gives up.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Auth, AuthError, Client, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectOptions, ServerAddr};
 use metrics::counter;
+use tokio::sync::broadcast;
 use tracing::{info, warn};
+
+use super::identity::identity;
 
 use crate::config::NatsSettings;
 use crate::telemetry::names;
@@ -43,6 +46,12 @@ pub enum ConnectError {
         /// Why.
         source: std::io::Error,
     },
+    /// A credentials file holds no token of a user with its seed.
+    #[error("{path} is not a nats credentials file", path = path.display())]
+    Credentials {
+        /// Which.
+        path: PathBuf,
+    },
     /// There is half of a pair.
     #[error("{present} is set without {missing}")]
     Half {
@@ -56,24 +65,52 @@ pub enum ConnectError {
     Client(async_nats::ConnectError),
 }
 
-/// What the last try to connect came to, for whoever has to be told.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LastTry(Arc<Mutex<Option<String>>>);
+/// Refusals that wait for their request; older ones are dropped.
+const VIOLATIONS_MAX: usize = 64;
 
-impl LastTry {
+/// What the servers say beside their replies. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Notices {
+    last_try: Arc<Mutex<Option<String>>>,
+    violations: broadcast::Sender<String>,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self { last_try: Arc::default(), violations: broadcast::Sender::new(VIOLATIONS_MAX) }
+    }
+}
+
+impl Notices {
+    /// Waits until a server refuses a message to this subject, and returns its words. Servers send no reply to a message
+    /// that its user may not publish.
+    pub(super) fn refusal(&self, subject: &str) -> impl Future<Output = String> + use<> {
+        let quoted = format!("publish to \"{subject}\"").to_lowercase();
+        let mut violations = self.violations.subscribe();
+        async move {
+            loop {
+                match violations.recv().await {
+                    Ok(words) if words.to_lowercase().contains(&quoted) => return words,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        }
+    }
+
     fn set(&self, outcome: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+        *self.last_try.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
     }
 
     /// Why there is no connection, as far as is known.
     pub(super) fn reason(&self) -> String {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.last_try.lock().unwrap_or_else(PoisonError::into_inner).clone();
         known.map_or_else(|| "not connected".to_owned(), |error| format!("not connected: {error}"))
     }
 }
 
 /// Starts a client. It connects in the background, so this succeeds while no server is there.
-pub(super) async fn connect(settings: &NatsSettings, last_try: LastTry) -> Result<Client, ConnectError> {
+pub(super) async fn connect(settings: &NatsSettings, notices: Notices) -> Result<Client, ConnectError> {
     let urls = addresses(&settings.urls)?;
     for path in [&settings.tls_ca_file, &settings.tls_cert_file, &settings.tls_key_file].into_iter().flatten()
     {
@@ -89,7 +126,7 @@ pub(super) async fn connect(settings: &NatsSettings, last_try: LastTry) -> Resul
         .subscription_capacity(READER_BUFFER)
         .retry_on_initial_connect()
         .max_reconnects(None)
-        .event_callback(move |event| note(event, last_try.clone()));
+        .event_callback(move |event| note(event, notices.clone()));
     options.connect(urls).await.map_err(ConnectError::Client)
 }
 
@@ -106,40 +143,6 @@ fn address(url: &str) -> Result<ServerAddr, ConnectError> {
         return Err(ConnectError::UserInUrl);
     }
     url.parse().map_err(|_| ConnectError::Url { url: url.to_owned() })
-}
-
-async fn identity(settings: &NatsSettings) -> Result<ConnectOptions, ConnectError> {
-    if let Some(path) = &settings.credentials_file {
-        let refused = |source| ConnectError::File { path: path.clone(), source };
-        return ConnectOptions::with_credentials_file(path).await.map_err(refused);
-    }
-    match (settings.user.as_str(), settings.password_file.clone()) {
-        ("", None) => Ok(ConnectOptions::new()),
-        ("", Some(_)) => Err(ConnectError::Half { present: "nats.password_file", missing: "nats.user" }),
-        (_, None) => Err(ConnectError::Half { present: "nats.user", missing: "nats.password_file" }),
-        (user, Some(path)) => {
-            password(&path).await.map_err(|source| ConnectError::File { path: path.clone(), source })?;
-            Ok(with_password(user.to_owned(), path))
-        }
-    }
-}
-
-/// The password is read at every connect, so that it can change while we run.
-fn with_password(user: String, path: PathBuf) -> ConnectOptions {
-    ConnectOptions::with_auth_callback(move |_nonce| {
-        let (user, path) = (user.clone(), path.clone());
-        async move {
-            let mut auth = Auth::new();
-            auth.username = Some(user);
-            auth.password = Some(password(&path).await.map_err(AuthError::new)?);
-            Ok(auth)
-        }
-    })
-}
-
-async fn password(path: &Path) -> std::io::Result<String> {
-    let text = tokio::fs::read_to_string(path).await?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn tls(settings: &NatsSettings, mut options: ConnectOptions) -> Result<ConnectOptions, ConnectError> {
@@ -159,22 +162,28 @@ fn tls(settings: &NatsSettings, mut options: ConnectOptions) -> Result<ConnectOp
     Ok(options.require_tls(settings.tls_required))
 }
 
-async fn note(event: async_nats::Event, last_try: LastTry) {
+async fn note(event: async_nats::Event, notices: Notices) {
     match event {
         async_nats::Event::Connected => {
-            last_try.set(None);
+            notices.set(None);
             counter!(names::NATS_CONNECTS_TOTAL).increment(1);
             info!("connected to nats");
         }
-        async_nats::Event::Disconnected => warn!("nats is away; trying again until it is back"),
+        async_nats::Event::Disconnected => {
+            warn!("the connection to nats broke; connecting again until it works")
+        }
         async_nats::Event::SlowConsumer(_) => {
             counter!(names::NATS_DROPPED_TOTAL).increment(1);
             warn!("a reader was too slow and lost a message; the log delivers it again");
         }
-        async_nats::Event::ServerError(error) => warn!("nats says: {error}"),
+        async_nats::Event::ServerError(error) => {
+            warn!("nats says: {error}");
+            // Without a request that waits, nobody listens.
+            drop(notices.violations.send(error.to_string()));
+        }
         async_nats::Event::ClientError(error) => {
             warn!("nats client: {error}");
-            last_try.set(Some(error.to_string().trim_start_matches("nats: ").to_owned()));
+            notices.set(Some(error.to_string().trim_start_matches("nats: ").to_owned()));
         }
         async_nats::Event::LameDuckMode => info!("a nats server is about to stop"),
         async_nats::Event::Draining | async_nats::Event::Closed => info!("nats connection: {event}"),
@@ -188,7 +197,7 @@ mod tests {
     async fn check(change: fn(&mut NatsSettings), expected: &str) {
         let mut settings = NatsSettings::default();
         change(&mut settings);
-        let outcome = connect(&settings, LastTry::default()).await;
+        let outcome = connect(&settings, Notices::default()).await;
         assert_eq!(outcome.err().map(|error| error.to_string()).unwrap_or_default(), expected);
     }
 
@@ -225,6 +234,26 @@ mod tests {
         check(
             |settings| settings.urls = vec!["nats://ann:hunter2@host".to_owned()],
             "a nats url holds a user; use nats.user and nats.password_file, or nats.credentials_file",
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_found_by_its_subject() {
+        let notices = Notices::default();
+        let refusal = notices.refusal("wharf.ingest.v1.3.U");
+        for subject in ["wharf.ingest.v1.3.other", "wharf.ingest.v1.3.u"] {
+            let words = format!("Permissions Violation for Publish to \"{subject}\"");
+            notices.violations.send(words).expect("a request waits");
+        }
+        assert_eq!(refusal.await, "Permissions Violation for Publish to \"wharf.ingest.v1.3.u\"");
+    }
+
+    #[tokio::test]
+    async fn a_file_without_credentials_is_named() {
+        check(
+            |settings| settings.credentials_file = Some("Cargo.toml".into()),
+            "Cargo.toml is not a nats credentials file",
         )
         .await;
     }

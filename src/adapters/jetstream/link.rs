@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connect::{ConnectError, LastTry, REPLY_WITHIN, connect};
+use super::connect::{ConnectError, Notices, REPLY_WITHIN, connect};
 use crate::config::NatsSettings;
 use crate::ports::LogError;
 
@@ -29,7 +29,7 @@ pub(super) struct Link {
     pub(super) client: Client,
     /// The servers' log part.
     pub(super) jetstream: jetstream::Context,
-    last_try: LastTry,
+    notices: Notices,
 }
 
 /// What a question to the servers came to, if not an answer.
@@ -41,6 +41,12 @@ pub(super) enum AskError {
     /// No answer came. What was asked may have been done.
     #[error("{0}")]
     Silent(String),
+    /// The client did not send it: the server takes no more bytes than this.
+    #[error("too large: the server takes {bytes_max} bytes")]
+    TooLarge {
+        /// Of headers and payload.
+        bytes_max: usize,
+    },
     /// The server said no; nothing was done.
     #[error("{text}")]
     Refused {
@@ -64,9 +70,9 @@ pub(super) fn failed(reason: impl fmt::Display) -> LogError {
 
 impl Link {
     pub(super) async fn start(settings: &NatsSettings) -> Result<Self, ConnectError> {
-        let last_try = LastTry::default();
-        let client = connect(settings, last_try.clone()).await?;
-        Ok(Self { jetstream: jetstream::new(client.clone()), client, last_try })
+        let notices = Notices::default();
+        let client = connect(settings, notices.clone()).await?;
+        Ok(Self { jetstream: jetstream::new(client.clone()), client, notices })
     }
 
     /// Whether a server is there at the moment.
@@ -85,7 +91,7 @@ impl Link {
         let deadline = Instant::now() + wait;
         while !self.is_connected() {
             if Instant::now() >= deadline {
-                return Err(failed(self.last_try.reason()));
+                return Err(failed(self.notices.reason()));
             }
             sleep(LOOK_EVERY).await;
         }
@@ -99,7 +105,14 @@ impl Link {
         body: &(impl Serialize + Sync + ?Sized),
     ) -> Result<T, AskError> {
         // The client's own limit begins when the question has left; before that it may wait for ever.
-        let asked = timeout(REPLY_WITHIN * 2, self.jetstream.request(subject.clone(), body)).await;
+        let asked = timeout(REPLY_WITHIN * 2, self.jetstream.request(subject.clone(), body));
+        let asked = tokio::select! {
+            biased;
+            asked = asked => asked,
+            text = self.notices.refusal(&format!("$JS.API.{subject}")) => {
+                return Err(AskError::Refused { code: 0, text });
+            }
+        };
         match asked {
             Ok(Ok(Response::Ok(answer))) => Ok(answer),
             Ok(Ok(Response::Err { error })) => {
@@ -129,12 +142,19 @@ impl Link {
         wait: Duration,
     ) -> Result<Message, AskError> {
         let request = Request::new().headers(headers).payload(payload).timeout(Some(wait));
-        match timeout(wait, self.client.send_request(subject, request)).await {
+        let refusal = self.notices.refusal(&subject);
+        let sent = tokio::select! {
+            biased;
+            sent = timeout(wait, self.client.send_request(subject, request)) => sent,
+            text = refusal => return Err(AskError::Refused { code: 0, text }),
+        };
+        match sent {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(error)) => Err(match error.kind() {
                 SendErrorKind::NoResponders => AskError::Nobody,
-                SendErrorKind::InvalidSubject | SendErrorKind::MaxPayloadExceeded => {
-                    AskError::Refused { code: 0, text: error.to_string() }
+                SendErrorKind::InvalidSubject => AskError::Refused { code: 0, text: error.to_string() },
+                SendErrorKind::MaxPayloadExceeded => {
+                    AskError::TooLarge { bytes_max: self.client.max_payload() }
                 }
                 SendErrorKind::TimedOut | SendErrorKind::Other => AskError::Silent(error.to_string()),
             }),

@@ -75,7 +75,7 @@ impl Shared {
             // Without the stream nobody replies. A plain subscriber of the subject turns that into silence.
             match error {
                 AskError::Nobody | AskError::Silent(_) => self.readiness.forget(stream),
-                AskError::Refused { .. } => {}
+                AskError::TooLarge { .. } | AskError::Refused { .. } => {}
             }
             meaning(error)
         })
@@ -211,6 +211,7 @@ const fn name_of(outcome: &Result<Stored, PublishError>) -> &'static str {
         Ok(Stored { duplicate: false, .. }) => "stored",
         Ok(Stored { duplicate: true, .. }) => "duplicate",
         Err(PublishError::Full) => "full",
+        Err(PublishError::TooLarge { .. }) => "too_large",
         Err(PublishError::Unavailable { .. }) => "unavailable",
         Err(PublishError::Unknown { .. }) => "unknown",
     }

@@ -191,7 +191,7 @@ pub(super) async fn info(link: &Link, stream: Stream) -> Result<StreamInfo, LogE
     link.look(format!("STREAM.INFO.{name}")).await.map_err(|error| match error {
         AskError::Refused { code: NO_STREAM, .. } => failed(format_args!("there is no stream {name}")),
         AskError::Nobody => failed("the server has no JetStream"),
-        AskError::Silent(_) | AskError::Refused { .. } => error.into(),
+        AskError::Silent(_) | AskError::TooLarge { .. } | AskError::Refused { .. } => error.into(),
     })
 }
 
@@ -201,7 +201,9 @@ async fn create(link: &Link, stream: Stream, declared: &Declared) -> Result<Stre
     match link.look(format!("STREAM.INFO.{name}")).await {
         Err(AskError::Refused { code: NO_STREAM, .. }) => {}
         Err(AskError::Nobody) => return Err(failed("the server has no JetStream")),
-        Err(error @ (AskError::Silent(_) | AskError::Refused { .. })) => return Err(error.into()),
+        Err(error @ (AskError::Silent(_) | AskError::TooLarge { .. } | AskError::Refused { .. })) => {
+            return Err(error.into());
+        }
         Ok(found) => return Ok(found),
     }
     match link.ask(format!("STREAM.CREATE.{name}"), declared).await {

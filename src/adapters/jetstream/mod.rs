@@ -4,6 +4,7 @@
 //! `publish` and `batch` write, `puller` fetches for `consumer` and `replay`.
 
 mod connect;
+mod identity;
 mod link;
 mod declare;
 mod manage;

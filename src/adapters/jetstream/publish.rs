@@ -41,6 +41,10 @@ impl From<PubAck> for Stored {
 pub(super) async fn publish(link: &Link, stream: Stream, record: NewRecord) -> Result<Stored, AskError> {
     let refused = |error: super::record::RecordError| AskError::Refused { code: 0, text: error.to_string() };
     let headers = headers_of(stream, &record).map_err(refused)?;
+    let bytes_max = link.client.max_payload();
+    if record.size_bytes() > bytes_max {
+        return Err(AskError::TooLarge { bytes_max });
+    }
     let answer = link.request(record.subject, headers, record.payload, STORED_WITHIN).await?;
     read_ack(&answer.payload).map(Stored::from)
 }
@@ -62,6 +66,7 @@ pub(super) fn meaning(error: AskError) -> PublishError {
     match error {
         AskError::Nobody => PublishError::Unavailable { reason: "no stream takes it".to_owned() },
         AskError::Silent(_) => PublishError::Unknown { reason },
+        AskError::TooLarge { bytes_max } => PublishError::TooLarge { bytes_max },
         AskError::Refused { code, .. } if NO_ROOM.contains(&code) => PublishError::Full,
         AskError::Refused { code: STORE_FAILED, .. } => {
             let is_full = FULL_WORDS.iter().any(|words| reason.contains(words));

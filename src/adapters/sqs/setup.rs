@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::{self, is_missing};
 use super::options::SqsOptions;
 use crate::adapters::aws::{self, Look, Planner, SetupError, Shows, Step};
-use crate::limits::{DELIVERIES_MAX, NOTIFICATION_BYTES_MAX};
+use crate::limits::DELIVERIES_MAX;
 
 /// How long a notification waits to be read (10 days): the rest of the 14 is for a human.
 const RETENTION_SECS: u64 = 10 * 24 * 3600;
@@ -16,6 +16,8 @@ const RETENTION_SECS: u64 = 10 * 24 * 3600;
 const DEAD_RETENTION_SECS: u64 = 14 * 24 * 3600;
 /// What the name of the dead letter queue ends in.
 const DEAD_SUFFIX: &str = "-dlq";
+/// Bytes of a message that the queue takes at least; every server allows it, and S3 sends at most 64 KiB.
+const MESSAGE_BYTES: usize = 256 << 10;
 /// Our statement in the queue's policy; others are left alone.
 const STATEMENT: &str = "WharfingerBucketSends";
 
@@ -77,9 +79,9 @@ impl SqsSetup {
             },
             Attribute {
                 topic: "size",
-                change: format!("take {} KiB", NOTIFICATION_BYTES_MAX >> 10),
+                change: format!("take {} KiB", MESSAGE_BYTES >> 10),
                 name: QueueAttributeName::MaximumMessageSize,
-                wanted: Some(NOTIFICATION_BYTES_MAX.to_string()),
+                wanted: Some(MESSAGE_BYTES.to_string()),
                 is_right: at_least,
             },
             Attribute {

@@ -24,11 +24,16 @@ fn forwarder(world: &World) -> Forwarder<World, World> {
     Forwarder::new(Arc::new(world.parts(1)))
 }
 
-/// Steps until the queue has nothing left; a world that does not heal fails here.
+/// Steps until the queue has nothing left; a world that does not heal fails here. What was left to the queue is delivered
+/// again, as after its time.
 async fn run_dry(forwarder: &mut Forwarder<World, World>, world: &World) {
     for _ in 0..200 {
         if world.queued() == 0 {
             return;
+        }
+        if world.waiting() == 0 && forwarder.held.is_empty() && forwarder.leaving.is_empty() {
+            world.show_hidden();
+            forwarder.dlq_rests_until = None;
         }
         forwarder.step().await;
     }
@@ -111,7 +116,7 @@ async fn a_publish_without_an_answer_ends_with_its_deadline_as_unknown() {
         let mut parcels = forwarder.receive().await.unwrap();
         world.fail_publish(Stream::Ingest, [PublishFault::Hang { stored }]);
         let deadline = Instant::now() + Duration::from_millis(20);
-        let outcome = forward(&world, &mut parcels[0], deadline).await;
+        let outcome = forward(&world, &mut parcels[0], deadline, false).await;
         let failed = outcome.failed;
         assert!(matches!(failed, Some((Stream::Ingest, PublishError::Unknown { .. }))), "{failed:?}");
         forwarder.held = parcels;
@@ -146,10 +151,27 @@ async fn one_arrival_that_does_not_pass_holds_back_only_its_own_delivery() {
     let world = world_with((0..10).map(notification)).await;
     world.fail_publish(Stream::Ingest, [PublishFault::Unavailable]);
     let mut forwarder = forwarder(&world);
-    assert_eq!(forwarder.step().await, Progress::Stuck);
+    assert_eq!(forwarder.step().await, Progress::Flowing);
     assert_eq!((world.records(Stream::Ingest).len(), forwarder.held.len()), (9, 1));
     run_dry(&mut forwarder, &world).await;
     assert_eq!(world.records(Stream::Ingest).len(), 10);
+}
+
+// proves: F22
+#[tokio::test]
+async fn an_arrival_that_never_passes_is_left_to_the_queue_once_others_passed_it() {
+    let world = world_with((0..10).map(notification)).await;
+    world.refuse("8000-000000000007");
+    let mut forwarder = forwarder(&world);
+    let mut steps = 0;
+    while steps == 0 || !forwarder.held.is_empty() {
+        world.send(notification(100 + steps)).await.unwrap();
+        forwarder.step().await;
+        steps += 1;
+        assert!(steps <= PASSED_OVER_MAX + 1, "still held");
+    }
+    assert!(world.seen().iter().any(|seen| matches!(seen, Seen::Extended(_, LEFT_HIDDEN))));
+    assert!(forwarder.leaving.len() <= 1 && world.queued() <= 2, "only the one that does not pass is left");
 }
 
 // proves: F20
@@ -239,10 +261,51 @@ async fn a_full_dlq_does_not_stop_arrivals() {
     }
     assert_eq!((world.records(Stream::Ingest).len(), world.queued()), (30, 1));
     assert_eq!(state(&forwarder, Part::PublishIngest), PartState::Up);
+    world.show_hidden();
+    forwarder.dlq_rests_until = None;
     assert!(matches!(state(&forwarder, Part::PublishDlq), PartState::Down { .. }), "arrivals do not hide it");
     world.heal();
     run_dry(&mut forwarder, &world).await;
     assert_eq!(world.records(Stream::Dlq).len(), 1);
+}
+
+// proves: I19 F22
+#[tokio::test]
+async fn any_number_of_messages_that_the_dlq_refuses_takes_no_place_and_is_left_to_the_queue() {
+    for fault in FAULTS {
+        let world = world_with((0..50).map(|n| format!("poison {n}"))).await;
+        world.fail_publish(Stream::Dlq, std::iter::repeat_n(fault, 10_000));
+        let mut forwarder = forwarder(&world);
+        for n in 0..30 {
+            world.send(notification(n)).await.unwrap();
+        }
+        for _ in 0..12 {
+            assert_eq!(forwarder.step().await, Progress::Flowing, "{fault:?}");
+            assert!(forwarder.held.is_empty(), "{fault:?}");
+        }
+        assert_eq!(world.records(Stream::Ingest).len(), 30, "{fault:?}");
+        assert_eq!(world.queued(), 50, "{fault:?}: none is deleted");
+        let left = world.seen().iter().filter(|seen| matches!(seen, Seen::Extended(_, LEFT_HIDDEN))).count();
+        assert_eq!(left, 50, "{fault:?}: each is hidden for a while");
+        assert!(matches!(state(&forwarder, Part::PublishDlq), PartState::Down { .. }));
+        world.heal();
+        run_dry(&mut forwarder, &world).await;
+        assert_eq!(world.records(Stream::Dlq).len(), 50, "{fault:?}");
+        assert_eq!(state(&forwarder, Part::PublishDlq), PartState::Up);
+    }
+}
+
+// proves: F22
+#[tokio::test]
+async fn a_message_that_is_too_large_for_the_dlq_is_cut_and_kept() {
+    let world = world_with(["x".repeat(5_000)]).await;
+    world.limit(1_000);
+    let mut forwarder = forwarder(&world);
+    run_dry(&mut forwarder, &world).await;
+    let kept = world.records(Stream::Dlq).remove(0);
+    assert!(kept.size_bytes() <= 1_000 && kept.payload.len() > 500, "{}", kept.payload.len());
+    let header = ("Wharf-Truncated".to_owned(), "original length 5000".to_owned());
+    assert!(kept.headers.contains(&header), "{:?}", kept.headers);
 }
 
 // proves: F22

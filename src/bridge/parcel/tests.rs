@@ -3,6 +3,7 @@
 use super::*;
 use crate::bridge::judge;
 use crate::domain::time::Timestamp;
+use crate::limits::NOTIFICATION_BYTES_MAX;
 
 const KEY: &str = "user/0199a3c4-0000-7000-8000-000000000001/0199a3c4-0000-7000-8000-000000000002";
 
@@ -54,11 +55,11 @@ fn what_is_rejected_is_kept_whole_with_its_reasons() {
     let kept = parcel.confirmed().unwrap();
     assert_eq!((kept.stream, kept.record.subject.as_str()), (Stream::Dlq, "wharf.dlq.v1.bridge"));
     assert_eq!(kept.record.payload, body.as_bytes(), "the original bytes");
-    assert_eq!(header(&kept.record, "wharf-reason"), Some("malformed"));
-    assert_eq!(header(&kept.record, "wharf-records"), Some("1:malformed,2:foreign_key"));
-    assert_eq!(header(&kept.record, "wharf-deliveries"), Some("3"));
-    assert_eq!(header(&kept.record, "wharf-source"), Some("queue/d-1"));
-    assert_eq!(header(&kept.record, "wharf-truncated-from-bytes"), None);
+    assert_eq!(header(&kept.record, "Wharf-Reason"), Some("malformed"));
+    assert_eq!(header(&kept.record, "Wharf-Records"), Some("1:malformed,2:foreign_key"));
+    assert_eq!(header(&kept.record, "Wharf-Deliveries"), Some("3"));
+    assert_eq!(header(&kept.record, "Wharf-Source"), Some("queue/d-1"));
+    assert_eq!(header(&kept.record, "Wharf-Truncated"), None);
     assert_eq!(parcel.into_receipt().unwrap(), Receipt("r-1".into()));
 }
 
@@ -76,13 +77,25 @@ fn the_receipt_stays_in_until_everything_is_confirmed() {
 }
 
 #[test]
-fn a_giant_is_kept_as_far_as_a_stream_takes_it() {
-    let body = "é".repeat(NOTIFICATION_BYTES_MAX);
-    let parcel = packed(&body, 1, 0);
+fn a_dead_letter_is_cut_to_what_the_log_takes_and_an_arrival_is_not() {
+    let body = format!(r#"{{"Records":[{}],"rest":"{}"}}"#, record("x", "0A"), "é".repeat(1_000));
+    let mut parcel = packed(&body, 1, 0);
+    assert!(parcel.cut_next(1_500));
     let kept = &parcel.next().unwrap().record;
-    assert_eq!(header(kept, "wharf-records"), Some("all:too_large"));
-    assert_eq!(header(kept, "wharf-truncated-from-bytes"), Some("524288"));
-    assert!(kept.payload.len() <= NOTIFICATION_BYTES_MAX && std::str::from_utf8(&kept.payload).is_ok());
+    assert!(kept.size_bytes() <= 1_500 && kept.size_bytes() > 1_490);
+    let original = format!("original length {}", body.len());
+    assert_eq!(header(kept, "Wharf-Truncated"), Some(original.as_str()));
+    assert!(!parcel.cut_next(50), "not even its headers fit");
+    let mut arrival = packed(&format!(r#"{{"Records":[{}]}}"#, record(KEY, "0A")), 1, 0);
+    assert!(!arrival.cut_next(200));
+}
+
+#[test]
+fn a_notification_that_is_not_read_is_kept_all_the_same() {
+    let parcel = packed(&"é".repeat(NOTIFICATION_BYTES_MAX), 1, 0);
+    let kept = &parcel.next().unwrap().record;
+    assert_eq!(header(kept, "Wharf-Records"), Some("all:too_large"));
+    assert_eq!(kept.payload.len(), 2 * NOTIFICATION_BYTES_MAX);
 }
 
 #[test]
@@ -90,11 +103,6 @@ fn many_rejected_records_make_one_copy_and_a_short_header() {
     let body = format!(r#"{{"Records":[{}]}}"#, vec!["7"; 5_000].join(","));
     let mut parcel = packed(&body, 1, 0);
     let kept = parcel.confirmed().unwrap();
-    assert!(header(&kept.record, "wharf-records").unwrap().len() < 300);
+    assert!(header(&kept.record, "Wharf-Records").unwrap().len() < 300);
     assert!(parcel.next().is_none());
-}
-
-#[test]
-fn a_header_takes_no_control_characters() {
-    assert_eq!(printable("a\r\nb: c\u{0}é~"), "ab:c~");
 }

@@ -99,9 +99,10 @@ impl From<LogError> for Problem {
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Self {
         let code = match error {
-            PublishError::Full | PublishError::Unavailable { .. } | PublishError::Unknown { .. } => {
-                ErrorCode::LogUnavailable
-            }
+            PublishError::Full
+            | PublishError::TooLarge { .. }
+            | PublishError::Unavailable { .. }
+            | PublishError::Unknown { .. } => ErrorCode::LogUnavailable,
         };
         Self::new(code).because(&error)
     }

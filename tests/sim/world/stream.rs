@@ -14,8 +14,8 @@ use super::checks::millis;
 use super::fate::Crooked;
 use super::state::State;
 
-/// Bytes of a record's payload.
-const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a record.
+const RECORD_BYTES_MAX: usize = 1 << 20;
 
 /// One stream.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,10 @@ const fn window(stream: Stream) -> u64 {
 
 impl State {
     pub(crate) fn publish(&mut self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
-        if !is_subject(&record.subject) || record.payload.len() > PAYLOAD_BYTES_MAX {
+        if record.size_bytes() > RECORD_BYTES_MAX {
+            return Err(PublishError::TooLarge { bytes_max: RECORD_BYTES_MAX });
+        }
+        if !is_subject(&record.subject) {
             return Err(PublishError::Unavailable { reason: "that cannot stand in a log".to_owned() });
         }
         let now = self.now;

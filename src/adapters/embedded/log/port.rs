@@ -10,8 +10,8 @@ use crate::ports::{
     ChainEnd, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream,
 };
 
-/// Bytes of a record's payload: as much as a NATS server takes unless told otherwise.
-const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a record: as much as a NATS server takes unless its settings say otherwise.
+const RECORD_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a record's id.
 const ID_BYTES_MAX: usize = 4096;
 
@@ -108,8 +108,8 @@ fn check(record: &NewRecord) -> Result<(), PublishError> {
     if record.id.len() > ID_BYTES_MAX {
         return refuse("the id");
     }
-    if record.payload.len() > PAYLOAD_BYTES_MAX {
-        return refuse("the payload");
+    if record.size_bytes() > RECORD_BYTES_MAX {
+        return Err(PublishError::TooLarge { bytes_max: RECORD_BYTES_MAX });
     }
     Ok(())
 }
