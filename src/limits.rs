@@ -109,6 +109,9 @@ pub const PULL_BATCH_MAX: usize = 64;
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 /// Deliveries of one consumer that may be open.
 pub const ACK_PENDING_MAX: usize = 256;
+/// The longest time between two looks whether INGEST needs room. Three quarters of it are free by then, so it fills only if
+/// 77 MB a second come into 1 GiB.
+pub const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// Failures of one delivery, on its own account, before it is kept among the dead instead.
 pub const DELIVERIES_MAX: u32 = 10;
 /// Object inspections (HEAD and gates) at the same time.

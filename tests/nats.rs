@@ -37,5 +37,16 @@ mod tls;
 mod streams;
 #[path = "nats/accounts.rs"]
 mod accounts;
+#[path = "nats/deleted.rs"]
+mod deleted;
+#[path = "nats/room.rs"]
+mod room;
+#[path = "nats/poison.rs"]
+mod poison;
+#[path = "nats/credentials.rs"]
+mod credentials;
+#[path = "nats/health.rs"]
+mod health;
 #[path = "nats/facts.rs"]
 mod facts;
+mod support;

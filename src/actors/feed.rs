@@ -181,16 +181,21 @@ impl FeedState {
         if let Some(consumer) = &self.consumer {
             return Ok(Arc::clone(consumer));
         }
-        let spec = ConsumerSpec {
-            stream: Stream::Ingest,
-            name: format!("shard-{shard}"),
-            filter: Arrival::filter(shard),
-            ack_wait: ACK_WAIT,
-            ack_pending_max: ACK_PENDING_MAX,
-        };
-        let consumer = Arc::new(tokio::sync::Mutex::new(self.parts.log.consumer(spec).await?));
+        let consumer = self.parts.log.consumer(consumer_of(shard)).await?;
+        let consumer = Arc::new(tokio::sync::Mutex::new(consumer));
         self.consumer = Some(Arc::clone(&consumer));
         Ok(consumer)
+    }
+}
+
+/// The consumer of a shard's arrivals.
+pub(super) fn consumer_of(shard: ShardId) -> ConsumerSpec {
+    ConsumerSpec {
+        stream: Stream::Ingest,
+        name: format!("shard-{shard}"),
+        filter: Arrival::filter(shard),
+        ack_wait: ACK_WAIT,
+        ack_pending_max: ACK_PENDING_MAX,
     }
 }
 

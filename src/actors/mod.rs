@@ -25,6 +25,7 @@ mod run;
 mod republish;
 mod remover;
 mod sweeper;
+mod trimmer;
 
 pub use handle::{Arrived, Completed, DeskError, Handle, OpenUpload, Reserved};
 pub use republish::{Republish, RepublishError, Republished, republish};

@@ -13,6 +13,7 @@ use super::publisher::{LaneActor, LaneParts};
 use super::remover::{RemoverActor, RemoverParts};
 use super::shard::{ShardActor, ShardParts};
 use super::sweeper::{SweeperActor, SweeperParts};
+use super::trimmer::{TrimmerActor, TrimmerParts};
 use super::verdict::{Child, Verdict, verdict};
 use crate::domain::shard::ShardId;
 use crate::telemetry::names;
@@ -28,6 +29,7 @@ pub(super) enum Role {
     Lane(usize),
     Remover,
     Sweeper,
+    Trimmer,
 }
 
 impl Role {
@@ -38,6 +40,7 @@ impl Role {
             Self::Lane(_) => Child::Lane,
             Self::Remover => Child::Remover,
             Self::Sweeper => Child::Sweeper,
+            Self::Trimmer => Child::Trimmer,
         }
     }
 
@@ -62,6 +65,7 @@ pub(super) struct TreeParts {
     pub(super) lane: LaneParts,
     pub(super) remover: RemoverParts,
     pub(super) sweeper: SweeperParts,
+    pub(super) trimmer: TrimmerParts,
     /// Cancelled when the tree gives up.
     pub(super) gave_up: CancellationToken,
 }
@@ -94,7 +98,9 @@ impl Actor for SupervisorActor {
         let desks = shards.iter().copied().map(Role::Shard);
         let feeds = shards.iter().copied().map(Role::Feed);
         // What takes work stands before what brings it.
-        for role in lanes.chain([Role::Remover]).chain(desks).chain(feeds).chain([Role::Sweeper]) {
+        for role in
+            lanes.chain([Role::Remover]).chain(desks).chain(feeds).chain([Role::Sweeper, Role::Trimmer])
+        {
             state.start(&myself, role).await?;
         }
         Ok(state)
@@ -158,6 +164,7 @@ impl SupervisorState {
                 self.parts.lane.directory.set_sweeper(actor.clone());
                 actor.get_id()
             }
+            Role::Trimmer => spawn(TrimmerActor, self.parts.trimmer.clone(), me).await?.get_id(),
         };
         self.children.insert(id, role);
         Ok(())

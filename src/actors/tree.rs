@@ -20,6 +20,7 @@ use super::remover::{Remover, RemoverParts};
 use super::shard::ShardParts;
 use super::supervisor::{SupervisorActor, SupervisorMsg, TreeParts};
 use super::sweeper::{CensusBoard, SweepOptions, SweeperMsg, SweeperParts};
+use super::trimmer::TrimmerParts;
 use crate::adapters::{Ledger, Log, Objects};
 use crate::domain::decide::Rules;
 use crate::domain::event::EventSource;
@@ -146,6 +147,7 @@ impl Tree {
                 options: options.sweep,
                 census,
             },
+            trimmer: TrimmerParts { log: log.clone(), clock: clock.clone(), shards },
             lane: LaneParts {
                 ledger,
                 log,

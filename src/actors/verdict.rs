@@ -15,6 +15,8 @@ pub(super) enum Child {
     Remover,
     /// Searches.
     Sweeper,
+    /// Makes room in INGEST.
+    Trimmer,
 }
 
 impl Child {
@@ -27,6 +29,7 @@ impl Child {
             Self::Lane => "lane",
             Self::Remover => "remover",
             Self::Sweeper => "sweeper",
+            Self::Trimmer => "trimmer",
         }
     }
 }
@@ -51,7 +54,7 @@ pub(super) enum Verdict {
 pub(super) const fn verdict(child: Child, failures: u32) -> Verdict {
     let allowed = match child {
         Child::Shard | Child::Lane => 5,
-        Child::Feed | Child::Remover | Child::Sweeper => 10,
+        Child::Feed | Child::Remover | Child::Sweeper | Child::Trimmer => 10,
     };
     if failures <= allowed {
         let shift = if failures > 6 { 6 } else { failures };

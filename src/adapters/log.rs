@@ -8,7 +8,7 @@ use super::faulty::{FaultyConsumer, FaultyLog, FaultyReplay};
 use super::jetstream::{JetStreamConsumer, JetStreamLog, JetStreamReplay};
 use crate::ports::{
     AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
-    Record, ReplayFrom, ReplayPort, Stored, Stream,
+    Record, ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 
 /// The log that the settings chose. Cheap to clone.
@@ -89,6 +89,29 @@ impl LogPort for Log {
             }
             Self::Faulty(log) => log.replay(stream, filter, from).await.map(LogReplay::Faulty),
             Self::Any(log) => log.replay(stream, filter, from).await.map(LogReplay::Any),
+        }
+    }
+
+    async fn holds(&self, stream: Stream, sequence: u64, record: &NewRecord) -> Result<bool, LogError> {
+        match self {
+            Self::Embedded(log) => log.holds(stream, sequence, record).await,
+            Self::Nats(log) => Box::pin(log.holds(stream, sequence, record)).await,
+            Self::Faulty(log) => log.holds(stream, sequence, record).await,
+            Self::Any(log) => log.holds(stream, sequence, record).await,
+        }
+    }
+
+    async fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> Result<u64, LogError> {
+        match self {
+            Self::Embedded(log) => log.trim(stream, consumers, when).await,
+            Self::Nats(log) => Box::pin(log.trim(stream, consumers, when)).await,
+            Self::Faulty(log) => log.trim(stream, consumers, when).await,
+            Self::Any(log) => log.trim(stream, consumers, when).await,
         }
     }
 }

@@ -77,6 +77,49 @@ pub trait LogPort: Send + Sync {
         filter: String,
         from: ReplayFrom,
     ) -> impl Future<Output = Result<Self::Replay, LogError>> + Send;
+
+    /// Whether the record with this sequence is still there, and has this subject and id. A stream that was purged still
+    /// takes a repeat for known, so a duplicate proves nothing.
+    fn holds(
+        &self,
+        stream: Stream,
+        sequence: u64,
+        record: &NewRecord,
+    ) -> impl Future<Output = Result<bool, LogError>> + Send {
+        let (subject, id) = (record.subject.clone(), record.id.clone());
+        async move {
+            let mut replay = self.replay(stream, subject, ReplayFrom::Sequence(sequence)).await?;
+            let found = replay.next(HOLDS_WAIT).await?;
+            Ok(found.is_some_and(|found| found.sequence == sequence && found.id == id))
+        }
+    }
+
+    /// Removes records that are acknowledged, to make room; returns how many.
+    ///
+    /// Each of these consumers gives up what its filter takes, up to the last record below which it has acknowledged
+    /// everything. A consumer that is not there, or has another filter, gives up nothing, and nothing else is removed. Any
+    /// number of processes may do it, at any time. A log without limits keeps everything.
+    fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> impl Future<Output = Result<u64, LogError>> + Send {
+        let _ = (stream, consumers, when);
+        async { Ok(0) }
+    }
+}
+
+/// How long a record that is asked for by its sequence is waited for.
+const HOLDS_WAIT: Duration = Duration::from_millis(500);
+
+/// When a stream is trimmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrimWhen {
+    /// When it holds more than a quarter of what it takes. Until then acknowledged records stay, for a replay.
+    Filling,
+    /// Whatever it holds.
+    Now,
 }
 
 async fn one_by_one<L: LogPort + ?Sized>(log: &L, stream: Stream, chain: Vec<NewRecord>) -> ChainEnd {

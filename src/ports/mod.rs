@@ -14,7 +14,7 @@ pub use clock::{Clock, ManualClock};
 pub use ledger::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Summary, Unreadable};
 pub use log::{
     AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
-    Record, ReplayFrom, ReplayPort, Stored, Stream,
+    Record, ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 pub use objects::{
     ListedObject, ListedUpload, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor,

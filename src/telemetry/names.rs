@@ -59,7 +59,8 @@ metrics! {
     EVENT_LAG_SECONDS = Histogram "wharf_event_lag_seconds", "From a change's decision to its events in the log.";
     INSPECTIONS_TOTAL = Counter "wharf_inspections_total", "Objects that were looked at.";
     OBJECTS_REMOVED_TOTAL = Counter "wharf_objects_removed_total", "Objects of deleted and failed files that were removed.";
-    ARRIVALS_TOTAL = Counter "wharf_arrivals_total" [outcome: "bucket_away" | "dead" | "ledger_away" | "log_away" | "no_object" | "removed" | "settled" | "to_remove" | "unknown"], "Arrivals taken from the log, by outcome.";
+    ARRIVALS_TOTAL = Counter "wharf_arrivals_total" [outcome: "bucket_away" | "dead" | "dead_unkept" | "ledger_away" | "log_away" | "no_object" | "removed" | "settled" | "to_remove" | "unknown"], "Arrivals taken from the log, by outcome.";
+    INGEST_TRIMMED_TOTAL = Counter "wharf_ingest_trimmed_total", "Acknowledged arrivals that were removed from INGEST to make room.";
     SETTLE_SECONDS = Histogram "wharf_settle_seconds", "From an object's landing to its file's settlement.";
     SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one pass of the sweeper, by pass: due, deep.";
     SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total" [kind: "deleting" | "drift" | "forgettable" | "late_object" | "missing" | "object" | "orphan" | "reservation" | "trash" | "unpublished" | "upload"], "What sweeps found to do, by kind.";
@@ -75,7 +76,7 @@ metrics! {
     USED_BYTES = Gauge "wharf_used_bytes", "Bytes of processed and trashed files, as the last sweep counted them.";
     RESERVED_BYTES = Gauge "wharf_reserved_bytes", "Bytes set aside for uploads, as the last sweep counted them.";
     TRASHED_BYTES = Gauge "wharf_trashed_bytes", "Bytes of trashed files, as the last sweep counted them.";
-    ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total" [child: "feed" | "lane" | "remover" | "shard" | "sweeper"], "Actors that failed and were started again, by kind.";
+    ACTOR_RESTARTS_TOTAL = Counter "wharf_actor_restarts_total" [child: "feed" | "lane" | "remover" | "shard" | "sweeper" | "trimmer"], "Actors that failed and were started again, by kind.";
     ERRANDS_LOST_TOTAL = Counter "wharf_errands_lost_total", "Work beside an actor that panicked or took too long; its user is told that it is not known. Any panic is a bug.";
     REPLIES_ABANDONED_TOTAL = Counter "wharf_replies_abandoned_total", "Replies whose caller had gone.";
 
@@ -118,7 +119,7 @@ metrics! {
     // jetstream
     NATS_CONNECTS_TOTAL = Counter "wharf_nats_connects_total", "Connections made to a NATS server; more than one means that it was away.";
     NATS_DROPPED_TOTAL = Counter "wharf_nats_dropped_total", "Messages that a slow reader lost; the log delivers them again.";
-    NATS_PUBLISHES_TOTAL = Counter "wharf_nats_publishes_total" [stream: "WHARF_INGEST" | "WHARF_EVENTS" | "WHARF_DLQ", outcome: "stored" | "duplicate" | "full" | "unavailable" | "unknown"], "Records given to NATS, by stream and outcome.";
+    NATS_PUBLISHES_TOTAL = Counter "wharf_nats_publishes_total" [stream: "WHARF_INGEST" | "WHARF_EVENTS" | "WHARF_DLQ", outcome: "stored" | "duplicate" | "full" | "too_large" | "unavailable" | "unknown"], "Records given to NATS, by stream and outcome.";
     NATS_PUBLISH_SECONDS = Histogram "wharf_nats_publish_seconds", "Time from a record to the server's word that it is stored.";
     NATS_PUBLISHES_IN_FLIGHT = Gauge "wharf_nats_publishes_in_flight", "Records that wait for the server's word.";
     NATS_READERS_REBUILT_TOTAL = Counter "wharf_nats_readers_rebuilt_total" [reason: "gap" | "gone" | "silent" | "stalled"], "Readers begun anew, by reason: gone, silent, stalled, gap.";

@@ -14,7 +14,7 @@ use wharfinger::domain::ids::UserId;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
     Clock, CommitError, ConsumerPort, ConsumerSpec, LedgerPort, LogPort, ManualClock, NewRecord,
-    PublishError, QueuePort, ReplayFrom, ReplayPort, Stream,
+    PublishError, QueuePort, ReplayFrom, ReplayPort, Stream, TrimWhen,
 };
 
 use crate::ledger::{LedgerWorld, ledger_cases};
@@ -357,6 +357,38 @@ async fn a_full_ingest_refuses_until_old_records_have_gone() {
     let next = publish(100).await.expect("there is room again");
     assert_eq!(next.sequence, u64::from(stored) + 1, "sequences go on");
     assert_eq!(count(&world.log, Stream::Ingest).await, 1);
+}
+
+// proves: F25
+#[tokio::test]
+async fn steady_work_never_fills_ingest_although_one_shard_stands_still() {
+    let world = World::with(StoreOptions { ingest_bytes_max: 20_000, ..StoreOptions::default() });
+    let spec = |shard: u32| ConsumerSpec {
+        stream: Stream::Ingest,
+        name: format!("shard-{shard}"),
+        filter: format!("wharf.ingest.v1.{shard}.>"),
+        ack_wait: Duration::from_secs(30),
+        ack_pending_max: 256,
+    };
+    let mut consumer = world.log.consumer(spec(1)).await.expect("consumer");
+    drop(world.log.consumer(spec(2)).await.expect("consumer"));
+    world.log.publish(Stream::Ingest, record("wharf.ingest.v1.2.u", "waits")).await.expect("publish");
+    for n in 0..1_000 {
+        let new = record("wharf.ingest.v1.1.u", &n.to_string());
+        world.log.publish(Stream::Ingest, new).await.expect("there is room");
+        for delivery in consumer.pull(10, Duration::ZERO).await.expect("pull") {
+            consumer.ack(&delivery.token).await.expect("ack");
+        }
+        if n % 20 == 0 {
+            world.log.trim(Stream::Ingest, vec![spec(1), spec(2)], TrimWhen::Filling).await.expect("trim");
+        }
+    }
+    let left = count(&world.log, Stream::Ingest).await;
+    assert!((10..200).contains(&left), "{left}: a quarter stays, for a replay");
+    world.store.close().await;
+    let world = world.reopened();
+    world.log.trim(Stream::Ingest, vec![spec(1), spec(2)], TrimWhen::Now).await.expect("trim");
+    assert_eq!(count(&world.log, Stream::Ingest).await, 1, "what waits is still there");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
     ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogPort, NewRecord, PublishError, Record, ReplayFrom,
-    ReplayPort, Stream,
+    ReplayPort, Stream, TrimWhen, dlq,
 };
 
 /// A log to be held to its contract.
@@ -40,6 +40,9 @@ macro_rules! log_cases {
             a_replay_starts_where_it_is_told
             a_replay_waits_for_news
             records_of_a_subject_stay_in_order
+            a_record_that_is_too_large_is_refused_with_the_limit_and_fits_once_it_is_cut
+            a_record_is_known_by_its_place_and_its_id
+            what_a_consumer_has_acknowledged_makes_room_and_nothing_else
         }
     };
 }
@@ -463,4 +466,87 @@ pub(crate) async fn records_of_a_subject_stay_in_order(world: &impl LogWorld) {
         assert!(read.is_sorted_by(|a, b| a.payload < b.payload && a.sequence < b.sequence));
         assert!(pulled.iter().map(|delivery| &delivery.record).eq(&read), "a consumer sees the same order");
     }
+}
+
+// proves: F22
+pub(crate) async fn a_record_that_is_too_large_is_refused_with_the_limit_and_fits_once_it_is_cut(
+    world: &impl LogWorld,
+) {
+    let (log, subject) = (world.log(), format!("wharf.dlq.v1.{}", unique()));
+    let large = record(&subject, &"x".repeat(3 << 20));
+    let refused = log.publish(Stream::Dlq, large.clone()).await;
+    let Err(PublishError::TooLarge { bytes_max }) = refused else { panic!("{refused:?}") };
+    let cut = dlq::cut_to(large, bytes_max).expect("it can be cut");
+    log.publish(Stream::Dlq, cut.clone()).await.expect("it fits");
+    let read = all_of(log, Stream::Dlq, &subject, 1).await;
+    assert_eq!(read[0].payload, cut.payload);
+    let header = ("Wharf-Truncated".to_owned(), "original length 3145728".to_owned());
+    assert!(read[0].headers.contains(&header), "{:?}", read[0].headers);
+}
+
+pub(crate) async fn a_record_is_known_by_its_place_and_its_id(world: &impl LogWorld) {
+    let log = world.log();
+    let new = record(&event_subject(&unique()).0, "a");
+    let stored = log.publish(Stream::Events, new.clone()).await.expect("publish");
+    let holds = async |sequence, record: &NewRecord| {
+        log.holds(Stream::Events, sequence, record).await.expect("an answer")
+    };
+    assert!(holds(stored.sequence, &new).await);
+    assert!(!holds(stored.sequence + 1_000_000, &new).await, "no such place");
+    assert!(!holds(stored.sequence, &NewRecord { id: unique(), ..new.clone() }).await, "another id");
+    let (subject, _) = event_subject(&unique());
+    assert!(!holds(stored.sequence, &NewRecord { subject, ..new }).await, "another subject");
+}
+
+/// Trims until so many records are gone: a server learns of acknowledgements a moment later.
+async fn trimmed(log: &impl LogPort, consumers: &[ConsumerSpec], expected: u64) {
+    let deadline = std::time::Instant::now() + SOON;
+    let mut removed = 0;
+    while removed < expected && std::time::Instant::now() < deadline {
+        removed += log.trim(Stream::Ingest, consumers.to_vec(), TrimWhen::Now).await.expect("trim");
+    }
+    assert_eq!(removed, expected);
+    assert_eq!(log.trim(Stream::Ingest, consumers.to_vec(), TrimWhen::Now).await, Ok(0), "repeating it");
+}
+
+// proves: I20 F25
+pub(crate) async fn what_a_consumer_has_acknowledged_makes_room_and_nothing_else(world: &impl LogWorld) {
+    let log = world.log();
+    let subject_of = |shard: &str| format!("wharf.ingest.v1.{shard}.u");
+    let spec_of = |shard: &str| spec(Stream::Ingest, &format!("wharf.ingest.v1.{shard}.>"));
+    let left = async |shard: &str, count| {
+        let read = all_of(log, Stream::Ingest, &subject_of(shard), count).await;
+        read.iter().map(|record| text(&record.payload)).collect::<String>()
+    };
+    let (mine, idle, unknown) = (unique(), unique(), unique());
+    let (mine_spec, idle_spec, unknown_spec) = (spec_of(&mine), spec_of(&idle), spec_of(&unknown));
+    let other_filter = ConsumerSpec { filter: unknown_spec.filter.clone(), ..idle_spec.clone() };
+    let all = [mine_spec.clone(), idle_spec.clone(), unknown_spec, other_filter];
+    publish(log, Stream::Ingest, &subject_of(&mine), &["a", "b", "c", "d"]).await;
+    publish(log, Stream::Ingest, &subject_of(&unknown), &["x"]).await;
+    let mut consumer = log.consumer(mine_spec).await.expect("consumer");
+    let mut idle_consumer = log.consumer(idle_spec).await.expect("consumer");
+    trimmed(log, &all, 0).await;
+    let came = pull(&mut consumer, 3).await;
+    trimmed(log, &all, 0).await;
+    consumer.ack(&came[0].token).await.expect("ack");
+    consumer.ack(&came[2].token).await.expect("ack");
+    trimmed(log, &all, 1).await;
+    assert_eq!(left(&mine, 3).await, "bcd", "what follows an open record stays");
+    consumer.ack(&came[1].token).await.expect("ack");
+    trimmed(log, &all, 2).await;
+    assert_eq!(left(&mine, 1).await, "d");
+    let last = pull(&mut consumer, 1).await;
+    assert_eq!(texts(&last), ["d"], "a consumer passes over what is gone");
+    consumer.ack(&last[0].token).await.expect("ack");
+    trimmed(log, &all, 1).await;
+    assert_eq!(left(&unknown, 1).await, "x", "nobody has acknowledged it");
+    publish(log, Stream::Ingest, &subject_of(&mine), &["e"]).await;
+    publish(log, Stream::Ingest, &subject_of(&idle), &["y"]).await;
+    assert_eq!(texts(&pull(&mut consumer, 1).await), ["e"]);
+    let came = pull(&mut idle_consumer, 1).await;
+    assert_eq!(texts(&came), ["y"]);
+    idle_consumer.ack(&came[0].token).await.expect("ack");
+    trimmed(log, &all, 1).await;
+    assert_eq!(left(&mine, 1).await, "e", "it is open");
 }

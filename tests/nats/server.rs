@@ -16,6 +16,7 @@ pub(crate) struct Server {
     child: Option<Child>,
     folder: TempDir,
     port: u16,
+    jetstream: &'static str,
     passwords: Vec<(String, String)>,
 }
 
@@ -61,16 +62,25 @@ impl Server {
         crate::tools::test_url()?;
         let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
-        let config = format!(
-            "listen: 127.0.0.1:{port}\njetstream {{ store_dir: {:?}, {} }}\n{}\n",
-            folder.path().join("data"),
-            setup.jetstream,
-            setup.rest,
-        );
-        fs::write(folder.path().join("server.conf"), config).expect("write");
-        let mut server = Self { child: None, folder, port, passwords: setup.passwords };
+        let Setup { jetstream, rest, passwords } = setup;
+        let mut server = Self { child: None, folder, port, jetstream, passwords };
+        server.configure(&rest);
         server.again().await;
         Some(server)
+    }
+
+    /// Writes its configuration anew, with this at the end; it counts from the next start or [`Server::reload`] on.
+    pub(crate) fn configure(&self, rest: &str) {
+        let Self { folder, port, jetstream, .. } = self;
+        let data = folder.path().join("data");
+        let config =
+            format!("listen: 127.0.0.1:{port}\njetstream {{ store_dir: {data:?}, {jetstream} }}\n{rest}\n");
+        fs::write(folder.path().join("server.conf"), config).expect("write");
+    }
+
+    /// It reads its configuration again, and goes on.
+    pub(crate) fn reload(&self) {
+        self.signal("-HUP");
     }
 
     /// Starts it, or starts it again, and waits until it answers.

@@ -107,7 +107,7 @@ pub(crate) async fn publish(log: &JetStreamLog, record: NewRecord) -> Stored {
     loop {
         match log.publish(Stream::Ingest, record.clone()).await {
             Ok(stored) => return stored,
-            Err(PublishError::Full) => panic!("full"),
+            Err(error @ (PublishError::Full | PublishError::TooLarge { .. })) => panic!("{error}"),
             Err(error @ (PublishError::Unavailable { .. } | PublishError::Unknown { .. })) => {
                 assert!(began.elapsed() < DEADLINE, "not stored in time: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -90,6 +90,7 @@ impl State {
                 self.broken(format_args!("I21: event {id} of {name} v{version} is not in the log"));
             }
         }
+        self.check_poison();
         self.check_objects();
         self.check_uploads();
         let known = self.history.known.clone();

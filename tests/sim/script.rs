@@ -316,9 +316,25 @@ impl Sim {
             85..92 => {
                 let stream = *self.rng.pick(&[Stream::Ingest, Stream::Events]);
                 let count = self.rng.between(1, 6);
-                self.truncate(stream, count);
+                if self.rng.per_mille(300) {
+                    self.fault(
+                        "log",
+                        "recreated",
+                        format_args!("{} is deleted and made again", stream.name()),
+                    );
+                    self.shared.look().recreate(stream);
+                } else {
+                    self.truncate(stream, count);
+                }
             }
-            92..96 => self.nodes[id].sweep(),
+            92..95 => self.nodes[id].sweep(),
+            95 => {
+                let until = now + self.rng.between(1_000, 900_000);
+                self.fault("log", "dlq refuses", format_args!("the DLQ refuses everything"));
+                let mut state = self.shared.look();
+                state.weather.dlq_refuses_until = until;
+                state.send_poison();
+            }
             _ => self.shared.look().weather = self.usual.clone(),
         }
     }

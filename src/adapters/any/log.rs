@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::ports::{
     AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
-    Record, ReplayFrom, ReplayPort, Stored, Stream,
+    Record, ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 
 /// A log that a test brings. Cheap to clone.
@@ -60,6 +60,7 @@ trait Erased: Send + Sync {
     fn chains(&self, stream: Stream, chains: Vec<Vec<NewRecord>>) -> BoxFuture<'_, Vec<ChainEnd>>;
     fn consumer(&self, spec: ConsumerSpec) -> Answer<'_, AnyConsumer>;
     fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Answer<'_, AnyReplay>;
+    fn trim(&self, stream: Stream, consumers: Vec<ConsumerSpec>, when: TrimWhen) -> Answer<'_, u64>;
 }
 
 trait ErasedConsumer: Send + Sync {
@@ -92,6 +93,10 @@ where
 
     fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Answer<'_, AnyReplay> {
         Box::pin(async move { Ok(AnyReplay(Box::new(LogPort::replay(self, stream, filter, from).await?))) })
+    }
+
+    fn trim(&self, stream: Stream, consumers: Vec<ConsumerSpec>, when: TrimWhen) -> Answer<'_, u64> {
+        Box::pin(LogPort::trim(self, stream, consumers, when))
     }
 }
 
@@ -133,6 +138,15 @@ impl LogPort for AnyLog {
 
     async fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Result<AnyReplay, LogError> {
         self.0.replay(stream, filter, from).await
+    }
+
+    async fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> Result<u64, LogError> {
+        self.0.trim(stream, consumers, when).await
     }
 }
 

@@ -65,6 +65,7 @@ pub enum Op {
     Nak,
     Replay,
     ReplayNext,
+    Trim,
     QueueSend,
     QueueReceive,
     QueueDelete,
@@ -102,7 +103,8 @@ impl Op {
             | Self::Ack
             | Self::Nak
             | Self::Replay
-            | Self::ReplayNext => Port::Log,
+            | Self::ReplayNext
+            | Self::Trim => Port::Log,
             Self::QueueSend | Self::QueueReceive | Self::QueueDelete | Self::QueueExtend => Port::Queue,
             Self::Head
             | Self::ObjectDelete
@@ -137,6 +139,7 @@ impl Op {
             Self::Nak => 16,
             Self::Replay => 17,
             Self::ReplayNext => 18,
+            Self::Trim => 19,
             Self::QueueSend => 20,
             Self::QueueReceive => 21,
             Self::QueueDelete => 22,

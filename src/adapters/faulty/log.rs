@@ -10,7 +10,7 @@ use super::plan::Plan;
 use crate::adapters::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
 use crate::ports::{
     AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
-    ReplayFrom, ReplayPort, Stored, Stream,
+    ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 
 /// An embedded log that fails as its plan says. Cheap to clone.
@@ -70,6 +70,17 @@ impl LogPort for FaultyLog {
         let run = || self.inner.replay(stream, filter.clone(), from);
         let inner = carry_out(fault, None, log_error, run).await?;
         Ok(FaultyReplay { inner: Mutex::new(inner), plan: self.plan.clone() })
+    }
+
+    async fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> Result<u64, LogError> {
+        let fault = self.plan.fault(Op::Trim).await;
+        let run = || self.inner.trim(stream, consumers.clone(), when);
+        carry_out(fault, Some(0), log_error, run).await
     }
 }
 

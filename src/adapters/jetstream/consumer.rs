@@ -14,7 +14,7 @@ use super::link::{AskError, failed};
 use super::log::Shared;
 use super::puller::{Lost, Puller};
 use super::record::{check_filter, check_name, delivery_of};
-use crate::ports::{AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError};
+use crate::ports::{AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, Stream};
 use crate::telemetry::names;
 
 /// "consumer not found".
@@ -39,6 +39,13 @@ struct ConsumerInfo {
     config: Declared,
     num_pending: u64,
     num_ack_pending: usize,
+    ack_floor: SequencePair,
+}
+
+/// A place among the consumer's deliveries and among the stream's records.
+#[derive(Debug, Deserialize)]
+struct SequencePair {
+    stream_seq: u64,
 }
 
 impl std::fmt::Debug for JetStreamConsumer {
@@ -177,6 +184,29 @@ async fn find(shared: &Shared, spec: &ConsumerSpec) -> Result<Option<ConsumerInf
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Up to where a consumer has acknowledged everything that its filter takes; none if it is not there, or reads something
+/// else. `last` is the last place of the stream, asked for before.
+pub(super) async fn floor_of(
+    shared: &Shared,
+    stream: Stream,
+    spec: &ConsumerSpec,
+    last: u64,
+) -> Result<Option<u64>, LogError> {
+    let subject = format!("CONSUMER.INFO.{}.{}", stream.name(), spec.name);
+    let info: ConsumerInfo = match shared.link.look(subject).await {
+        Ok(info) => info,
+        Err(AskError::Refused { code: NO_CONSUMER, .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let filter = info.config.get("filter_subject").and_then(Value::as_str);
+    if filter != Some(spec.filter.as_str()) || spec.stream != stream {
+        return Ok(None);
+    }
+    // The floor of a consumer that has nothing left stays at its last record.
+    let is_done = info.num_pending == 0 && info.num_ack_pending == 0;
+    Ok(Some(if is_done { last.max(info.ack_floor.stream_seq) } else { info.ack_floor.stream_seq }))
 }
 
 async fn put(shared: &Shared, spec: &ConsumerSpec, config: &Declared) -> Result<(), LogError> {

@@ -11,14 +11,16 @@ use tokio::time::{Instant, timeout};
 use super::batch::Batcher;
 use super::connect::ConnectError;
 use super::consumer::JetStreamConsumer;
+use super::holds::holds;
 use super::link::{AskError, Link};
 use super::manage::{Readiness, inspect};
 use super::publish::{STORED_WITHIN, meaning, publish};
 use super::replay::JetStreamReplay;
+use super::trim::trim;
 use crate::config::NatsSettings;
 use crate::limits::PUBLISHES_IN_FLIGHT_MAX;
 use crate::ports::{
-    Clock, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream,
+    Clock, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream, TrimWhen,
 };
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::names;
@@ -187,6 +189,21 @@ impl LogPort for JetStreamLog {
     ) -> Result<JetStreamReplay, LogError> {
         self.shared.ready(stream).await?;
         JetStreamReplay::open(Arc::clone(&self.shared), stream, filter, from).await
+    }
+
+    async fn holds(&self, stream: Stream, sequence: u64, record: &NewRecord) -> Result<bool, LogError> {
+        self.shared.ready(stream).await?;
+        holds(&self.shared, stream, sequence, record).await
+    }
+
+    async fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> Result<u64, LogError> {
+        self.shared.ready(stream).await?;
+        trim(&self.shared, stream, &consumers, when).await
     }
 }
 

@@ -52,6 +52,10 @@ pub(super) struct StreamInfo {
 /// What a stream holds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct StreamState {
+    /// Bytes of all records.
+    pub(super) bytes: u64,
+    /// The oldest record's place.
+    pub(super) first_seq: u64,
     /// The newest record's place, or the place before the first one to come.
     pub(super) last_seq: u64,
 }

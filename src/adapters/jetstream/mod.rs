@@ -14,6 +14,8 @@ mod batch;
 mod puller;
 mod consumer;
 mod replay;
+mod holds;
+mod trim;
 mod log;
 
 pub use connect::ConnectError;

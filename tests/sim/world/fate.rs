@@ -67,6 +67,8 @@ pub(crate) struct Weather {
     pub(crate) is_slow: bool,
     /// Ports that are away until then, and whether they at least say so.
     pub(crate) away: BTreeMap<Port, (u64, bool)>,
+    /// The DLQ refuses every record until then, as one that is sealed or not permitted.
+    pub(crate) dlq_refuses_until: u64,
 }
 
 impl Weather {
@@ -82,6 +84,7 @@ impl Weather {
                     Way::Lost
                 }
             }
+            Some(_) | None if op == Op::Publish(Stream::Dlq) && now < self.dlq_refuses_until => Way::Refused,
             Some(_) | None if rng.per_mille(self.ill_per_mille) => ill(op, rng),
             Some(_) | None => Way::Fine,
         };
@@ -135,6 +138,7 @@ fn ill(op: Op, rng: &mut Rng) -> Way {
         | Op::Consumer
         | Op::Replay
         | Op::ReplayNext
+        | Op::Trim
         | Op::QueueSend
         | Op::Head
         | Op::List
@@ -165,6 +169,7 @@ pub(crate) const fn word_of(op: Op) -> &'static str {
         | Op::Consumer
         | Op::Replay
         | Op::ReplayNext
+        | Op::Trim
         | Op::QueueSend
         | Op::List
         | Op::ListParts

@@ -35,6 +35,8 @@ pub(crate) struct History {
     pub(crate) arrivals: BTreeMap<String, Arrival>,
     /// Objects that came into the bucket without a row, and when.
     pub(crate) planted: BTreeMap<ObjectKey, u64>,
+    /// What was sent to the queue and is no notification.
+    pub(crate) poison: Vec<String>,
     /// How requests ended.
     pub(crate) answers: BTreeMap<&'static str, u64>,
 }

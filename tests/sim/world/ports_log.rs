@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use wharfinger::adapters::faulty::Op;
 use wharfinger::ports::{
     AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
-    ReplayFrom, ReplayPort, Stored, Stream,
+    ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 
 use super::coming::Coming;
@@ -52,6 +52,15 @@ impl LogPort for Port {
         let read_to = self.call(Op::Replay, None, away, |state| Ok(state.replay_from(stream, from))).await?;
         Ok(Replay { port: self.clone(), stream, filter, read_to })
     }
+
+    async fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> Result<u64, LogError> {
+        self.call(Op::Trim, None, away, |state| Ok(state.trim(stream, &consumers, when))).await
+    }
 }
 
 impl ConsumerPort for Consumer {
@@ -71,7 +80,7 @@ impl ConsumerPort for Consumer {
             let rung = bell.notified();
             tokio::pin!(rung);
             rung.as_mut().enable(); // before looking, so that nothing slips in between
-            let (handed, next) = shared.enter(node).hand_out(self.stream, &self.name, max.max(1));
+            let (handed, next) = shared.enter(node).hand_out(self.stream, &self.name, max.max(1))?;
             if !handed.is_empty() || Instant::now() >= deadline {
                 break handed;
             }

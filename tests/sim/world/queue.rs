@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wharfinger::ports::{QueueDelivery, QueueError, Receipt};
+use wharfinger::ports::{QueueDelivery, QueueError, Receipt, Stream};
 
 use super::checks::millis;
 use super::state::State;
@@ -47,6 +47,30 @@ impl State {
         let message = Message { body, deliveries: 0, due: self.now };
         self.queue.messages.insert(self.queue.last, message);
         self.bell(None).notify_waiters();
+    }
+
+    /// Somebody sends what is no notification. It is kept in the end, by the DLQ or by the queue's own dead letters.
+    pub(crate) fn send_poison(&mut self) {
+        let body = format!("poison {}", self.history.poison.len());
+        self.history.poison.push(body.clone());
+        self.send(body);
+        self.reached("poison sent");
+    }
+
+    /// I19: what is not understood is kept somewhere.
+    pub(crate) fn check_poison(&mut self) {
+        let kept = |state: &Self, body: &str| {
+            let mut records =
+                state.streams.get(&Stream::Dlq).into_iter().flat_map(|dlq| dlq.records.values());
+            records.any(|record| record.payload == body.as_bytes())
+                || state.queue.dead.iter().any(|dead| dead == body)
+                || state.queue.messages.values().any(|message| message.body == body)
+        };
+        for body in self.history.poison.clone() {
+            if !kept(self, &body) {
+                self.broken(format_args!("I19: {body} is nowhere"));
+            }
+        }
     }
 
     /// Hands out what is due, and when the next comes due.

@@ -7,7 +7,7 @@ use wharfinger::domain::ids::UserId;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{
     AckToken, ConsumerSpec, LogDelivery, LogError, NewRecord, PublishError, Record, ReplayFrom, Stored,
-    Stream,
+    Stream, TrimWhen,
 };
 
 use super::checks::millis;
@@ -16,6 +16,9 @@ use super::state::State;
 
 /// Bytes of a record.
 const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Records after which a stream is filling.
+const FILLING_RECORDS: usize = 4;
 
 /// One stream.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +131,42 @@ impl State {
         }
     }
 
+    /// Somebody deletes a stream, and it is made again at once: without records, ids and consumers.
+    pub(crate) fn recreate(&mut self, stream: Stream) {
+        let state = self.streams.entry(stream).or_default();
+        let before = std::mem::take(state);
+        state.told = before.told;
+        state.lost = before.lost;
+        state.lost.extend(before.records.into_values().map(|record| record.id));
+        self.bell(Some(stream)).notify_waiters();
+        self.reached("stream recreated");
+        if stream == Stream::Events {
+            self.reached("events lost");
+        }
+    }
+
+    /// Removes what consumers have acknowledged.
+    pub(crate) fn trim(&mut self, stream: Stream, consumers: &[ConsumerSpec], when: TrimWhen) -> u64 {
+        let state = self.streams.entry(stream).or_default();
+        if when == TrimWhen::Filling && state.records.len() < FILLING_RECORDS {
+            return 0;
+        }
+        let before = state.records.len();
+        for spec in consumers {
+            let Some(place) = state.places.get(&spec.name).filter(|place| place.filter == spec.filter) else {
+                continue;
+            };
+            let floor = place.open.keys().next().map_or(place.seen, |first| first - 1);
+            let goes = |sequence: u64, subject: &str| sequence <= floor && takes(&spec.filter, subject);
+            state.records.retain(|sequence, record| !goes(*sequence, &record.subject));
+        }
+        let removed = before - state.records.len();
+        if removed > 0 {
+            self.reached("arrivals trimmed");
+        }
+        u64::try_from(removed).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn open_consumer(&mut self, spec: &ConsumerSpec) -> Result<(), LogError> {
         if !is_token(&spec.name) || !is_filter(&spec.filter) {
             return Err(LogError { reason: "not a consumer".to_owned() });
@@ -152,10 +191,12 @@ impl State {
         stream: Stream,
         name: &str,
         max: usize,
-    ) -> (Vec<LogDelivery>, Option<Duration>) {
+    ) -> Result<(Vec<LogDelivery>, Option<Duration>), LogError> {
         let now = self.now;
         let state = self.streams.entry(stream).or_default();
-        let Some(place) = state.places.get_mut(name) else { return (Vec::new(), None) };
+        let Some(place) = state.places.get_mut(name) else {
+            return Err(LogError { reason: "the consumer went with its stream".to_owned() });
+        };
         let mut handed: Vec<(u64, u32)> = Vec::new();
         for (sequence, (deliveries, due)) in &mut place.open {
             if *due <= now && handed.len() < max {
@@ -180,7 +221,7 @@ impl State {
             token: AckToken(format!("{sequence}.{deliveries}.{}", state.records[&sequence].id)),
         };
         let next = place.open.values().map(|(_, due)| due.saturating_sub(now).max(1)).min();
-        (handed.into_iter().map(deliver).collect(), next.map(Duration::from_millis))
+        Ok((handed.into_iter().map(deliver).collect(), next.map(Duration::from_millis)))
     }
 
     /// Closes a delivery, or (with a delay) puts it off.

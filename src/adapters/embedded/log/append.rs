@@ -49,6 +49,17 @@ impl StreamHead {
     const EMPTY: Self =
         Self { first: 1, last: 0, last_at: Timestamp::from_millis(0), bytes: 0, is_changed: false };
 
+    /// Bytes of its records.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Notes that a record of so many bytes is gone.
+    pub(super) const fn forget(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.is_changed = true;
+    }
+
     /// As it stands on disk.
     pub(crate) fn load(tables: &Tables, stream: Stream) -> Result<Self, ReadError> {
         let row = tables.meta.get(head_key(stream))?;
@@ -153,6 +164,10 @@ fn is_repeat(
 
 /// Removes some records that are older than they need to be.
 fn prune(stream: Stream, head: &mut StreamHead, shared: &Shared, batch: &mut Batch) -> Result<(), ReadError> {
+    // What this batch trims is still in the tables, and nothing may be counted twice.
+    if batch.has_trimmed {
+        return Ok(());
+    }
     let tables = &shared.tables;
     let end = shared.log.window.last(stream);
     for _ in 0..PRUNED_MAX {

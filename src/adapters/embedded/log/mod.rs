@@ -6,6 +6,7 @@ mod subject;
 mod record;
 mod ids;
 mod append;
+mod trim;
 mod shared;
 mod select;
 mod place;
@@ -17,6 +18,7 @@ pub(super) use append::{StreamHead, append, append_chain, old_ids, put_heads};
 pub(super) use ids::KnownIds;
 pub(super) use record::{EncodedChain, EncodedRecord, Part, Window};
 pub(super) use shared::LogShared;
+pub(super) use trim::{Trim, Trimmed, trim};
 
 pub use consumer::EmbeddedConsumer;
 pub use port::EmbeddedLog;

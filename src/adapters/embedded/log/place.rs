@@ -80,6 +80,11 @@ impl Place {
         self.seen
     }
 
+    /// Up to here everything is acknowledged.
+    pub(super) fn floor(&self) -> u64 {
+        self.open.keys().next().map_or(self.seen, |first| first.saturating_sub(1))
+    }
+
     /// How many more may be open.
     pub(super) fn room(&self) -> usize {
         self.open_max.saturating_sub(self.open.len())
@@ -181,6 +186,18 @@ mod tests {
         assert!(place.close(2), "there is room again");
         assert!(!place.close(2), "repeating it changes nothing");
         assert_eq!(place.room(), 1);
+    }
+
+    #[test]
+    fn everything_below_the_oldest_open_record_is_acknowledged() {
+        let mut place = place();
+        assert_eq!(place.floor(), 0);
+        place.hand_new(&[4, 7], 9, NOW);
+        assert_eq!(place.floor(), 3);
+        place.close(7);
+        assert_eq!(place.floor(), 3);
+        place.close(4);
+        assert_eq!(place.floor(), 9);
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use super::consumer::EmbeddedConsumer;
 use super::record::{EncodedChain, EncodedRecord};
 use super::replay::EmbeddedReplay;
-use super::subject::is_subject;
+use super::subject::{Filter, is_subject};
+use super::trim::Trim;
 use crate::adapters::embedded::EmbeddedStore;
 use crate::adapters::embedded::store::{Job, ReadError, Unsent};
 use crate::ports::{
-    ChainEnd, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream,
+    ChainEnd, ConsumerSpec, LogError, LogPort, NewRecord, PublishError, ReplayFrom, Stored, Stream, TrimWhen,
 };
 
 /// Bytes of a record: as much as a NATS server takes unless its settings say otherwise.
@@ -69,6 +70,49 @@ impl LogPort for EmbeddedLog {
         from: ReplayFrom,
     ) -> Result<EmbeddedReplay, LogError> {
         EmbeddedReplay::open(&self.store, stream, &filter, from)
+    }
+
+    async fn trim(
+        &self,
+        stream: Stream,
+        consumers: Vec<ConsumerSpec>,
+        when: TrimWhen,
+    ) -> Result<u64, LogError> {
+        let above_bytes = match (when, stream) {
+            (TrimWhen::Now, _) => 0,
+            (TrimWhen::Filling, Stream::Ingest) => self.store.shared().options.ingest_bytes_max / 4,
+            (TrimWhen::Filling, Stream::Events | Stream::Dlq) => return Ok(0),
+        };
+        let mut trim = Trim { stream, floors: self.floors(stream, &consumers)?, above_bytes, after: 0 };
+        let mut removed = 0;
+        loop {
+            let asked = trim.clone();
+            let trimmed = match self.store.submit(|reply| Job::Trim(asked, reply)).await {
+                Ok(outcome) => outcome?,
+                Err(Unsent::Refused(reason) | Unsent::Lost(reason)) => return Err(LogError { reason }),
+            };
+            removed += trimmed.removed;
+            match trimmed.next {
+                Some(after) => trim.after = after,
+                None => return Ok(removed),
+            }
+        }
+    }
+}
+
+impl EmbeddedLog {
+    /// The filters of the consumers that are there, each with the place up to which it has acknowledged everything.
+    fn floors(&self, stream: Stream, consumers: &[ConsumerSpec]) -> Result<Vec<(Filter, u64)>, LogError> {
+        let shared = self.store.shared();
+        let mut floors = Vec::with_capacity(consumers.len());
+        for spec in consumers {
+            let filter =
+                Filter::parse(&spec.filter).map_err(|error| LogError { reason: error.to_string() })?;
+            let floor =
+                shared.log.floor(stream, &spec.name, &spec.filter, &shared.tables).map_err(log_error)?;
+            floors.extend(floor.map(|floor| (filter, floor)));
+        }
+        Ok(floors)
     }
 }
 

@@ -110,6 +110,22 @@ impl LogShared {
         Ok(place)
     }
 
+    /// Up to where a consumer has acknowledged everything; none if it is not there, or reads something else.
+    pub(super) fn floor(
+        &self,
+        stream: Stream,
+        name: &str,
+        filter: &str,
+        tables: &Tables,
+    ) -> Result<Option<u64>, ReadError> {
+        let of = |place: &Place| (place.filter() == filter).then(|| place.floor());
+        if let Some(known) = locked(&self.consumers).get(&(stream, name.to_owned())) {
+            return Ok(of(&locked(known)));
+        }
+        let saved = tables.consumers.get(consumer_key(stream, name))?;
+        Ok(saved.map(|row| Place::load(&row)).transpose()?.as_ref().and_then(of))
+    }
+
     /// Whether places that have moved should be saved now. Says yes once, then not for a while.
     pub(crate) fn consumers_are_due(&self) -> bool {
         let now_ms = millis(self.born.elapsed());

@@ -33,6 +33,8 @@ pub(crate) struct Batch {
     pub(crate) appended: Vec<Appended>,
     /// Records that were to be appended to each stream.
     pub(crate) asked: [usize; 3],
+    /// Acknowledged records of the log were removed in this batch.
+    pub(crate) has_trimmed: bool,
     /// Notifications that left the queue in this batch.
     pub(crate) removed: HashSet<u64>,
 }
@@ -46,6 +48,7 @@ impl Batch {
             ids: Default::default(),
             appended: Vec::new(),
             asked: [0; 3],
+            has_trimmed: false,
             removed: HashSet::new(),
         }
     }

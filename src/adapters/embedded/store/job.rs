@@ -6,9 +6,9 @@ use super::batch::{Batch, Heads};
 use super::open::Shared;
 use super::tables::ReadError;
 use crate::adapters::embedded::ledger::{self, EncodedWrite};
-use crate::adapters::embedded::log::{self, EncodedChain, EncodedRecord};
+use crate::adapters::embedded::log::{self, EncodedChain, EncodedRecord, Trim, Trimmed};
 use crate::adapters::embedded::queue;
-use crate::ports::{ChainEnd, CommitError, PublishError, QueueError, Stored};
+use crate::ports::{ChainEnd, CommitError, LogError, PublishError, QueueError, Stored};
 use crate::telemetry::names::REPLIES_ABANDONED_TOTAL;
 
 /// Where an answer goes.
@@ -25,6 +25,8 @@ pub(crate) enum Job {
     Publish(EncodedRecord, Reply<Stored, PublishError>),
     /// Chains of records for the log.
     PublishChains(Vec<EncodedChain>, Reply<Vec<ChainEnd>, PublishError>),
+    /// Acknowledged records that may go.
+    Trim(Trim, Reply<Trimmed, LogError>),
     /// The places of consumers, as they are when it is its turn.
     SaveConsumers,
     /// A notification for the queue.
@@ -63,6 +65,7 @@ pub(crate) enum Answer {
     Commit(Result<(), CommitError>, Heard),
     Publish(Result<Stored, PublishError>, Reply<Stored, PublishError>),
     PublishChains(Vec<ChainEnd>, Reply<Vec<ChainEnd>, PublishError>),
+    Trim(Result<Trimmed, LogError>, Reply<Trimmed, LogError>),
     Queue(Result<(), QueueError>, Reply<(), QueueError>),
     Nobody,
 }
@@ -77,6 +80,10 @@ impl Job {
             Self::PublishChains(chains, reply) => {
                 let ends = chains.into_iter().map(|chain| log::append_chain(chain, shared, heads, batch));
                 Answer::PublishChains(ends.collect(), reply)
+            }
+            Self::Trim(trim, reply) => {
+                let trimmed = log::trim(&trim, shared, heads, batch);
+                Answer::Trim(trimmed.map_err(|error| LogError { reason: error.to_string() }), reply)
             }
             Self::SaveConsumers => {
                 shared.log.save_consumers(tables, batch);
@@ -105,6 +112,7 @@ impl Job {
             Self::Commit(_, heard) => heard(Err(CommitError::Unavailable { reason })),
             Self::Publish(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
             Self::PublishChains(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
+            Self::Trim(_, reply) => tell(reply, Err(LogError { reason })),
             Self::Send(_, reply) | Self::Delete(_, reply) => tell(reply, Err(QueueError { reason })),
             Self::SaveConsumers | Self::Recount { .. } | Self::Bury { .. } | Self::Close(_) => {}
         }
@@ -132,10 +140,12 @@ impl Answer {
             (Self::PublishChains(_, reply), Some(reason)) => {
                 tell(reply, Err(PublishError::Unknown { reason }));
             }
+            (Self::Trim(_, reply), Some(reason)) => tell(reply, Err(LogError { reason })),
             (Self::Queue(Ok(()), reply), Some(reason)) => tell(reply, Err(QueueError { reason })),
             (Self::Commit(outcome, heard), _) => heard(outcome),
             (Self::Publish(outcome, reply), _) => tell(reply, outcome),
             (Self::PublishChains(ends, reply), None) => tell(reply, Ok(ends)),
+            (Self::Trim(outcome, reply), None) => tell(reply, outcome),
             (Self::Queue(outcome, reply), _) => tell(reply, outcome),
             (Self::Nobody, _) => {}
         }

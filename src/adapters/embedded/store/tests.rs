@@ -75,7 +75,11 @@ fn publish(id: &str) -> Job {
 fn committed(answer: &Answer) -> &Result<(), CommitError> {
     match answer {
         Answer::Commit(outcome, _) => outcome,
-        Answer::Publish(..) | Answer::PublishChains(..) | Answer::Queue(..) | Answer::Nobody => {
+        Answer::Publish(..)
+        | Answer::PublishChains(..)
+        | Answer::Trim(..)
+        | Answer::Queue(..)
+        | Answer::Nobody => {
             panic!("not a commit")
         }
     }
@@ -84,7 +88,11 @@ fn committed(answer: &Answer) -> &Result<(), CommitError> {
 fn published(answer: &Answer) -> &Result<Stored, PublishError> {
     match answer {
         Answer::Publish(outcome, _) => outcome,
-        Answer::Commit(..) | Answer::PublishChains(..) | Answer::Queue(..) | Answer::Nobody => {
+        Answer::Commit(..)
+        | Answer::PublishChains(..)
+        | Answer::Trim(..)
+        | Answer::Queue(..)
+        | Answer::Nobody => {
             panic!("not a publish")
         }
     }
