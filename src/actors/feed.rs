@@ -46,8 +46,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The first and the longest pause of an arrival that is put off.
 const PUT_OFF_MIN: Duration = Duration::from_millis(500);
 const PUT_OFF_MAX: Duration = Duration::from_secs(32);
-/// Deliveries after which an arrival that the DLQ does not take is acknowledged all the same: the sweep settles its file,
-/// and the others of its shard must not wait for it.
+/// Deliveries after which a record that is no arrival of ours is acknowledged although the DLQ does not take it: no file
+/// depends on it, and the arrivals of its shard must not wait for it. An arrival is never given up so.
 const UNKEPT_DELIVERIES_MAX: u32 = 20;
 /// Deliveries of an arrival whose file nobody knows before it is left to the sweeper.
 const UNKNOWN_DELIVERIES_MAX: u32 = 3;
@@ -214,16 +214,18 @@ enum Verdict {
 
 async fn judge(parts: &FeedParts, delivery: &LogDelivery, is_out: bool) -> Verdict {
     if is_out {
-        return keep_dead(parts, delivery, "failed too often").await;
+        return keep_dead(parts, delivery, Dead::Arrival, "failed too often").await;
     }
     let arrival: Arrival = match serde_json::from_slice(&delivery.record.payload) {
         Ok(arrival) => arrival,
-        Err(error) => return keep_dead(parts, delivery, &format!("not an arrival: {error}")).await,
+        Err(error) => {
+            return keep_dead(parts, delivery, Dead::Foreign, &format!("not an arrival: {error}")).await;
+        }
     };
     let key = match ObjectKey::parse(&arrival.key) {
         Ok(key) if arrival.bucket == parts.bucket => key,
-        Ok(_) => return keep_dead(parts, delivery, "another bucket").await,
-        Err(error) => return keep_dead(parts, delivery, &error.to_string()).await,
+        Ok(_) => return keep_dead(parts, delivery, Dead::Foreign, "another bucket").await,
+        Err(error) => return keep_dead(parts, delivery, Dead::Foreign, &error.to_string()).await,
     };
     match arrival.kind {
         ArrivalKind::Created => settle(parts, key, &arrival, delivery.deliveries).await,
@@ -257,8 +259,17 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
     }
 }
 
+/// What cannot be processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dead {
+    /// Of a file of ours.
+    Arrival,
+    /// Of nothing that we know.
+    Foreign,
+}
+
 /// Keeps what cannot be processed, with its reason, before it leaves INGEST.
-async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> Verdict {
+async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, dead: Dead, reason: &str) -> Verdict {
     let sequence = delivery.record.sequence;
     let undeliverable = Undeliverable {
         writer: "feed",
@@ -281,11 +292,8 @@ async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, reason: &str) -> V
             tracing::warn!(sequence, "an arrival is kept on the DLQ: {reason}");
             counted("dead", Verdict::Done)
         }
-        Err(error) if delivery.deliveries >= UNKEPT_DELIVERIES_MAX => {
-            tracing::error!(
-                sequence,
-                "an arrival is given up, and the DLQ does not take it: {reason}; {error}"
-            );
+        Err(error) if dead == Dead::Foreign && delivery.deliveries >= UNKEPT_DELIVERIES_MAX => {
+            tracing::error!(sequence, "a foreign record is given up unkept: {reason}; the DLQ: {error}");
             counted("dead_unkept", Verdict::Done)
         }
         // What may be there already is kept again under the same id.

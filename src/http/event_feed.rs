@@ -22,7 +22,10 @@ use crate::domain::event::{EventSource, events_of, filter_of};
 use crate::domain::file::File;
 use crate::domain::ids::UserId;
 use crate::limits::{EVENT_HEARTBEAT, EVENT_PAGE_MAX, UPSTREAM_WITHIN};
-use crate::ports::{LedgerError, LedgerPort, LogPort, Record, ReplayFrom, ReplayPort, Stream};
+use crate::ports::{
+    Clock, LedgerError, LedgerPort, LogError, LogPort, Record, ReplayFrom, ReplayPort, Stream,
+};
+use crate::telemetry::health::{Health, Part};
 
 /// Rows of one page that are read at the same time.
 const ROW_READS_MAX: usize = 8;
@@ -45,6 +48,8 @@ pub(super) struct EventFeed {
     is_due: bool,
     failures: u32,
     is_log_down: bool,
+    health: Health,
+    clock: Clock,
 }
 
 /// How far a stream came.
@@ -95,7 +100,10 @@ impl EventFeed {
     ) -> Result<Self, Problem> {
         // First the log: what is written after the ledger was read is announced there.
         let replay = services.log.replay(Stream::Events, filter_of(user), ReplayFrom::New);
-        let bell = within(replay).await?;
+        let bell = within(replay).await;
+        let reached = bell.as_ref().map(|_| ()).map_err(|_| "the log gives no reader of EVENTS");
+        services.health.heard(Part::ReplayEvents, &reached, services.clock.now());
+        let bell = bell?;
         let account = within(services.ledger.load(user)).await?;
         let known = account.map_or(0, |account| account.version);
         Ok(Self {
@@ -108,6 +116,8 @@ impl EventFeed {
             is_due: last_id.is_some(),
             failures: 0,
             is_log_down: false,
+            health: services.health.clone(),
+            clock: services.clock.clone(),
         })
     }
 
@@ -161,20 +171,27 @@ impl EventFeed {
         }
     }
 
+    /// Notes and reports how the log answers.
+    fn log_is(&mut self, error: Option<&LogError>) {
+        self.is_log_down = error.is_some();
+        let answer = error.map_or(Ok(()), Err);
+        self.health.heard(Part::ReplayEvents, &answer, self.clock.now());
+    }
+
     /// Waits until something new is announced, at most for one heartbeat; says whether it was that long.
     async fn wait(&mut self) -> bool {
         match self.bell.next(EVENT_HEARTBEAT).await {
             Ok(Some(record)) => {
-                self.is_log_down = false;
+                self.log_is(None);
                 self.is_due = version_of(&record).is_none_or(|version| version > self.place.after);
                 return false;
             }
-            Ok(None) => self.is_log_down = false,
+            Ok(None) => self.log_is(None),
             Err(error) => {
                 if !self.is_log_down {
                     warn!(user_id = %self.user, error = %error, "an event stream goes on without the log");
                 }
-                self.is_log_down = true;
+                self.log_is(Some(&error));
                 sleep(EVENT_HEARTBEAT).await;
             }
         }

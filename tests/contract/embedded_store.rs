@@ -385,6 +385,7 @@ async fn steady_work_never_fills_ingest_although_one_shard_stands_still() {
     }
     let left = count(&world.log, Stream::Ingest).await;
     assert!((10..200).contains(&left), "{left}: a quarter stays, for a replay");
+    drop(consumer);
     world.store.close().await;
     let world = world.reopened();
     world.log.trim(Stream::Ingest, vec![spec(1), spec(2)], TrimWhen::Now).await.expect("trim");

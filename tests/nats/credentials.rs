@@ -8,7 +8,7 @@ use wharfinger::config::NatsSettings;
 use wharfinger::ports::{LogPort, Stream};
 
 use crate::server::{Server, Setup};
-use crate::tools::{arrival, connect, eventually, unique};
+use crate::tools::{arrival, connect, eventually, publish, unique};
 
 /// An operator with one account, and a user of it.
 struct Keys {
@@ -20,18 +20,22 @@ struct Keys {
 
 impl Keys {
     fn new() -> Self {
-        let (operator, account, user) =
-            (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
+        let (operator, user) = (KeyPair::new_operator(), KeyPair::new_user());
+        // Servers of an operator have JetStream only beside a system account.
+        let (account, system) = (KeyPair::new_account(), KeyPair::new_account());
         let limits = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
             "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
         });
         let operator_token = token(&operator, &operator, json!({"type": "operator"}));
         let account_token = token(&operator, &account, json!({"type": "account", "limits": limits}));
+        let system_token = token(&operator, &system, json!({"type": "account"}));
         let user_token =
             token(&account, &user, json!({"type": "user", "subs": -1, "data": -1, "payload": -1}));
         let config = format!(
-            "operator: {operator_token}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_token} }}",
+            "operator: {operator_token}\nresolver: MEMORY\nsystem_account: {0}\n\
+             resolver_preload: {{ {0}: {system_token}, {1}: {account_token} }}",
+            system.public_key(),
             account.public_key()
         );
         let seed = user.seed().expect("a seed");
@@ -75,5 +79,6 @@ async fn credentials_are_read_at_every_connect() {
     .await;
     server.write("user.creds", &second.credentials);
     eventually("the new key is used", || async { log.ready().await.is_ok() }).await;
-    log.publish(Stream::Ingest, arrival("b")).await.expect("publish");
+    // Another account has no streams yet.
+    publish(&log, arrival("b")).await;
 }

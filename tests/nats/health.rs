@@ -18,9 +18,10 @@ fn site(server: &Server, more: &str) -> Site {
 }
 
 /// Uploads a file; returns its id.
-async fn upload(api: &Api) -> String {
+async fn upload(serve: &Serve, api: &Api) -> String {
     let grant: Value = api.presign("a.txt", 5).await.expect(201).json();
-    api.put(&grant, "hello".to_owned()).await.expect(200);
+    let put = api.put(&grant, "hello".to_owned()).await;
+    assert_eq!(put.status, 200, "{}", serve.said());
     grant["file_id"].as_str().expect("an id").to_owned()
 }
 
@@ -45,11 +46,12 @@ async fn a_publish_that_is_not_permitted_shows_until_it_is() {
     let setup = Setup { rest: rest("wharf.ingest.>"), ..Setup::default() };
     let Some(server) = Server::start_with(setup).await else { return };
     let password = server.write("app", "b").display().to_string();
-    let serve = site(&server, &format!("user = \"app\"\npassword_file = {password:?}")).serve().await;
+    let site = site(&server, &format!("user = \"app\"\npassword_file = {password:?}"));
+    let serve = site.serve().await;
     serve.wait_for_part("[?] log publish INGEST not asked yet").await;
     serve.wait_for_part("[?] log replay EVENTS not asked yet").await;
     let api = serve.user("alice");
-    let file = upload(&api).await;
+    let file = upload(&serve, &api).await;
     serve.wait_for_part("[-] log publish INGEST down since").await;
     assert!(serve.parts().await.to_lowercase().contains("permissions violation"), "{}", serve.parts().await);
     serve.wait_for_part("[+] log up").await;
@@ -65,19 +67,20 @@ async fn a_publish_that_is_not_permitted_shows_until_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_ingest_shows_until_there_is_room() {
     let Some(server) = Server::start().await else { return };
-    let serve = site(&server, "ingest_bytes_max = 65536").serve().await;
+    let site = site(&server, "ingest_bytes_max = 16777216");
+    let serve = site.serve().await;
     serve.wait_for_part("[+] log pull INGEST up").await;
     let jetstream = raw(&server.url()).await;
     // Of a shard that nobody reads, so that nobody makes room.
     let mut is_full = false;
     while !is_full {
-        for bytes in [4_000, 400, 40, 1] {
+        for bytes in [500_000, 4_000, 400, 40, 1] {
             let sent = jetstream.publish("wharf.ingest.v1.999.u", "x".repeat(bytes).into()).await;
             is_full = sent.expect("sent").await.is_err();
         }
     }
     let api = serve.user("alice");
-    let file = upload(&api).await;
+    let file = upload(&serve, &api).await;
     serve.wait_for_part("[-] log publish INGEST down since").await;
     assert!(serve.parts().await.contains("the stream is full"), "{}", serve.parts().await);
     stays(&serve, "[-] log publish INGEST").await;
@@ -91,13 +94,14 @@ async fn a_full_ingest_shows_until_there_is_room() {
 async fn a_missing_events_stream_shows_and_stops_no_arrival() {
     let Some(server) = Server::start().await else { return };
     ready_log(server.settings()).await;
-    let serve = site(&server, "manage_streams = \"check\"").serve().await;
+    let site = site(&server, "manage_streams = \"check\"");
+    let serve = site.serve().await;
     serve.wait_for_part("[+] log up").await;
     let jetstream = raw(&server.url()).await;
     ask(&jetstream, "STREAM.DELETE.WHARF_EVENTS", &json!({})).await;
     serve.wait_for_part("[-] log down since").await;
     let api = serve.user("alice");
-    let file = upload(&api).await;
+    let file = upload(&serve, &api).await;
     serve.wait_for_part("[-] log publish EVENTS down since").await;
     serve.wait_for_part("[+] log publish INGEST up").await;
     api.wait_for_status(&file, "processed").await;

@@ -71,7 +71,7 @@ impl Part {
             Self::PublishIngest => "notifications wait in the queue; uploads and downloads go on",
             Self::PullIngest => "processing waits; uploads and downloads go on",
             Self::PublishEvents => "events wait in the ledger; uploads and downloads go on",
-            Self::ReplayEvents => "event streams break off; everything else goes on",
+            Self::ReplayEvents => "event streams are late; everything else goes on",
             Self::PublishDlq => {
                 "messages that cannot be processed stay in their queue; everything else goes on"
             }
