@@ -83,12 +83,12 @@ fn user_of(config: &Config, user: &str) -> Result<UserId, Failure> {
     if let Ok(id) = UserId::parse(user) {
         return Ok(id);
     }
-    let issuer = match config.auth.issuers.as_slice() {
-        [] => dev_issuer::ISSUER,
-        [only] => only.issuer.as_str(),
+    let found = match config.auth.issuers.as_slice() {
+        [] => UserId::from_subject(dev_issuer::ISSUER, user),
+        [only] => only.user_of(user),
         [_, _, ..] => return Err(refused()),
     };
-    UserId::from_subject(issuer, user).map_err(|_| refused())
+    found.map_err(|_| refused())
 }
 
 fn not_read(error: &AuditError) -> Failure {

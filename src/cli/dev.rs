@@ -11,7 +11,7 @@ use super::settings::{self, SettingsArgs};
 use super::walkthrough::{self, TOKEN_TTL, Whereabouts};
 use super::{output, process};
 use crate::app::Addresses;
-use crate::config::{Config, Flag, Loaded};
+use crate::config::{Config, Flag, IssuerSettings, Loaded, SubjectKind};
 use crate::ports::Clock;
 
 /// Flags of `dev`.
@@ -39,13 +39,15 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     let mut loaded = loaded;
     let config = &mut loaded.config;
     let ours = dev_issuer::settings(&config.data_dir);
-    config.auth.issuers.retain(|other| *other != ours);
+    config.auth.issuers.retain(|other| IssuerSettings { subject: None, ..other.clone() } != ours);
     if config.auth.issuers.iter().any(|other| other.issuer == ours.issuer) {
         let text =
             format!("auth.issuers: {:?} is the issuer of dev itself; give yours another name", ours.issuer);
         return Err(Failure::usage(text));
     }
-    config.auth.issuers.push(ours);
+    // Beside others it needs a subject; alone it warns of a UUID, which earlier versions took as the user id.
+    let subject = (!config.auth.issuers.is_empty()).then_some(SubjectKind::Name);
+    config.auth.issuers.push(IssuerSettings { subject, ..ours });
     let issuer = DevIssuer::open_or_create(&config.data_dir)?;
     let data_dir = config.data_dir.display().to_string();
     let now = Clock::System.now();

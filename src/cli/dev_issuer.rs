@@ -125,6 +125,7 @@ pub(super) fn settings(folder: &Path) -> IssuerSettings {
         algorithm: IssuerAlgorithm::HS256,
         key_file: folder.join(KEY_FILE),
         roles_claim: ROLES_CLAIM.to_owned(),
+        subject: None,
     }
 }
 

@@ -112,6 +112,8 @@ fn issuers(config: &Config, findings: &mut Findings<'_>) {
             format!("{:?} is there twice; one issuer has one key and one algorithm", issuer.issuer)
         });
     }
+    let fault = config.auth.subject_fault();
+    findings.expect(fault.is_none(), "auth.issuers", || fault.unwrap_or_default());
 }
 
 fn transfers(config: &Config, findings: &mut Findings<'_>) {
@@ -303,8 +305,12 @@ mod tests {
             algorithm: super::super::IssuerAlgorithm::ES256,
             key_file: "key.pem".into(),
             roles_claim: "roles".to_owned(),
+            subject: Some(super::super::SubjectKind::Name),
         };
         check(|c| c.auth.issuers = vec![issuer("a"), issuer("b")], "");
+        let unset = || super::super::IssuerSettings { subject: None, ..issuer("b") };
+        check(|c| c.auth.issuers = vec![unset()], "");
+        check(|c| c.auth.issuers = vec![issuer("a"), unset()], "\"b\" needs a subject");
         check(|c| c.auth.issuers = vec![issuer("a"), issuer("a")], "\"a\" is there twice");
         check(|c| c.auth.issuers = vec![issuer("")], "must not be empty");
     }

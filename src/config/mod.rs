@@ -2,6 +2,7 @@
 
 mod nats;
 mod sweep;
+mod subject;
 mod settings;
 mod scylla;
 mod backends;
@@ -32,4 +33,5 @@ pub use settings::{
     IssuerSettings, QuotaSettings, TelemetrySettings, UploadSettings,
 };
 pub use source::{Flag, Origin, Sources};
+pub use subject::SubjectKind;
 pub use sweep::{OrphanSetting, SweepSettings};

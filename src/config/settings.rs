@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::backends::{
     BucketSettings, LedgerSettings, LogSettings, QueueSettings, S3Settings, SignerSettings,
 };
+use super::subject::SubjectKind;
 use super::sweep::SweepSettings;
 use crate::limits;
 
@@ -105,6 +106,9 @@ pub struct IssuerSettings {
     /// The claim that holds the roles.
     #[serde(default = "roles_claim")]
     pub roles_claim: String,
+    /// What the token's `sub` is. Left out: a name, and a warning if it is a UUID. Needed beside other issuers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectKind>,
 }
 
 fn roles_claim() -> String {

@@ -51,7 +51,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A user. The token's `sub` if that is a UUID, else UUIDv5 of issuer and `sub`.
+    /// A user: UUIDv5 of the token's issuer and `sub`. One issuer's settings may say that its `sub` is the id itself.
     UserId
 }
 uuid_id! {
@@ -72,26 +72,48 @@ const USER_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3f0e_6f0a_5d5c_9c2e_7768_617
 /// Namespace of event ids.
 const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3f0e_6f0a_5d5c_9c2e_7768_6172_6665);
 
+/// Bytes of a token's `sub` at most.
+const SUBJECT_BYTES_MAX: usize = 255;
+
 /// A `sub` that cannot name a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a subject is 1 to 255 bytes without control characters")]
 pub struct SubjectError;
 
+/// The UUID version of computed user ids.
+const COMPUTED_VERSION: usize = 5;
+
 impl UserId {
-    /// The one canonical way from a token to a user.
+    /// The user of an issuer's `sub`: computed from both, also where the `sub` is a UUID.
     ///
     /// # Errors
     /// An empty subject, one over 255 bytes, or one with control characters.
     pub fn from_subject(issuer: &str, subject: &str) -> Result<Self, SubjectError> {
-        if subject.is_empty() || subject.len() > 255 || subject.chars().any(char::is_control) {
+        if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX || subject.chars().any(char::is_control) {
             return Err(SubjectError);
-        }
-        if let Ok(id) = Self::parse(subject) {
-            return Ok(id);
         }
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         let name = format!("{}:{issuer}:{subject}", issuer.len());
         Ok(Self(Uuid::new_v5(&USER_NAMESPACE, name.as_bytes())))
+    }
+
+    /// The user of a `sub` of the one issuer whose UUIDs are user ids. Any other `sub` is computed.
+    ///
+    /// A version 5 UUID is computed too: it could be the id of another issuer's user.
+    ///
+    /// # Errors
+    /// As [`UserId::from_subject`].
+    pub fn from_uuid_subject(issuer: &str, subject: &str) -> Result<Self, SubjectError> {
+        match Self::parse(subject) {
+            Ok(id) if !id.is_computed() => Ok(id),
+            Ok(_) | Err(IdError) => Self::from_subject(issuer, subject),
+        }
+    }
+
+    /// Whether the id has the form of a computed one.
+    #[must_use]
+    pub fn is_computed(self) -> bool {
+        self.0.get_version_num() == COMPUTED_VERSION
     }
 }
 
@@ -146,11 +168,36 @@ impl fmt::Display for ObjectKey {
 mod tests {
     use super::*;
 
+    const UUID: &str = "0199a3c4-0000-7000-8000-000000000001";
+
     #[test]
-    fn a_subject_that_is_a_uuid_is_the_user() {
-        let text = "0199a3c4-0000-7000-8000-000000000001";
-        assert_eq!(UserId::from_subject("any", text).unwrap().to_string(), text);
-        assert_eq!(UserId::from_subject("any", &text.to_uppercase()).unwrap().to_string(), text);
+    fn a_uuid_is_a_subject_like_any_other() {
+        let id = UserId::from_subject("https://issuer.example", UUID).unwrap();
+        assert_ne!(id.to_string(), UUID);
+        assert!(id.is_computed());
+        assert_ne!(Ok(id), UserId::from_subject("https://other.example", UUID));
+    }
+
+    #[test]
+    fn only_the_chosen_issuers_uuids_are_user_ids() {
+        let of = |subject: &str| UserId::from_uuid_subject("https://issuer.example", subject).unwrap();
+        assert_eq!(of(UUID).to_string(), UUID);
+        assert_eq!(of(&UUID.to_uppercase()).to_string(), UUID);
+        for name in ["alice", "{0199a3c4-0000-7000-8000-000000000001}", "0199a3c4000070008000000000000001"] {
+            assert_eq!(Ok(of(name)), UserId::from_subject("https://issuer.example", name), "{name}");
+        }
+        assert_eq!(UserId::from_uuid_subject("i", ""), Err(SubjectError));
+    }
+
+    #[test]
+    fn no_subject_is_the_computed_id_of_another_user() {
+        let victim = UserId::from_subject("https://issuer.example", "alice").unwrap();
+        let forged = victim.to_string();
+        for issuer in ["https://issuer.example", "https://other.example"] {
+            assert_ne!(UserId::from_subject(issuer, &forged), Ok(victim));
+            assert_ne!(UserId::from_uuid_subject(issuer, &forged), Ok(victim));
+            assert_ne!(UserId::from_uuid_subject(issuer, &forged.to_uppercase()), Ok(victim));
+        }
     }
 
     #[test]

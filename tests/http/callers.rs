@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::world::{NOW, World};
+use crate::world::{ISSUER, NOW, World};
+use wharfinger::config::{IssuerSettings, SubjectKind};
 use wharfinger::domain::account::AccountState;
 
 async fn check(world: &World, headers: &[(&str, &str)], expected: &str) {
@@ -18,6 +19,61 @@ async fn a_token_is_needed_and_must_be_right() {
     check(&world, &[("authorization", &old)], "401 token_expired").await;
     let good = format!("Bearer {}", World::token("alice"));
     check(&world, &[("authorization", &good)], "200").await;
+}
+
+#[tokio::test]
+async fn a_subject_that_names_no_user_is_refused() {
+    let world = World::start().await;
+    let long = "x".repeat(256);
+    for sub in [json!(null), json!(""), json!(7), json!(["a"]), json!(long), json!("a\nb"), json!("a\u{7f}")]
+    {
+        let token = format!("Bearer {}", World::token_with(json!({"sub": sub})));
+        check(&world, &[("authorization", &token)], "401 token_invalid").await;
+    }
+    let without = format!("Bearer {}", World::token_with(json!({})));
+    check(&world, &[("authorization", &without)], "401 token_invalid").await;
+    let longest = format!("Bearer {}", World::token_with(json!({"sub": "x".repeat(255)})));
+    check(&world, &[("authorization", &longest)], "200").await;
+}
+
+/// Two issuers with one key, so that only their names tell their users apart; the second one's UUIDs are user ids.
+async fn two_issuers() -> World {
+    World::configured(|config| {
+        let ours = &mut config.auth.issuers;
+        ours[0].subject = Some(SubjectKind::Name);
+        let subject = Some(SubjectKind::Uuid);
+        ours.push(IssuerSettings { issuer: OTHER.to_owned(), subject, ..ours[0].clone() });
+    })
+    .await
+}
+
+const OTHER: &str = "https://other.example";
+
+#[tokio::test]
+async fn no_token_reaches_another_users_files_by_naming_their_id() {
+    let world = two_issuers().await;
+    let file = world.upload("alice", "a.txt", 5).await;
+    let alice = World::user("alice").to_string();
+    for (issuer, sub) in [(ISSUER, alice.clone()), (OTHER, alice.clone()), (OTHER, alice.to_uppercase())] {
+        let token = format!("Bearer {}", World::token_with(json!({"iss": issuer, "sub": sub})));
+        let by = [("authorization", token.as_str())];
+        for path in [format!("/v1/files/{file}"), format!("/v1/files/{file}/download-url")] {
+            let answer = world.send("", &format!("GET {path}"), &by, "").await;
+            assert_eq!(answer.told(), "404 file_not_found", "{path} by {sub} of {issuer}");
+        }
+        let listed = world.send("", "GET /v1/files", &by, "").await.json();
+        assert_eq!(listed["items"], json!([]), "{sub} of {issuer}");
+    }
+    // The same name of another issuer is another user, and the chosen issuer's UUID is the user with that id.
+    let other = format!("Bearer {}", World::token_with(json!({"iss": OTHER, "sub": "alice"})));
+    let listed = world.send("", "GET /v1/files", &[("authorization", &other)], "").await.json();
+    assert_eq!(listed["items"], json!([]));
+    let id = "0199a3c4-0000-7000-8000-000000000001";
+    let theirs = format!("Bearer {}", World::token_with(json!({"iss": OTHER, "sub": id})));
+    let body = json!({"filename": "a", "size_bytes": 1, "content_type": "a/b"}).to_string();
+    let headers = [("authorization", theirs.as_str()), ("content-type", "application/json")];
+    let url = world.send("", "POST /v1/files", &headers, &body).await.json()["upload_url"].to_string();
+    assert!(url.contains(&format!("/user/{id}/")), "{url}");
 }
 
 #[tokio::test]

@@ -94,6 +94,7 @@ impl World {
             algorithm: IssuerAlgorithm::HS256,
             key_file,
             roles_claim: "roles".to_owned(),
+            subject: None,
         }];
         edit(&mut config);
         chosen.rules = Rules {

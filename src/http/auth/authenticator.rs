@@ -93,11 +93,12 @@ impl Authenticator {
         check_header(&decode_header(token)?)?;
         // Not trusted: it only finds the issuer, whose key and rules then judge the whole token.
         let Unverified { iss } = insecure_decode_claims(token)?;
-        let issuer = self.issuers.iter().find(|issuer| issuer.name == iss).ok_or(TokenFault::Invalid)?;
+        let issuer =
+            self.issuers.iter().find(|issuer| issuer.settings.issuer == iss).ok_or(TokenFault::Invalid)?;
         let claims = decode::<Claims>(token, &issuer.key, &issuer.validation)?.claims;
         let caller = Caller {
-            user: UserId::from_subject(&issuer.name, &claims.sub).map_err(|_| TokenFault::Invalid)?,
-            role: role_of(claims.others.get(&issuer.roles_claim)),
+            user: issuer.user_of(&claims.sub).ok_or(TokenFault::Invalid)?,
+            role: role_of(claims.others.get(&issuer.settings.roles_claim)),
             subject: claims.sub,
         };
         if let Some(from) = claims.nbf

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use tracing::warn;
 
 use crate::config::{AuthSettings, IssuerAlgorithm, IssuerSettings};
+use crate::domain::ids::UserId;
 use crate::limits;
 
 /// Why the settings of an issuer cannot be used.
@@ -45,6 +48,9 @@ pub enum AuthConfigError {
         /// The issuer.
         issuer: String,
     },
+    /// Two issuers could name the same user.
+    #[error("auth.issuers: {0}")]
+    Subjects(String),
     /// A name is empty, so tokens that leave it out would match.
     #[error("an issuer needs a name and an audience")]
     Nameless,
@@ -52,10 +58,29 @@ pub enum AuthConfigError {
 
 /// An issuer whose tokens count.
 pub(super) struct Issuer {
-    pub(super) name: String,
+    pub(super) settings: IssuerSettings,
     pub(super) key: DecodingKey,
     pub(super) validation: Validation,
-    pub(super) roles_claim: String,
+    /// Warns once of a `sub` whose user id an earlier version chose in another way.
+    changed: Once,
+}
+
+impl Issuer {
+    /// The user that a `sub` names; none if it cannot name one.
+    pub(super) fn user_of(&self, subject: &str) -> Option<UserId> {
+        let Self { settings, changed, .. } = self;
+        if settings.subject.is_none() && UserId::parse(subject).is_ok() {
+            changed.call_once(|| {
+                warn!(
+                    "a token of {:?} has a UUID as its sub, and its user id is computed from it; earlier versions took \
+                     the UUID itself: set subject = \"uuid\" in its [[auth.issuers]] section to keep those ids, or \
+                     subject = \"name\" to accept the new ones",
+                    settings.issuer
+                );
+            });
+        }
+        settings.user_of(subject).ok()
+    }
 }
 
 /// Reads all issuers and their key files.
@@ -65,10 +90,13 @@ pub(super) fn read_all(settings: &AuthSettings) -> Result<Vec<Issuer>, AuthConfi
         if issuer.issuer.is_empty() || issuer.audience.is_empty() {
             return Err(AuthConfigError::Nameless);
         }
-        if issuers.iter().any(|known| known.name == issuer.issuer) {
+        if issuers.iter().any(|known| known.settings.issuer == issuer.issuer) {
             return Err(AuthConfigError::Twice { issuer: issuer.issuer.clone() });
         }
         issuers.push(read(issuer)?);
+    }
+    if let Some(fault) = settings.subject_fault() {
+        return Err(AuthConfigError::Subjects(fault));
     }
     Ok(issuers)
 }
@@ -89,8 +117,7 @@ fn read(settings: &IssuerSettings) -> Result<Issuer, AuthConfigError> {
     // Times are judged by our own clock, after everything else.
     validation.validate_exp = false;
     validation.validate_nbf = false;
-    let (name, roles_claim) = (settings.issuer.clone(), settings.roles_claim.clone());
-    Ok(Issuer { name, key: key?, validation, roles_claim })
+    Ok(Issuer { settings: settings.clone(), key: key?, validation, changed: Once::new() })
 }
 
 fn read_file(settings: &IssuerSettings, path: &Path) -> Result<Vec<u8>, AuthConfigError> {

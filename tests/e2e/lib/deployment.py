@@ -168,6 +168,7 @@ issuer = "e2e"
 audience = "wharfinger"
 algorithm = "HS256"
 key_file = "{self.folder}/issuer.key"
+subject = "uuid"
 [ledger]
 kind = "scylla"
 [ledger.scylla]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::config::{IssuerAlgorithm, IssuerSettings};
+use crate::config::{IssuerAlgorithm, IssuerSettings, SubjectKind};
 use crate::http::auth::sign_hs256;
 
 const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
@@ -68,6 +68,7 @@ fn settings(dir: &TempDir, algorithm: IssuerAlgorithm, key: &[u8]) -> AuthSettin
             algorithm,
             key_file,
             roles_claim: "roles".to_owned(),
+            subject: None,
         }],
     }
 }
@@ -114,6 +115,29 @@ fn a_token_stands_for_its_subject() {
     let caller = judged(&sign_hs256(SECRET, &claims())).unwrap();
     assert_eq!(caller.user, UserId::from_subject("https://issuer.example", "alice").unwrap());
     assert_eq!((caller.subject.as_str(), caller.role), ("alice", Role::User));
+}
+
+/// The user of a token with this `sub`, by an issuer with this setting.
+fn user_of(sub: &str, subject: Option<SubjectKind>) -> String {
+    let dir = TempDir::new().unwrap();
+    let mut settings = settings(&dir, IssuerAlgorithm::HS256, SECRET);
+    settings.issuers[0].subject = subject;
+    let authenticator = Authenticator::from_config(&settings).unwrap();
+    let token = sign_hs256(SECRET, &claims_with(&json!({"sub": sub})));
+    authenticator.caller_of(&token, NOW).unwrap().caller.user.to_string()
+}
+
+#[test]
+fn a_uuid_is_a_user_id_only_where_the_settings_say_so() {
+    let uuid = "0199a3c4-0000-7000-8000-000000000001";
+    let computed = UserId::from_subject("https://issuer.example", uuid).unwrap().to_string();
+    assert_eq!(user_of(uuid, None), computed);
+    assert_eq!(user_of(uuid, Some(SubjectKind::Name)), computed);
+    assert_eq!(user_of(uuid, Some(SubjectKind::Uuid)), uuid);
+    let victim = UserId::from_subject("https://issuer.example", "alice").unwrap().to_string();
+    for subject in [None, Some(SubjectKind::Name), Some(SubjectKind::Uuid)] {
+        assert_ne!(user_of(&victim, subject), victim, "{subject:?}");
+    }
 }
 
 #[test]
@@ -259,6 +283,16 @@ fn settings_that_cannot_work_are_refused() {
     };
     assert!(refused(&|s| s.issuers[0].key_file = dir.path().join("none")).contains("cannot read"));
     assert!(refused(&|s| s.issuers.push(s.issuers[0].clone())).contains("twice"));
+    let another = |s: &mut AuthSettings, subject| {
+        let issuer = "https://other.example".to_owned();
+        s.issuers.push(IssuerSettings { issuer, subject, ..s.issuers[0].clone() });
+    };
+    assert!(refused(&|s| another(s, Some(SubjectKind::Name))).contains("needs a subject"));
+    let both = |s: &mut AuthSettings| {
+        s.issuers[0].subject = Some(SubjectKind::Uuid);
+        another(s, Some(SubjectKind::Uuid));
+    };
+    assert!(refused(&both).contains("both have subject"));
     assert!(refused(&|s| s.issuers[0].audience = String::new()).contains("audience"));
     assert!(refused(&|s| s.issuers[0].algorithm = IssuerAlgorithm::ES256).contains("PEM"));
     std::fs::write(dir.path().join("short"), "short").unwrap();
