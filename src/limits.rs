@@ -54,8 +54,10 @@ pub const UPLOAD_DURATION_MAX: Duration = Duration::from_secs(900);
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 /// How late the news of an object usually is at most.
 pub const EVENT_LAG_MAX: Duration = Duration::from_secs(120);
-/// How long a signed download may be started.
+/// How long a signed download may be started, unless a setting says otherwise.
 pub const DOWNLOAD_URL_TTL: Duration = Duration::from_secs(300);
+/// The longest that a setting may let a download URL live (12 hours): players seek and resume with the same URL.
+pub const DOWNLOAD_URL_TTL_MAX: Duration = Duration::from_secs(12 * 3600);
 /// The longest that SigV4 lets a URL live (7 days).
 pub const URL_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The longest that a setting may let an upload URL live (6 days): the row of its file, gone or not, must outlive it.
@@ -150,8 +152,12 @@ pub const CROWDED_LOOK_EVERY: Duration = Duration::from_millis(50);
 pub const TRANSFER_RATE_MIN: u64 = 8 << 10;
 /// How long a transfer may wait for its client before its rate counts.
 pub const TRANSFER_GRACE: Duration = Duration::from_secs(20);
-/// Bytes of a file name in UTF-8, after normalisation.
-pub const FILENAME_BYTES_MAX: usize = 255;
+/// Characters of a file name, after normalisation.
+pub const FILENAME_CHARS_MAX: usize = 255;
+/// Bytes of a file name in UTF-8: as many as its characters can have.
+pub const FILENAME_BYTES_MAX: usize = 1020;
+/// Bytes of a file name in an object's metadata, percent-encoded: S3 takes 2 KB of metadata, names included.
+pub const METADATA_NAME_BYTES_MAX: usize = 1800;
 /// Bytes of a content type.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 127;
 /// Items of a page unless asked otherwise.
@@ -209,6 +215,10 @@ pub const TOKEN_SECRET_BYTES_MIN: usize = 32;
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
 const _: () = assert!(SHARDS_DEFAULT <= SHARDS_MAX);
+const _: () = assert!(FILENAME_CHARS_MAX * 4 <= FILENAME_BYTES_MAX, "a character has at most four bytes");
+const _: () = assert!(METADATA_NAME_BYTES_MAX + 128 < 2048, "the other metadata fits beside the name");
+const _: () = assert!(DOWNLOAD_URL_TTL.as_secs() <= DOWNLOAD_URL_TTL_MAX.as_secs());
+const _: () = assert!(DOWNLOAD_URL_TTL_MAX.as_secs() <= URL_TTL_MAX.as_secs());
 const _: () = assert!(PAGE_MAX < LIST_ROWS_MAX, "a full page fits in one search");
 const _: () = assert!(
     EVENT_HEARTBEAT.as_secs() < ANSWER_STALL_MAX.as_secs(),

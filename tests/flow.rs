@@ -94,7 +94,8 @@ async fn what_the_api_refuses_reserves_nothing() {
     };
 
     assert_eq!(presign(with("size_bytes", json!(52_428_801))).await.code(413), "file_too_large");
-    assert_eq!(presign(with("size_bytes", json!(0))).await.code(400), "validation_failed");
+    assert_eq!(presign(with("size_bytes", json!(0.5))).await.code(400), "validation_failed");
+    assert_eq!(presign(with("visibility", json!("public_link"))).await.code(400), "validation_failed");
     assert_eq!(presign(with("size_bytes", json!(-1))).await.code(400), "validation_failed");
     assert_eq!(presign(with("owner", json!("me"))).await.code(400), "validation_failed");
     assert_eq!(presign(with("filename", json!("a\nb"))).await.code(400), "validation_failed");

@@ -95,9 +95,18 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+/// The SDK leaves a default port in the URL and out of the signed host, so that clients which send it are refused.
+fn without_default_port(url: &str) -> String {
+    url.replacen("http://s3.example:80/", "http://s3.example/", 1).replacen(
+        "https://s3.example:443/",
+        "https://s3.example/",
+        1,
+    )
+}
+
 fn assert_same(ours: &SignedRequest, sdk: &PresignedRequest) {
     assert_eq!(ours.method, sdk.method());
-    assert_eq!(ours.url.expose(), sdk.uri());
+    assert_eq!(ours.url.expose(), without_default_port(sdk.uri()));
     let ours: BTreeMap<&str, &str> =
         ours.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(ours, sdk.headers().collect());

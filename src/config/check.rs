@@ -127,7 +127,7 @@ fn transfers(config: &Config, findings: &mut Findings<'_>) {
         ("quota.rows_max", u64::from(config.quota.rows_max), u64::from(limits::ROWS_MAX)),
         ("upload.max_bytes", config.upload.max_bytes, limits::FILE_BYTES_MAX),
         ("upload.url_ttl_secs", config.upload.url_ttl_secs, limits::UPLOAD_URL_TTL_MAX.as_secs()),
-        ("download.url_ttl_secs", config.download.url_ttl_secs, limits::DOWNLOAD_URL_TTL.as_secs()),
+        ("download.url_ttl_secs", config.download.url_ttl_secs, limits::DOWNLOAD_URL_TTL_MAX.as_secs()),
         ("sweep.trash_days", config.sweep.trash_days, limits::TRASH_DAYS_MAX),
         ("sweep.deep_every_secs", config.sweep.deep_every_secs, limits::SWEEP_DEEP_EVERY_MAX.as_secs()),
         (
@@ -245,7 +245,8 @@ mod tests {
         check(|c| c.upload.max_bytes = 0, "upload.max_bytes: 0");
         check(|c| c.upload.url_ttl_secs = 518_401, "upload.url_ttl_secs: 518401 must be 1 to 518400");
         check(|c| c.upload.url_ttl_secs = 518_400, "");
-        check(|c| c.download.url_ttl_secs = 301, "download.url_ttl_secs: 301 must be 1 to 300");
+        check(|c| c.download.url_ttl_secs = 43_201, "download.url_ttl_secs: 43201 must be 1 to 43200");
+        check(|c| c.download.url_ttl_secs = 43_200, "");
         check(|c| c.http.connections_max = 0, "http.connections_max");
     }
 

@@ -158,7 +158,7 @@ pub struct UploadSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DownloadSettings {
-    /// How long a signed download may be started, in seconds.
+    /// How long a signed download may be started, in seconds; `?expires_in=` asks for less. At most 43,200 (12 hours).
     pub url_ttl_secs: u64,
 }
 

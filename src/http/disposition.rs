@@ -32,8 +32,9 @@ pub(super) fn value(disposition: Disposition, filename: &str) -> String {
     value
 }
 
+/// Printable ASCII but for what ends or escapes a quoted text, what clients decode, and what separates folders.
 const fn is_plain(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ' ' | '-')
+    (c.is_ascii_graphic() || c == ' ') && !matches!(c, '"' | '\\' | '%' | '/')
 }
 
 #[cfg(test)]
@@ -50,7 +51,12 @@ mod tests {
     fn a_name_is_told_twice() {
         check("a.txt", "filename=\"a.txt\"; filename*=UTF-8''a.txt");
         check("ä €.txt", "filename=\"_ _.txt\"; filename*=UTF-8''%C3%A4%20%E2%82%AC.txt");
-        check("a\"; x=\"b", "filename=\"a__ x__b\"; filename*=UTF-8''a%22%3B%20x%3D%22b");
+        check("a\"; x=\"b", "filename=\"a_; x=_b\"; filename*=UTF-8''a%22%3B%20x%3D%22b");
+        check(
+            "Q3 (final), v2 & more!.pdf",
+            "filename=\"Q3 (final), v2 & more!.pdf\"; filename*=UTF-8''Q3%20%28final%29%2C%20v2%20&%20more!.pdf",
+        );
+        check("100%/a", "filename=\"100__a\"; filename*=UTF-8''100%25%2Fa");
         check("../\\x", "filename=\"..__x\"; filename*=UTF-8''..%2F%5Cx");
     }
 

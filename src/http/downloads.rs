@@ -1,6 +1,8 @@
 //! Sign a download.
 
-use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use std::time::Duration;
+
+use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION, VARY};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
@@ -31,8 +33,19 @@ pub(super) async fn sign(call: &OwnCall<'_>, file: FileId) -> Outcome {
     Ok(answer::json(StatusCode::OK, &view, Keep::Never, 1024))
 }
 
-/// `GET /v1/files/{file_id}/content`. Who follows a HEAD comes with a HEAD.
+/// `GET /v1/files/{file_id}/content`: a redirect, or the same as JSON for a page, which cannot follow a redirect to
+/// another host with its token. A client that follows a HEAD sends a HEAD.
 pub(super) async fn redirect(call: &OwnCall<'_>, file: FileId) -> Outcome {
+    let mut answer = if media::asks_for_json(&call.head.headers) {
+        sign(call, file).await?
+    } else {
+        redirect_to_bucket(call, file).await?
+    };
+    answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    Ok(answer)
+}
+
+async fn redirect_to_bucket(call: &OwnCall<'_>, file: FileId) -> Outcome {
     let is_head = call.head.method == Method::HEAD;
     let method = if is_head { DownloadMethod::Head } else { DownloadMethod::Get };
     let signed = signed(call, file, method).await?;
@@ -44,7 +57,7 @@ pub(super) async fn redirect(call: &OwnCall<'_>, file: FileId) -> Outcome {
 
 async fn signed(call: &OwnCall<'_>, file: FileId, method: DownloadMethod) -> Result<SignedRequest, Problem> {
     let services = &call.api.services;
-    let asked = disposition_of(call.head.uri.query())?;
+    let asked = Asked::read(call.head.uri.query(), services.options.download_url_ttl)?;
     // Nothing is signed for a suspended account, so its state is read as well.
     let (row, account) = tokio::join!(
         within(services.ledger.file(call.user(), file)),
@@ -54,24 +67,43 @@ async fn signed(call: &OwnCall<'_>, file: FileId, method: DownloadMethod) -> Res
     let state = account?.map_or(AccountState::Active, |account| account.state);
     policy::decide(&call.caller, Action::MoveBytes, call.user(), state)?;
     row.downloadable()?;
-    let (content_type, disposition) = served_as(&row, asked);
+    let (content_type, disposition) = served_as(&row, asked.disposition);
     let grant = DownloadGrant {
         key: ObjectKey { user: call.user(), file },
         method,
         disposition: disposition::value(disposition, &row.filename),
         content_type: content_type.to_owned(),
         now: call.now,
-        ttl: services.options.download_url_ttl,
+        ttl: asked.ttl,
     };
     within(services.signer.download(&grant)).await
 }
 
-fn disposition_of(query: Option<&str>) -> Result<Disposition, Problem> {
-    let mut query = Query::parse(query);
-    let words = [("attachment", Disposition::Attachment), ("inline", Disposition::Inline)];
-    let asked = query.word("disposition", &words);
-    query.end()?;
-    Ok(asked.unwrap_or(Disposition::Attachment))
+/// What the query of a download asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    disposition: Disposition,
+    /// How long the URL may be used.
+    ttl: Duration,
+}
+
+impl Asked {
+    /// `expires_in` asks for a shorter life than the operator's; a longer one is taken as that.
+    fn read(query: Option<&str>, ttl_max: Duration) -> Result<Self, Problem> {
+        let mut query = Query::parse(query);
+        let words = [("attachment", Disposition::Attachment), ("inline", Disposition::Inline)];
+        let disposition = query.word("disposition", &words).unwrap_or(Disposition::Attachment);
+        let ttl = match query.take("expires_in").map(|text| text.parse::<u64>()) {
+            None => ttl_max,
+            Some(Ok(secs @ 1..)) => Duration::from_secs(secs).min(ttl_max),
+            Some(Ok(0) | Err(_)) => {
+                query.fault("expires_in", "out_of_range", "This must be a whole number of seconds from 1.");
+                ttl_max
+            }
+        };
+        query.end()?;
+        Ok(Self { disposition, ttl })
+    }
 }
 
 /// The type and the disposition that are safe to answer with, whatever was declared and asked.

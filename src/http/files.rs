@@ -137,7 +137,9 @@ mod tests {
     fn a_patch_names_what_changes() {
         check("{}", Ok((None, None)));
         check(r#"{"filename": "b.txt"}"#, Ok((Some("b.txt"), None)));
-        check(r#"{"visibility": "public_link"}"#, Ok((None, Some(Visibility::PublicLink))));
+        check(r#"{"visibility": "private"}"#, Ok((None, Some(Visibility::Private))));
+        check(r#"{"visibility": "public_link"}"#, Err("/visibility:not_available"));
+        check(r#"{"visibility": "team"}"#, Err("/visibility:not_available"));
         check(r#"{"filename": null, "visibility": 1}"#, Err("/filename:required /visibility:wrong_type"));
         check(r#"{"status": "processed"}"#, Err("/status:unknown_field"));
         check(r#"{"filename": "", "visibility": "all"}"#, Err("/filename:empty /visibility:unknown_value"));

@@ -95,24 +95,28 @@ impl<'a> Object<'a> {
         text
     }
 
-    /// A whole number from 1 that must be there.
-    pub(super) fn needed_count(&mut self, name: &str) -> Option<u64> {
-        let faults = self.faults.len();
-        let count = self.count(name);
-        if count.is_none() && self.faults.len() == faults {
-            self.fault(name, "required", "This is needed.");
-        }
-        count
-    }
-
     /// A whole number from 1 that may be left out; `null` counts as left out.
     pub(super) fn count(&mut self, name: &str) -> Option<u64> {
+        self.number(name, 1)
+    }
+
+    /// A whole number from 0 that must be there.
+    pub(super) fn needed_size(&mut self, name: &str) -> Option<u64> {
+        let faults = self.faults.len();
+        let size = self.number(name, 0);
+        if size.is_none() && self.faults.len() == faults {
+            self.fault(name, "required", "This is needed.");
+        }
+        size
+    }
+
+    fn number(&mut self, name: &str, min: u64) -> Option<u64> {
         match self.take(name) {
-            Some(Field::Count(0) | Field::OtherNumber) => {
-                self.fault(name, "out_of_range", "This must be a whole number from 1.");
+            Some(Field::Count(count)) if count >= min => Some(count),
+            Some(Field::Count(_) | Field::OtherNumber) => {
+                self.fault(name, "out_of_range", format!("This must be a whole number from {min}."));
                 None
             }
-            Some(Field::Count(count)) => Some(count),
             Some(Field::Flag | Field::Text(_) | Field::List(_) | Field::Nested) => {
                 self.fault(name, "wrong_type", "This must be a whole number.");
                 None
@@ -205,12 +209,12 @@ pub(super) fn to_vec(value: &impl Serialize, bytes_about: usize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// What reading `body` as `{"name": text, "count": number, "note": optional text}` comes to.
+    /// What reading `body` as `{"name": text, "size": number, "count": optional number, "note": optional text}` gives.
     fn check(body: &str, expected: &str) {
         let read = Object::parse(body.as_bytes()).and_then(|mut object| {
-            let (name, count) = (object.needed_text("name"), object.needed_count("count"));
-            let note = object.text("note");
-            object.end().map(|()| format!("{name:?} {count:?} {note:?}"))
+            let (name, size) = (object.needed_text("name"), object.needed_size("size"));
+            let (count, note) = (object.count("count"), object.text("note"));
+            object.end().map(|()| format!("{name:?} {size:?} {count:?} {note:?}"))
         });
         let outcome = read.unwrap_or_else(|problem| {
             let faults = problem.faults().iter().map(|fault| format!(" {}:{}", fault.pointer, fault.code));
@@ -221,26 +225,29 @@ mod tests {
 
     #[test]
     fn what_is_right_is_read() {
-        check(r#"{"name": "a", "count": 1}"#, r#"Some("a") Some(1) None"#);
-        check(r#"{"note": null, "count": 7, "name": "\u0061\n"}"#, r#"Some("a\n") Some(7) None"#);
+        check(r#"{"name": "a", "size": 0}"#, r#"Some("a") Some(0) None None"#);
         check(
-            r#"{"name":"a","count":99999999999999999999999}"#,
-            r#"Some("a") Some(18446744073709551615) None"#,
+            r#"{"note": null, "count": 7, "size": 1, "name": "\u0061\n"}"#,
+            r#"Some("a\n") Some(1) Some(7) None"#,
+        );
+        check(
+            r#"{"name":"a","size":99999999999999999999999}"#,
+            r#"Some("a") Some(18446744073709551615) None None"#,
         );
     }
 
     #[test]
     fn every_fault_is_told_at_once() {
-        check("{}", "validation_failed /name:required /count:required");
+        check("{}", "validation_failed /name:required /size:required");
         check(
-            r#"{"name": 1, "count": "1", "note": []}"#,
-            "validation_failed /name:wrong_type /count:wrong_type /note:wrong_type",
+            r#"{"name": 1, "size": "1", "note": []}"#,
+            "validation_failed /name:wrong_type /size:wrong_type /note:wrong_type",
         );
-        check(r#"{"name": "a", "count": 0}"#, "validation_failed /count:out_of_range");
-        check(r#"{"name": "a", "count": -1}"#, "validation_failed /count:out_of_range");
-        check(r#"{"name": "a", "count": 1.5}"#, "validation_failed /count:out_of_range");
-        check(r#"{"name": "a", "count": 1, "a/b~c": {}}"#, "validation_failed /a~1b~0c:unknown_field");
-        check(r#"{"name": "a", "count": 1, "name": "b"}"#, "validation_failed /name:duplicate_field");
+        check(r#"{"name": "a", "size": 1, "count": 0}"#, "validation_failed /count:out_of_range");
+        check(r#"{"name": "a", "size": -1}"#, "validation_failed /size:out_of_range");
+        check(r#"{"name": "a", "size": 1.5}"#, "validation_failed /size:out_of_range");
+        check(r#"{"name": "a", "size": 1, "a/b~c": {}}"#, "validation_failed /a~1b~0c:unknown_field");
+        check(r#"{"name": "a", "size": 1, "name": "b"}"#, "validation_failed /name:duplicate_field");
     }
 
     #[test]
@@ -271,7 +278,7 @@ mod tests {
         {
             check(body, "invalid_json");
         }
-        check(&deep, "validation_failed /name:wrong_type /count:required");
+        check(&deep, "validation_failed /name:wrong_type /size:required");
         assert!(Object::parse(b"{\"name\": \"\xff\"}").is_err());
     }
 }

@@ -41,31 +41,40 @@ pub(super) fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Reads a declared type: `type/subtype` with parameters, `; ` between them; in lower case, but for the values of
-/// parameters other than `charset`.
+/// Reads a declared type as browsers write it, and gives its normal form: `type/subtype` with parameters, `; `
+/// between them; in lower case, but for the values of parameters other than `charset`; a value in quotes where it
+/// needs them. Empty parameters are dropped.
 ///
 /// None if it is not one, or is longer than [`limits::CONTENT_TYPE_BYTES_MAX`].
 pub(super) fn declared(text: &str) -> Option<String> {
-    let mut rest = text;
-    let (kind, after) = token(rest)?;
-    rest = after.strip_prefix('/')?;
-    let (subtype, after) = token(rest)?;
-    rest = after;
+    let (kind, rest) = token(text.trim_matches(SPACE))?;
+    let (subtype, mut rest) = token(rest.strip_prefix('/')?)?;
     let mut normal = format!("{kind}/{subtype}").to_ascii_lowercase();
-    while !rest.is_empty() {
-        let (name, after) = token(spaceless(spaceless(rest).strip_prefix(';')?))?;
+    loop {
+        rest = rest.trim_start_matches(SPACE);
+        if rest.is_empty() {
+            break;
+        }
+        rest = rest.strip_prefix(';')?.trim_start_matches(SPACE);
+        if rest.is_empty() || rest.starts_with(';') {
+            continue;
+        }
+        let (name, after) = token(rest)?;
         let (value, after) = value(after.strip_prefix('=')?)?;
         rest = after;
+        if value.is_empty() {
+            continue;
+        }
         let name = name.to_ascii_lowercase();
         let value = if name == "charset" { Cow::Owned(value.to_ascii_lowercase()) } else { value.into() };
-        normal = format!("{normal}; {name}={value}");
+        let quote = if token(&value).is_some_and(|(_, rest)| rest.is_empty()) { "" } else { "\"" };
+        normal = format!("{normal}; {name}={quote}{value}{quote}");
     }
     (normal.len() <= limits::CONTENT_TYPE_BYTES_MAX).then_some(normal)
 }
 
-fn spaceless(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
-}
+/// What may stand around the parts of a type.
+const SPACE: [char; 2] = [' ', '\t'];
 
 fn token(text: &str) -> Option<(&str, &str)> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
@@ -73,12 +82,17 @@ fn token(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| text.split_at(end))
 }
 
-/// A token, or a text in quotes without escapes.
+/// A text in quotes without escapes, or all up to the next parameter, as in `codecs=vp8,opus`.
 fn value(text: &str) -> Option<(&str, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else { return token(text) };
-    let end = quoted.find('"')?;
-    let is_plain = quoted[..end].chars().all(|c| c == ' ' || (c.is_ascii_graphic() && c != '\\'));
-    is_plain.then(|| text.split_at(end + 2))
+    let (value, rest) = match text.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"')?,
+        None => {
+            let end = text.find(';').unwrap_or(text.len());
+            (text[..end].trim_end_matches(SPACE), &text[end..])
+        }
+    };
+    let is_plain = value.chars().all(|c| c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\')));
+    is_plain.then_some((value, rest))
 }
 
 /// Whether an operator takes files of this type; an empty list takes all.
@@ -115,6 +129,23 @@ pub(super) fn check_accept(headers: &HeaderMap, produced: &str) -> Result<(), Pr
         return Ok(());
     }
     Err(Problem::new(ErrorCode::NotAcceptable).detail(format!("This route answers with {produced}.")))
+}
+
+/// Whether the caller names JSON among what it accepts; `*/*`, which browsers and clients send by themselves, is not
+/// enough.
+pub(super) fn asks_for_json(headers: &HeaderMap) -> bool {
+    names(headers, "application/json")
+}
+
+/// Whether the caller names HTML among what it accepts, as browsers do for a page.
+pub(super) fn asks_for_html(headers: &HeaderMap) -> bool {
+    names(headers, "text/html")
+}
+
+fn names(headers: &HeaderMap, wanted: &str) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let mut ranges = lines.flat_map(|line| line.split(','));
+    ranges.any(|range| essence(range).eq_ignore_ascii_case(wanted) && accepts(range, wanted))
 }
 
 fn accepts(range: &str, produced: &str) -> bool {
@@ -182,6 +213,29 @@ mod tests {
     }
 
     #[test]
+    fn a_type_as_browsers_write_it_gets_its_normal_form() {
+        let webm = Some("video/webm; codecs=\"vp8,opus\"");
+        check("video/webm;codecs=vp8,opus", webm);
+        check("video/webm; codecs=\"vp8,opus\"", webm);
+        check("video/webm;codecs=\"vp8, opus\"", Some("video/webm; codecs=\"vp8, opus\""));
+        check("audio/ogg;codecs=opus", Some("audio/ogg; codecs=opus"));
+        check("video/mp4;codecs=avc1.42E01E;bitrate=1", Some("video/mp4; codecs=avc1.42E01E; bitrate=1"));
+        for empty in ["text/plain;", "text/plain ; ", "text/plain;;", "text/plain; charset=", " text/plain\t"]
+        {
+            check(empty, Some("text/plain"));
+        }
+        check("text/plain;;charset=\"UTF-8\" ;", Some("text/plain; charset=utf-8"));
+    }
+
+    #[test]
+    fn a_normal_form_is_its_own() {
+        for text in ["video/webm;codecs=vp8,opus", "text/plain; a=\"b\"; c=\"d;e\"", "text/plain;;a=b c;"] {
+            let normal = declared(text).unwrap();
+            check(&normal, Some(&normal));
+        }
+    }
+
+    #[test]
     fn what_is_no_type_is_refused() {
         let long = format!("text/{}", "x".repeat(limits::CONTENT_TYPE_BYTES_MAX));
         for text in [
@@ -189,8 +243,8 @@ mod tests {
             "text",
             "text/",
             "/plain",
-            "text/plain;",
             "text/plain; a",
+            "text/plain; a=b\"c",
             "text/plain; =b",
             "te xt/plain",
             "text/plain\r\nx: y",
@@ -265,6 +319,22 @@ mod tests {
                 "{values:?}"
             );
         }
+    }
+
+    #[test]
+    fn only_a_named_type_is_asked_for() {
+        for (value, json, html) in [
+            ("application/json", true, false),
+            ("text/plain, Application/JSON;q=0.5", true, false),
+            ("application/json;q=0", false, false),
+            ("*/*", false, false),
+            ("application/*", false, false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false, true),
+        ] {
+            let headers = headers(ACCEPT, &[value]);
+            assert_eq!((asks_for_json(&headers), asks_for_html(&headers)), (json, html), "{value}");
+        }
+        assert!(!asks_for_json(&HeaderMap::new()));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl HttpOptions {
             file_bytes_max: config.upload.max_bytes.min(limits::FILE_BYTES_MAX),
             upload_url_ttl: Duration::from_secs(config.upload.url_ttl_secs),
             allowed_types: config.upload.allowed_types.iter().map(|t| t.to_ascii_lowercase()).collect(),
-            download_url_ttl: download_url_ttl.min(limits::DOWNLOAD_URL_TTL),
+            download_url_ttl: download_url_ttl.min(limits::DOWNLOAD_URL_TTL_MAX),
             quota_bytes_default: config.quota.default_bytes,
             cursor_key,
         }

@@ -1,15 +1,17 @@
-//! What must be sent with a signed request, as clients are told.
+//! What a client must set on a signed request.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 /// Names and values, as one object.
+///
+/// `content-length` is signed too and not among them: every client sends it by itself, and a page may not set it.
 pub(super) struct Headers<'a>(pub(super) &'a [(String, String)]);
 
 impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.iter().filter(|(name, _)| name != "content-length") {
             map.serialize_entry(name, value)?;
         }
         map.end()

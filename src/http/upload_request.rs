@@ -18,7 +18,7 @@ pub(super) struct UploadRequest {
     pub(super) filename: String,
     /// Lower case.
     pub(super) content_type: String,
-    /// From 1 to the operator's limit.
+    /// From 0 to the operator's limit.
     pub(super) size_bytes: u64,
     /// If the client declared one.
     pub(super) checksum_sha256: Option<Sha256>,
@@ -73,12 +73,19 @@ impl Fields {
         let fields = Self {
             place: object.place().to_owned(),
             filename: object.needed_text("filename").and_then(|text| filename_of(object, &text)),
-            size_bytes: object.needed_count("size_bytes"),
+            size_bytes: object.needed_size("size_bytes"),
             content_type: object.needed_text("content_type").and_then(|text| type_of(object, &text)),
             checksum_sha256: object.text("checksum_sha256").and_then(|text| checksum_of(object, &text)),
             visibility: object.text("visibility").and_then(|text| visibility_of(object, &text)),
             chunk_bytes: object.count("chunk_bytes").and_then(|count| chunk_bytes_of(object, count)),
         };
+        if fields.chunk_bytes.is_some() && fields.size_bytes == Some(0) {
+            object.fault(
+                "chunk_bytes",
+                "not_for_empty_files",
+                "An empty file has no chunks; leave this out.",
+            );
+        }
         if fields.chunk_bytes.is_some() && fields.checksum_sha256.is_some() {
             let detail = "The bucket cannot check the sum of a whole file that comes in chunks.";
             object.fault("checksum_sha256", "not_with_chunks", detail);
@@ -122,31 +129,47 @@ pub(super) fn in_nfc(text: &str) -> String {
     }
 }
 
-/// A file's name in NFC, without control characters; anything else is only data and stays.
+/// Controls of the direction of text: they make `gnp.exe` look like `exe.png`.
+const fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A file's name in NFC, without controls; anything else is only data and stays.
 pub(super) fn filename_of(object: &mut Object<'_>, text: &str) -> Option<String> {
     let name = in_nfc(text);
     if name.is_empty() {
         object.fault("filename", "empty", "A file needs a name.");
         None
-    } else if name.len() > limits::FILENAME_BYTES_MAX {
-        let detail = format!("At most {} bytes in UTF-8.", limits::FILENAME_BYTES_MAX);
+    } else if name.len() > limits::FILENAME_BYTES_MAX || name.chars().count() > limits::FILENAME_CHARS_MAX {
+        let detail = format!("At most {} characters in Unicode's form C.", limits::FILENAME_CHARS_MAX);
         object.fault("filename", "too_long", detail);
         None
     } else if name.chars().any(char::is_control) {
         object.fault("filename", "control_character", "Control characters are not taken.");
+        None
+    } else if name.chars().any(is_bidi_control) {
+        let detail = "Characters that change the direction of text (U+202A to U+202E, U+2066 to U+2069) are not taken.";
+        object.fault("filename", "direction_control", detail);
         None
     } else {
         Some(name)
     }
 }
 
-/// A visibility's word.
+/// A visibility's word. Those that nothing grants access by yet are refused, so that nobody relies on them.
 pub(super) fn visibility_of(object: &mut Object<'_>, text: &str) -> Option<Visibility> {
-    let found = Visibility::ALL.into_iter().find(|visibility| visibility.as_str() == text);
-    if found.is_none() {
-        object.fault("visibility", "unknown_value", "This must be one of private, public_link, team.");
+    match Visibility::ALL.into_iter().find(|visibility| visibility.as_str() == text) {
+        Some(Visibility::Private) => Some(Visibility::Private),
+        Some(visibility @ (Visibility::PublicLink | Visibility::Team)) => {
+            let detail = format!("{} is not available yet; this must be private.", visibility.as_str());
+            object.fault("visibility", "not_available", detail);
+            None
+        }
+        None => {
+            object.fault("visibility", "unknown_value", "This must be private.");
+            None
+        }
     }
-    found
 }
 
 fn type_of(object: &mut Object<'_>, text: &str) -> Option<String> {

@@ -64,9 +64,37 @@ async fn a_download_lives_five_minutes_and_redirects_too() {
     assert_eq!((redirect.status.as_u16(), redirect.header("cache-control")), (302, Some("no-store")));
     assert_eq!(redirect.header("location").map(Value::from), Some(signed["download_url"].clone()));
     assert_eq!(redirect.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(redirect.header("vary"), Some("accept"));
+    let json = [("accept", "application/json")];
+    let page = world.send("alice", &format!("GET /v1/files/{file}/content"), &json, "").await;
+    assert_eq!((page.status.as_u16(), page.header("vary")), (200, Some("accept")));
+    assert_eq!(page.json(), signed, "a page gets the URL itself");
     let head = world.send("alice", &format!("HEAD /v1/files/{file}/content"), &[], "").await;
     assert_eq!(head.status.as_u16(), 302);
     assert_ne!(head.header("location"), redirect.header("location"), "it is signed for a HEAD");
+}
+
+#[tokio::test]
+async fn a_download_lives_as_long_as_the_operator_says_or_shorter() {
+    let world = World::configured(|config| config.download.url_ttl_secs = 43_200).await;
+    let file = upload(&world, "a.mp4", "video/mp4").await;
+    let signed =
+        async |query: &str| world.get("alice", &format!("/v1/files/{file}/download-url{query}")).await;
+    for (query, expected) in
+        [("", 43_200), ("?expires_in=60", 60), ("?expires_in=1", 1), ("?expires_in=90000", 43_200)]
+    {
+        let answer = signed(query).await.json();
+        assert_eq!(answer["expires_in"], expected, "{query}");
+        let url = answer["download_url"].as_str().unwrap();
+        assert!(url.contains(&format!("X-Amz-Expires={expected}&")), "{url}");
+    }
+    for query in ["?expires_in=0", "?expires_in=-1", "?expires_in=soon", "?expires_in=", "?expires_in=1.5"] {
+        let answer = signed(query).await;
+        assert_eq!(answer.told(), "400 validation_failed", "{query}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], "?expires_in");
+    }
+    let redirect = world.get("alice", &format!("/v1/files/{file}/content?expires_in=60")).await;
+    assert!(redirect.header("location").unwrap().contains("X-Amz-Expires=60&"));
 }
 
 // proves: I11

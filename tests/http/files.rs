@@ -109,7 +109,12 @@ async fn a_patch_changes_what_it_names() {
         (&answer.json()["filename"], &answer.json()["visibility"]),
         (&json!("b.txt"), &json!("private"))
     );
-    let named = r#"{"visibility": "team"}"#;
+    let named = r#"{"visibility": "private"}"#;
+    for word in ["public_link", "team"] {
+        let answer = patch(&world, &file, None, &format!(r#"{{"visibility": "{word}"}}"#)).await;
+        assert_eq!(answer.told(), "400 validation_failed");
+        assert_eq!(answer.json()["errors"][0]["code"], "not_available", "{word}");
+    }
     assert_eq!(patch(&world, &file, Some("\"2\""), named).await.told(), "412 precondition_failed");
     assert_eq!(patch(&world, &file, Some("\"2\", \"9\""), named).await.told(), "412 precondition_failed");
     assert_eq!(patch(&world, &file, Some("W/\"3\""), named).await.told(), "412 precondition_failed");

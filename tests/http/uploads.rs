@@ -29,7 +29,7 @@ async fn a_presign_answers_as_the_contract_says() {
         json!({
             "file_id": null, "upload_url": null, "expires_in": 900, "method": "PUT",
             "headers": {
-                "content-type": "application/pdf", "content-length": "1048576", "if-none-match": "*",
+                "content-type": "application/pdf", "if-none-match": "*",
                 "x-amz-checksum-sha256": checksum(),
                 "x-amz-meta-file-id": file, "x-amz-meta-name": "report%2Epdf", "x-amz-meta-size": "1048576"
             },
@@ -125,6 +125,45 @@ async fn open_reservations_are_bounded() {
 }
 
 #[tokio::test]
+async fn an_empty_file_is_a_file() {
+    let world = World::start().await;
+    let file = world.upload("alice", "empty.txt", 0).await;
+    let shown = world.get("alice", &format!("/v1/files/{file}")).await.json();
+    assert_eq!((&shown["status"], &shown["size_bytes"]), (&json!("processed"), &json!(0)));
+    let usage = world.get("alice", "/v1/usage").await.json();
+    assert_eq!((&usage["used_bytes"], &usage["file_count"]), (&json!(0), &json!(1)));
+    let mut chunked = report(0);
+    chunked["chunk_bytes"] = json!(5 << 20);
+    let answer = world.post("alice", "POST /v1/files", &chunked).await;
+    assert_eq!(answer.json()["errors"][0]["pointer"], "/chunk_bytes");
+}
+
+#[tokio::test]
+async fn names_and_types_are_taken_as_browsers_write_them() {
+    let world = World::start().await;
+    for (content_type, normal) in [
+        ("video/webm;codecs=vp8,opus", "video/webm; codecs=\"vp8,opus\""),
+        ("text/plain;", "text/plain"),
+        ("Text/Plain;Charset=UTF-8", "text/plain; charset=utf-8"),
+    ] {
+        // 255 characters of four bytes: the longest name there is goes all the way, into the bucket and out of it.
+        let name = "\u{1f4e6}".repeat(255);
+        let body = json!({"filename": name, "size_bytes": 5, "content_type": content_type});
+        let told = world.post("alice", "POST /v1/files", &body).await;
+        assert_eq!(told.told(), "201", "{content_type}");
+        let told = told.json();
+        assert_eq!(told["headers"]["content-type"], normal);
+        let file = wharfinger::domain::ids::FileId::parse(told["file_id"].as_str().unwrap()).unwrap();
+        world.land("alice", file).await;
+        let done = world.send("alice", &format!("POST /v1/files/{file}/complete"), &[], "").await;
+        assert_eq!((done.told().as_str(), &done.json()["filename"]), ("200", &json!(name)));
+        assert_eq!(done.json()["content_type"], normal);
+        let url = world.get("alice", &format!("/v1/files/{file}/download-url")).await.json();
+        assert!(url["download_url"].as_str().unwrap().len() < 8192, "servers take lines of 8 KB");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_uploaded_is_refused() {
     let world = World::configured(|config| {
         config.upload.max_bytes = 10;
@@ -141,13 +180,20 @@ async fn what_cannot_be_uploaded_is_refused() {
     check(&report(11).to_string(), "413 file_too_large").await;
     let html = report(1).to_string().replace("application/pdf", "text/html");
     check(&html, "415 content_type_not_allowed").await;
-    let faults = check(r#"{"size_bytes": 0, "user_id": 1}"#, "400 validation_failed").await.json();
+    let faults = check(r#"{"size_bytes": -1, "user_id": 1}"#, "400 validation_failed").await.json();
     let pointers: Vec<_> =
         faults["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
     assert_eq!(
         pointers,
         ["/filename", "/size_bytes", "/content_type", "/user_id"].map(Value::from).each_ref()
     );
+    for word in ["public_link", "team"] {
+        let mut body = report(1);
+        body["visibility"] = json!(word);
+        let fault = check(&body.to_string(), "400 validation_failed").await.json()["errors"][0].take();
+        assert_eq!((&fault["pointer"], &fault["code"]), (&json!("/visibility"), &json!("not_available")));
+        assert!(fault["detail"].as_str().unwrap().contains(word), "{fault}");
+    }
     check(&format!("{{\"filename\": \"{}\"}}", "x".repeat(70_000)), "413 body_too_large").await;
     assert_eq!(world.get("alice", "/v1/usage").await.json()["reserved_bytes"], 0);
 }

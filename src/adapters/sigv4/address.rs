@@ -26,7 +26,7 @@ pub struct Address {
     prefix: String,
     /// Where in `prefix` the path starts.
     path_at: usize,
-    /// What an HTTP client sends as `Host`: the port only if it is not the scheme's own.
+    /// What an HTTP client sends as `Host`: the URL's own, without the port of the scheme.
     host: String,
 }
 
@@ -58,8 +58,9 @@ impl Address {
             }
             Style::VirtualHost => (format!("{bucket}.{authority}"), "/".to_owned()),
         };
+        // Some clients send the port of the scheme as part of `Host` and some do not: a URL without it is the same for all.
         let host = authority.strip_suffix(default_port).unwrap_or(&authority).to_owned();
-        let origin = format!("{scheme}://{authority}");
+        let origin = format!("{scheme}://{host}");
         Ok(Self { path_at: origin.len(), prefix: origin + &path, host })
     }
 
@@ -109,9 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_the_scheme_is_not_sent() {
-        check("http://h:80", Style::Path, "http://h:80/wharf/", "/wharf/", "h");
-        check("https://h:443", Style::Path, "https://h:443/wharf/", "/wharf/", "h");
+    fn the_port_of_the_scheme_is_in_neither_url_nor_host() {
+        check("http://h:80", Style::Path, "http://h/wharf/", "/wharf/", "h");
+        check("https://h:443/", Style::Path, "https://h/wharf/", "/wharf/", "h");
+        check("https://h:443", Style::VirtualHost, "https://wharf.h/", "/", "wharf.h");
+        check("http://[::1]:80", Style::Path, "http://[::1]/wharf/", "/wharf/", "[::1]");
+        check("http://h:8080", Style::Path, "http://h:8080/wharf/", "/wharf/", "h:8080");
         check("http://h:443", Style::Path, "http://h:443/wharf/", "/wharf/", "h:443");
     }
 

@@ -217,8 +217,8 @@ fn every_problem_is_listed_at_once() {
 fn a_check_says_who_said_the_value() {
     check_env(
         "WHARF_DOWNLOAD__URL_TTL_SECS",
-        "900",
-        "download.url_ttl_secs: 900 must be 1 to 300 (environment variable WHARF_DOWNLOAD__URL_TTL_SECS)",
+        "43201",
+        "download.url_ttl_secs: 43201 must be 1 to 43200 (environment variable WHARF_DOWNLOAD__URL_TTL_SECS)",
     );
 }
 

@@ -41,7 +41,8 @@ macro_rules! check {
 #[test]
 fn a_request_is_read() {
     check!({}, "a.txt text/plain 5 private");
-    check!({"size_bytes": 1000, "visibility": "team"}, "a.txt text/plain 1000 team");
+    check!({"size_bytes": 1000, "visibility": "private"}, "a.txt text/plain 1000 private");
+    check!({"size_bytes": 0}, "a.txt text/plain 0 private");
     check!({"content_type": "IMAGE/png", "visibility": null}, "a.txt image/png 5 private");
 }
 
@@ -49,7 +50,7 @@ fn a_request_is_read() {
 fn every_fault_is_told() {
     let all = "validation_failed /filename:empty /size_bytes:out_of_range /content_type:malformed \
                /checksum_sha256:malformed /visibility:unknown_value /status:unknown_field";
-    check!({"filename": "", "size_bytes": 0, "content_type": "x", "checksum_sha256": "x", "visibility": "x",
+    check!({"filename": "", "size_bytes": -1, "content_type": "x", "checksum_sha256": "x", "visibility": "x",
             "status": "processed"}, all);
     for field in ["user_id", "quota", "storage_path", "file_id"] {
         check!({field: 1}, format!("validation_failed /{field}:unknown_field"));
@@ -57,23 +58,36 @@ fn every_fault_is_told() {
 }
 
 #[test]
+fn a_visibility_that_grants_nothing_yet_is_refused() {
+    for word in ["public_link", "team"] {
+        check!({"visibility": word}, "validation_failed /visibility:not_available");
+    }
+}
+
+#[test]
 fn a_name_is_data_but_not_any_data() {
-    for name in
-        ["../../etc/passwd", "a\\b", "\"quoted\";", ".hidden", "\u{202e}gnp.exe", "ü".repeat(127).as_str()]
-    {
+    let names = ["../../etc/passwd", "a\\b", "\"quoted\";", ".hidden", "\u{200f}right-to-left mark"];
+    let long = ["文".repeat(86), "文".repeat(255), "\u{1f4e6}".repeat(255), "x".repeat(255)];
+    for name in names.into_iter().chain(long.iter().map(String::as_str)) {
         check!({"filename": name}, format!("{name} text/plain 5 private"));
     }
     check!({"filename": "u\u{308}.txt"}, "ü.txt text/plain 5 private");
     for name in ["a\r\nb", "nul\0", "\u{7f}", "\u{85}"] {
         check!({"filename": name}, "validation_failed /filename:control_character");
     }
-    check!({"filename": "ü".repeat(128)}, "validation_failed /filename:too_long");
+    for name in ["\u{202e}gnp.exe", "a\u{202a}", "\u{2066}b", "c\u{2069}"] {
+        check!({"filename": name}, "validation_failed /filename:direction_control");
+    }
+    for c in ["x", "ü", "文", "\u{1f4e6}"] {
+        check!({"filename": c.repeat(256)}, "validation_failed /filename:too_long");
+    }
+    check!({"filename": "u\u{308}".repeat(255)}, format!("{} text/plain 5 private", "ü".repeat(255)));
     check!({"filename": 7}, "validation_failed /filename:wrong_type");
 }
 
 #[test]
-fn a_size_is_a_whole_number_from_one_to_the_limit() {
-    for size in [serde_json::json!(-1), serde_json::json!(0), serde_json::json!(1.5)] {
+fn a_size_is_a_whole_number_from_zero_to_the_limit() {
+    for size in [serde_json::json!(-1), serde_json::json!(1.5)] {
         check!({"size_bytes": size}, "validation_failed /size_bytes:out_of_range");
     }
     check!({"size_bytes": "5"}, "validation_failed /size_bytes:wrong_type");
@@ -85,6 +99,11 @@ fn a_size_is_a_whole_number_from_one_to_the_limit() {
 fn a_type_must_be_one_that_is_taken() {
     check!({"content_type": "application/pdf"}, "content_type_not_allowed");
     check!({"content_type": "text/html; charset=utf-8"}, "a.txt text/html; charset=utf-8 5 private");
+}
+
+#[test]
+fn an_empty_file_has_no_chunks() {
+    check!({"size_bytes": 0, "chunk_bytes": 5_242_880}, "validation_failed /chunk_bytes:not_for_empty_files");
 }
 
 #[test]
@@ -138,7 +157,7 @@ fn a_batch_is_read_in_its_order() {
 #[test]
 fn faults_of_a_batch_name_their_item_and_come_all_at_once() {
     check_batch(
-        &serde_json::json!([{}, {"size_bytes": 0}, {"filename": "", "owner": 1}]),
+        &serde_json::json!([{}, {"size_bytes": -1}, {"filename": "", "owner": 1}]),
         "validation_failed /files/1/size_bytes:out_of_range /files/2/filename:empty /files/2/owner:unknown_field",
     );
     check_batch(&serde_json::json!([{}, 7]), "validation_failed /files/1:wrong_type");
@@ -167,8 +186,8 @@ fn a_batch_holds_one_to_thirty_two() {
 proptest! {
     #[test]
     fn any_body_is_an_answer(bytes in any::<Vec<u8>>()) {
-        // Whatever comes, it does not panic and never asks for nothing.
-        prop_assert!(!UploadRequest::read(&bytes, &options()).is_ok_and(|request| request.size_bytes == 0));
+        // Whatever comes, it does not panic and keeps to the limits.
+        prop_assert!(!UploadRequest::read(&bytes, &options()).is_ok_and(|request| request.size_bytes > 1000));
         prop_assert!(!UploadRequest::read_batch(&bytes, &options()).is_ok_and(|requests| requests.is_empty()));
     }
 
@@ -176,7 +195,8 @@ proptest! {
     fn any_name_that_is_taken_is_short_and_plain(filename in any::<String>()) {
         let body = body(&serde_json::json!({"filename": filename}));
         if let Ok(request) = UploadRequest::read(&body, &options()) {
-            prop_assert!((1..=limits::FILENAME_BYTES_MAX).contains(&request.filename.len()));
+            prop_assert!((1..=limits::FILENAME_CHARS_MAX).contains(&request.filename.chars().count()));
+            prop_assert!(!request.filename.chars().any(is_bidi_control));
             prop_assert!(!request.filename.chars().any(char::is_control));
             prop_assert_eq!(request.filename.nfc().collect::<String>(), request.filename);
         }
