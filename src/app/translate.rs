@@ -13,6 +13,7 @@ use crate::adapters::sqs::{QueueName, SqsOptions};
 use crate::config::{Config, OrphanSetting};
 use crate::domain::decide::Rules;
 use crate::domain::event::EventSource;
+use crate::domain::origins::LOOPBACK;
 use crate::limits::{CLOCK_SKEW_MAX, EVENT_LAG_MAX, UPLOAD_DURATION_MAX};
 
 const DAY_SECS: u64 = 24 * 3600;
@@ -108,12 +109,20 @@ pub(super) fn bucket_rules(config: &Config, options: &S3Options) -> BucketRules 
     let upload_secs = [UPLOAD_DURATION_MAX, CLOCK_SKEW_MAX, EVENT_LAG_MAX].map(|span| span.as_secs());
     let days = 1 + (ttl_secs + upload_secs.iter().sum::<u64>()).div_ceil(DAY_SECS);
     BucketRules {
-        allowed_origins: config.http.allowed_origins.clone(),
+        allowed_origins: config.http.allowed_origins.iter().flat_map(|one| pattern_of(one)).collect(),
         abort_after_days: u16::try_from(days).unwrap_or(u16::MAX),
         signature_age_max_secs: ttl_secs.max(SIGNATURE_AGE_SECS_MIN),
         is_policed: options.endpoint().contains(".amazonaws.com"),
         is_tls_only: options.endpoint().starts_with("https://"),
     }
+}
+
+/// An allowed origin as S3 writes it, with one `*` at most.
+fn pattern_of(origin: &str) -> Vec<String> {
+    if origin == LOOPBACK {
+        return ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec();
+    }
+    vec![origin.to_owned()]
 }
 
 fn keys_of((key, id, file): (&'static str, &str, &Path)) -> Result<AwsKeys, StartError> {
@@ -213,6 +222,15 @@ mod tests {
         check(900, 2, 900);
         check(60, 2, 120);
         check(7 * DAY_SECS, 9, 7 * DAY_SECS);
+    }
+
+    #[test]
+    fn pages_of_this_machine_are_patterns_to_s3() {
+        let mut config = Config::default();
+        config.http.allowed_origins = ["https://app.example", "loopback"].map(str::to_owned).to_vec();
+        let rules = bucket_rules(&config, &s3(&config).unwrap());
+        let expected = ["https://app.example", "http://localhost:*", "http://127.0.0.1:*"];
+        assert_eq!(rules.allowed_origins, expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::walkthrough::{self, TOKEN_TTL, Whereabouts};
 use super::{output, process};
 use crate::app::Addresses;
 use crate::config::{Config, Flag, IssuerSettings, Loaded, SubjectKind};
+use crate::domain::origins::LOOPBACK;
 use crate::ports::Clock;
 
 /// Flags of `dev`.
@@ -48,6 +49,9 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     // Beside others it needs a subject; alone it warns of a UUID, which earlier versions took as the user id.
     let subject = (!config.auth.issuers.is_empty()).then_some(SubjectKind::Name);
     config.auth.issuers.push(IssuerSettings { subject, ..ours });
+    if !config.http.allowed_origins.iter().any(|origin| origin == LOOPBACK) {
+        config.http.allowed_origins.push(LOOPBACK.to_owned());
+    }
     let issuer = DevIssuer::open_or_create(&config.data_dir)?;
     let data_dir = config.data_dir.display().to_string();
     let now = Clock::System.now();

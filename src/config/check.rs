@@ -8,6 +8,7 @@ use super::choice;
 use super::load::Origins;
 use super::problem::Problem;
 use super::settings::Config;
+use crate::domain::origins::LOOPBACK;
 use crate::domain::shard::ShardCount;
 use crate::limits;
 use crate::telemetry::logs;
@@ -81,8 +82,11 @@ fn http(config: &Config, findings: &mut Findings<'_>) {
         format!("{connections} must be 1 to {CONNECTIONS_MAX}")
     });
     for origin in &config.http.allowed_origins {
-        findings.expect(is_origin(origin), "http.allowed_origins", || {
-            format!("{origin:?} must be like https://app.example.com, without a path; * is not taken")
+        findings.expect(origin == LOOPBACK || is_origin(origin), "http.allowed_origins", || {
+            format!(
+                "{origin:?} must be like https://app.example.com, without a path, or {LOOPBACK:?} for pages of this \
+                 machine; * is not taken"
+            )
         });
     }
 }
@@ -274,6 +278,7 @@ mod tests {
             check(|c| c.http.allowed_origins = vec![bad.to_owned()], "http.allowed_origins");
         }
         check(|c| c.http.allowed_origins = vec!["http://[::1]:3000".to_owned()], "");
+        check(|c| c.http.allowed_origins = vec!["loopback".to_owned()], "");
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct HttpSettings {
     pub public_url: String,
     /// Connections at the same time.
     pub connections_max: usize,
-    /// Origins of pages that may call it, `https://app.example.com`.
+    /// Origins of pages that may call it, `https://app.example.com`; `loopback`: pages of this machine, any port.
     pub allowed_origins: Vec<String>,
     /// A file whose bytes (32 at least) seal the cursors of lists, the same on every node; empty: one is made
     /// under `data_dir`.

@@ -19,5 +19,6 @@ pub mod event;
 pub mod history;
 pub mod policy;
 pub mod backoff;
+pub mod origins;
 #[cfg(test)]
 mod samples;

@@ -45,7 +45,9 @@ pub(super) async fn answer(
             if let Some(file) = place.1.file() {
                 trail.note_file(file);
             }
-            (place.0, route::find(&head.method, place))
+            let found = route::find(&head.method, place);
+            let is_page = door == Door::Api && found.is_err() && cors::is_preflight(&head);
+            (place.0, if is_page { Ok(Route::Open(Open::Options(cors::ALL_METHODS))) } else { found })
         }
         Err(problem) => (Template::Unmatched, Err(problem)),
     };
@@ -83,8 +85,10 @@ pub(super) async fn answer(
     }
     finish(&mut response, &head, &trail);
     if door == Door::Api {
-        let origins = &api.services.options.allowed_origins;
-        cors::apply(origins, &head.headers, allow, response.headers_mut());
+        let refused = cors::apply(&api.services.options, &head, allow, &mut response);
+        if let Some(origin) = refused {
+            api.refused_origins.warn(origin, began);
+        }
     }
     response.body_mut().hold(exchange);
     let took = began.elapsed();

@@ -14,6 +14,7 @@ mod route;
 mod dispatch;
 mod auth;
 mod cors;
+mod refused_origins;
 mod error;
 mod body;
 mod json;

@@ -11,6 +11,7 @@ use super::auth::Authenticator;
 use super::error::{ErrorCode, Problem};
 use super::event_slots::EventSlots;
 use super::meters::Meters;
+use super::refused_origins::RefusedOrigins;
 use crate::actors::Handle;
 use crate::adapters::{Ledger, Log, Signer};
 use crate::config::Config;
@@ -59,7 +60,7 @@ pub struct HttpOptions {
     pub public_url: String,
     /// Connections of the API at the same time.
     pub connections_max: usize,
-    /// Origins of pages that may call.
+    /// Origins of pages that may call; `loopback` for those of this machine.
     pub allowed_origins: Vec<String>,
     /// Bytes of one file.
     pub file_bytes_max: u64,
@@ -115,12 +116,14 @@ pub(super) struct Api {
     pub(super) services: Services,
     pub(super) meters: Meters,
     pub(super) event_slots: EventSlots,
+    pub(super) refused_origins: RefusedOrigins,
     pub(super) stop: CancellationToken,
 }
 
 impl Api {
     pub(super) fn new(services: Services, stop: CancellationToken) -> Self {
-        Self { services, meters: Meters::new(), event_slots: EventSlots::default(), stop }
+        let (event_slots, refused_origins) = (EventSlots::default(), RefusedOrigins::default());
+        Self { services, meters: Meters::new(), event_slots, refused_origins, stop }
     }
 }
 

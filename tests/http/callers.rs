@@ -139,6 +139,16 @@ async fn pages_of_listed_origins_may_call() {
         Some("https://app.example"),
         "errors are readable too"
     );
+    // A page can read that a path is not there, and what it may set includes what its libraries add.
+    let unknown = world.send("", "OPTIONS /v1/nothing", &preflight, "").await;
+    assert_eq!(unknown.told(), "204");
+    assert!(unknown.header("access-control-allow-methods").unwrap().contains("POST"));
+    assert!(unknown.header("access-control-allow-headers").unwrap().contains("sentry-trace"));
+    let missing = world.send("", "POST /v1/nothing", &[("origin", "https://app.example")], "").await;
+    assert_eq!(missing.told(), "404 route_not_found");
+    assert_eq!(missing.header("access-control-allow-origin"), Some("https://app.example"));
+    assert!(missing.header("access-control-expose-headers").unwrap().contains("content-disposition"));
+    assert_eq!(world.send("", "OPTIONS /v1/nothing", &[], "").await.told(), "404 route_not_found");
     let other = world.send("", "OPTIONS /v1/files", &[("origin", "https://evil.example")], "").await;
     assert_eq!((other.told().as_str(), other.header("access-control-allow-origin")), ("204", None));
     assert_eq!(other.header("vary"), Some("origin"));

@@ -100,3 +100,34 @@ async fn a_line_of_a_request_says_whose_it_is_and_what_it_came_to() {
     check(&anonymous, &["request_id=\"req-7\"", &trace, "code=\"token_missing\""]);
     assert!(!anonymous.contains("user_id") && !anonymous.contains("file_id"), "{anonymous}");
 }
+
+/// The lines of this test's log with this text in them.
+fn lines_with(text: &str) -> Vec<String> {
+    let log = String::from_utf8(LINES.take()).unwrap();
+    log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_refused_origin_is_warned_of_once_with_the_setting_to_change() {
+    let world = World::start().await;
+    for _ in 0..3 {
+        world.send("alice", "GET /v1/usage", &[("origin", "https://app.example")], "").await;
+    }
+    let own = format!("http://{}", world.api);
+    world.send("alice", "GET /v1/usage", &[("origin", own.as_str())], "").await;
+    let lines = lines_with("refused a page");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("https://app.example"), "{lines:?}");
+    assert!(lines[0].contains("http.allowed_origins"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_uuid_as_subject_is_warned_of_once_where_nothing_says_what_it_is() {
+    let world = World::start().await;
+    for name in ["0199a3c4-0000-7000-8000-000000000001", "0199a3c4-0000-7000-8000-000000000002", "alice"] {
+        assert_eq!(world.get(name, "/v1/usage").await.told(), "200");
+    }
+    let lines = lines_with("subject = ");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("auth.issuers"), "{lines:?}");
+}

@@ -74,9 +74,9 @@ pub(in crate::http) fn check_same_site(
     }
     let headers = &head.headers;
     let origin = headers.get(ORIGIN).and_then(|value| value.to_str().ok());
+    // To the letter: a loopback origin may call in development, but a cookie is not its to use.
     let is_allowed = origin.is_some_and(|origin| {
-        allowed_origins.iter().any(|allowed| allowed == origin)
-            || (!public_url.is_empty() && origin == public_url)
+        allowed_origins.iter().any(|allowed| allowed == origin) || is_origin_of(public_url, origin)
     });
     let is_ours = match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
         // `none`: the user did it in the browser itself, not a page.
@@ -84,6 +84,17 @@ pub(in crate::http) fn check_same_site(
         None => origin.is_some_and(|origin| is_own_host(origin, head)),
     };
     if is_allowed || is_ours { Ok(()) } else { Err(Problem::new(ErrorCode::CsrfRejected)) }
+}
+
+/// Whether the pages of an origin are served by the host of this request, or by the public one.
+pub(in crate::http) fn is_own_origin(origin: &str, head: &Parts, public_url: &str) -> bool {
+    is_origin_of(public_url, origin) || is_own_host(origin, head)
+}
+
+/// A URL may go on behind its origin.
+fn is_origin_of(url: &str, origin: &str) -> bool {
+    url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        && origin.contains("://")
 }
 
 fn is_own_host(origin: &str, head: &Parts) -> bool {

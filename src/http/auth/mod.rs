@@ -10,6 +10,6 @@ mod token;
 
 pub use authenticator::Authenticator;
 pub(super) use cache::Verified;
-pub(super) use credentials::{Presented, check_same_site, presented};
+pub(super) use credentials::{Presented, check_same_site, is_own_origin, presented};
 pub use issuer::AuthConfigError;
 pub use token::sign_hs256;

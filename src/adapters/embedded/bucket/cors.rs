@@ -13,6 +13,8 @@ use super::failure::Failure;
 use crate::adapters::pages;
 use crate::limits;
 
+use crate::domain::origins;
+
 const METHODS: HeaderValue = HeaderValue::from_static("PUT, GET, HEAD");
 const VARY_ON: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
@@ -20,7 +22,7 @@ const VARY_ON: HeaderValue =
 /// The origin of a request, if its pages may call us.
 pub(super) fn allowed_origin(allowed: &[String], headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(ORIGIN)?;
-    allowed.iter().any(|one| one.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    origins::allows(allowed, origin.to_str().ok()?).then(|| origin.clone())
 }
 
 /// The answer to a preflight; none if the request is none.
