@@ -88,6 +88,10 @@ pub const UPLOAD_AGE_MIN: Duration = Duration::from_secs(3600);
 pub const ORPHANS_REMOVED_MAX: u64 = 1000;
 /// How long a file must be processed before its missing object counts as missing.
 pub const MISSING_AGE_MIN: Duration = Duration::from_secs(3600);
+/// Accounts of a deployment whose totals are counted when an operator asks, instead of by the next sweep.
+pub const TOTALS_COUNTED_NOW_MAX: u64 = 1000;
+/// How old a count of so few accounts may be.
+pub const TOTALS_AGE_MAX: Duration = Duration::from_secs(5);
 /// Users of whom the totals of a deployment tell the most.
 pub const TOP_USERS_MAX: usize = 10;
 

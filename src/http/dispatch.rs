@@ -14,7 +14,10 @@ use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
 use super::trail::Trail;
-use super::{chunks, downloads, events, files, health, history, list, media, root, schemas, uploads, usage};
+use super::{
+    chunks, downloads, error_pages, events, files, health, history, list, media, root, schemas, uploads,
+    usage,
+};
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
 use crate::domain::policy::{self, Action, Caller};
@@ -65,6 +68,8 @@ pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Ou
         Route::Open(Open::Metrics) => Ok(health::metrics(call.api)),
         Route::Open(Open::Schemas) => Ok(schemas::list()),
         Route::Open(Open::Schema(schema)) => schemas::show(schema),
+        Route::Open(Open::Errors) => error_pages::list(call),
+        Route::Open(Open::Error(code)) => error_pages::show(call, code),
         Route::Open(Open::Options(allow)) => {
             Ok(answer::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
         }
@@ -132,7 +137,9 @@ async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {
 async fn run_admin(call: OwnCall<'_>, asked: Admin, body: &mut Incoming) -> Outcome {
     let named = |user: UserRef| user.ok_or_else(|| Problem::new(ErrorCode::UserNotFound));
     match asked {
-        Admin::Totals => admin::totals(&call),
+        Admin::Totals => admin::totals(&call).await,
+        Admin::Find => admin::find(&call).await,
+        Admin::Show(user) => admin::show(&call, named(user)?).await,
         Admin::Usage(user) => admin::usage(&call, named(user)?).await,
         Admin::SetQuota(user) => admin::set_quota(&call, named(user)?, body).await,
         Admin::SetState(user) => admin::set_state(&call, named(user)?, body).await,

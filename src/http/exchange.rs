@@ -71,11 +71,10 @@ impl Exchange {
 /// About how many bytes the answer of a route has, before it is made. Event streams keep little, whatever they deliver.
 const fn bytes_about(route: &Route) -> usize {
     match route {
-        Route::Open(Open::Metrics | Open::Schemas | Open::Schema(_))
+        Route::Open(Open::Metrics | Open::Schemas | Open::Schema(_) | Open::Errors)
         | Route::Own(Own::List | Own::Ledger | Own::ListChunks(_) | Own::PresignBatch)
         | Route::Admin(_) => limits::LIST_BYTES_ABOUT,
-        Route::Open(Open::Root | Open::Livez | Open::Readyz | Open::Options(_)) | Route::Own(_) => {
-            limits::ANSWER_BYTES_ABOUT
-        }
+        Route::Open(Open::Root | Open::Livez | Open::Readyz | Open::Options(_) | Open::Error(_))
+        | Route::Own(_) => limits::ANSWER_BYTES_ABOUT,
     }
 }

@@ -55,7 +55,14 @@ pub(super) async fn answer(
         Ok(Route::Open(Open::Options(allow))) => Some(*allow),
         Ok(
             Route::Open(
-                Open::Root | Open::Livez | Open::Readyz | Open::Metrics | Open::Schemas | Open::Schema(_),
+                Open::Root
+                | Open::Livez
+                | Open::Readyz
+                | Open::Metrics
+                | Open::Schemas
+                | Open::Schema(_)
+                | Open::Errors
+                | Open::Error(_),
             )
             | Route::Own(_)
             | Route::Admin(_),

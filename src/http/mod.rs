@@ -44,6 +44,7 @@ mod events;
 mod schemas;
 mod health;
 mod root;
+mod error_pages;
 
 pub use auth::{AuthConfigError, Authenticator, sign_hs256};
 pub use error::ErrorCode;

@@ -23,6 +23,7 @@ pub(super) struct Ids {
     chunk: ChunkRef,
     user: UserRef,
     schema: SchemaRef,
+    code: Option<ErrorCode>,
 }
 
 impl Ids {
@@ -60,6 +61,10 @@ pub(super) enum Open {
     Schema(SchemaRef),
     /// What a path takes; the methods are in the value.
     Options(&'static str),
+    /// What every error code means.
+    Errors,
+    /// What one error code means; none: there is no such code.
+    Error(Option<ErrorCode>),
 }
 
 /// What a caller asks of their own.
@@ -201,6 +206,8 @@ templates! {
     Ledger = "/v1/usage/ledger",
     Events = "/v1/events",
     AdminUsage = "/v1/admin/usage",
+    AdminUsers = "/v1/admin/users",
+    AdminUser = "/v1/admin/users/{user_id}",
     AdminUserUsage = "/v1/admin/users/{user_id}/usage",
     AdminUserQuota = "/v1/admin/users/{user_id}/quota",
     AdminUserState = "/v1/admin/users/{user_id}/state",
@@ -211,6 +218,8 @@ templates! {
     Livez = "/livez",
     Readyz = "/readyz",
     Metrics = "/metrics",
+    Errors = "/errors",
+    Error = "/errors/{code}",
 }
 
 impl Template {
@@ -239,13 +248,17 @@ impl Template {
             | Self::Ledger
             | Self::Events
             | Self::AdminUsage
+            | Self::AdminUsers
+            | Self::AdminUser
             | Self::AdminUserUsage
             | Self::Schemas
             | Self::Schema
             | Self::Root
             | Self::Livez
             | Self::Readyz
-            | Self::Metrics => "GET, HEAD, OPTIONS",
+            | Self::Metrics
+            | Self::Errors
+            | Self::Error => "GET, HEAD, OPTIONS",
             Self::AdminUserQuota | Self::AdminUserState => "PUT, OPTIONS",
             Self::Server => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             Self::Unmatched => "",
@@ -276,6 +289,8 @@ pub(super) fn place_of(door: Door, path: &str) -> Place {
         (_, ["livez"]) => (Template::Livez, Ids::default()),
         (_, ["readyz"]) => (Template::Readyz, Ids::default()),
         (Door::Admin, ["metrics"]) => (Template::Metrics, Ids::default()),
+        (_, ["errors"]) => (Template::Errors, Ids::default()),
+        (_, ["errors", name]) => (Template::Error, Ids { code: ErrorCode::of_page(name), ..Ids::default() }),
         (Door::Api, ["v1", "usage"]) => (Template::Usage, Ids::default()),
         (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, Ids::default()),
         (Door::Api, ["v1", "events"]) => (Template::Events, Ids::default()),
@@ -294,6 +309,8 @@ fn admin_place(segments: &[&str]) -> Place {
     let named = |template, id: &str| (template, Ids { user: UserId::parse(id).ok(), ..Ids::default() });
     match segments {
         ["usage"] => (Template::AdminUsage, Ids::default()),
+        ["users"] => (Template::AdminUsers, Ids::default()),
+        ["users", id] => named(Template::AdminUser, id),
         ["users", id, "usage"] => named(Template::AdminUserUsage, id),
         ["users", id, "quota"] => named(Template::AdminUserQuota, id),
         ["users", id, "state"] => named(Template::AdminUserState, id),
@@ -334,7 +351,7 @@ fn chunk_of(text: &str) -> ChunkRef {
 /// # Errors
 /// `route_not_found`, `method_not_allowed`.
 pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
-    let (template, Ids { file, user, chunk, schema }) = place;
+    let (template, Ids { file, user, chunk, schema, code }) = place;
     if template == Template::Unmatched {
         return Err(Problem::new(ErrorCode::RouteNotFound));
     }
@@ -358,6 +375,8 @@ pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
         ("GET", Template::Usage) => Ok(Route::Own(Own::Usage)),
         ("GET", Template::Events) => Ok(Route::Own(Own::Events)),
         ("GET", Template::AdminUsage) => Ok(Route::Admin(Admin::Totals)),
+        ("GET", Template::AdminUsers) => Ok(Route::Admin(Admin::Find)),
+        ("GET", Template::AdminUser) => Ok(Route::Admin(Admin::Show(user))),
         ("GET", Template::AdminUserUsage) => Ok(Route::Admin(Admin::Usage(user))),
         ("PUT", Template::AdminUserQuota) => Ok(Route::Admin(Admin::SetQuota(user))),
         ("PUT", Template::AdminUserState) => Ok(Route::Admin(Admin::SetState(user))),
@@ -367,6 +386,8 @@ pub(super) fn find(method: &Method, place: Place) -> Result<Route, Problem> {
         ("GET", Template::Schemas) => Ok(Route::Open(Open::Schemas)),
         ("GET", Template::Schema) => Ok(Route::Open(Open::Schema(schema))),
         ("GET", Template::Metrics) => Ok(Route::Open(Open::Metrics)),
+        ("GET", Template::Errors) => Ok(Route::Open(Open::Errors)),
+        ("GET", Template::Error) => Ok(Route::Open(Open::Error(code))),
         ("OPTIONS", template) => Ok(Route::Open(Open::Options(template.allow()))),
         (_, template) => Err(Problem::method(template.allow())),
     }
@@ -433,6 +454,8 @@ mod tests {
         let user = Some(UserId::parse(ID).unwrap());
         for (request, expected) in [
             ("GET /v1/admin/usage", Admin::Totals),
+            ("GET /v1/admin/users", Admin::Find),
+            ("GET /v1/admin/users/ID", Admin::Show(user)),
             ("GET /v1/admin/users/ID/usage", Admin::Usage(user)),
             ("PUT /v1/admin/users/ID/quota", Admin::SetQuota(user)),
             ("PUT /v1/admin/users/ID/state", Admin::SetState(user)),
@@ -477,6 +500,12 @@ mod tests {
         for door in [Door::Api, Door::Admin] {
             check_open(door, "GET /livez", Open::Livez);
             check_open(door, "GET /readyz", Open::Readyz);
+        }
+        for door in [Door::Api, Door::Admin] {
+            check_open(door, "GET /errors", Open::Errors);
+            check_open(door, "GET /errors/quota-exceeded", Open::Error(Some(ErrorCode::QuotaExceeded)));
+            check_open(door, "GET /errors/quota_exceeded", Open::Error(Some(ErrorCode::QuotaExceeded)));
+            check_open(door, "GET /errors/nothing", Open::Error(None));
         }
         check_open(Door::Admin, "GET /metrics", Open::Metrics);
         check_refused(Door::Api, "GET /metrics", ErrorCode::RouteNotFound);

@@ -99,6 +99,70 @@ async fn the_totals_are_those_of_the_last_sweep() {
 }
 
 #[tokio::test]
+async fn a_new_deployment_shows_its_totals_at_once() {
+    let world = World::start().await;
+    let totals = by(&world, "support", "GET /v1/admin/usage", None).await;
+    assert_eq!(totals.told(), "200", "{totals:?}");
+    let expected = json!({"as_of": world.inside.now().to_string(), "users": 0, "files": 0, "used_bytes": 0,
+        "reserved_bytes": 0, "trashed_bytes": 0, "top_users": []});
+    assert_eq!(totals.json(), expected);
+    world.upload("alice", "a.txt", 5).await;
+    let later = wharfinger::domain::time::Timestamp::from_millis(world.inside.now().as_millis() + 6000);
+    world.inside.clock.set(later);
+    let totals = by(&world, "support", "GET /v1/admin/usage", None).await.json();
+    assert_eq!((&totals["users"], &totals["used_bytes"]), (&json!(1), &json!(5)));
+    assert_eq!(totals["as_of"], later.to_string());
+    // Without the ledger the last count stands, whenever that was.
+    world.inside.sweep().await;
+    world.inside.plan.set(Op::Scan, Fault::Unavailable);
+    world.inside.clock.set(wharfinger::domain::time::Timestamp::from_millis(later.as_millis() + 60_000));
+    let totals = by(&world, "support", "GET /v1/admin/usage", None).await.json();
+    assert_eq!((&totals["users"], &totals["as_of"]), (&json!(1), &json!(later.to_string())));
+}
+
+#[tokio::test]
+async fn a_user_is_found_by_the_subject_of_their_tokens() {
+    let world = World::start().await;
+    let file = world.presign("alice", "a.txt", 5).await;
+    let alice = World::user("alice");
+    let ask = async |query: &str| by(&world, "support", &format!("GET /v1/admin/users{query}"), None).await;
+    let found = ask("?sub=alice").await.json();
+    let account = &found["items"][0]["account"];
+    assert_eq!(
+        (&found["items"][0]["user_id"], &found["items"][0]["issuer"], &found["items"][0]["subject"]),
+        (&json!(alice.to_string()), &json!(crate::world::ISSUER), &json!("alice"))
+    );
+    assert_eq!((&account["reserved_bytes"], &account["state"]), (&json!(5), &json!("active")));
+    assert_eq!(account["subject"], "alice");
+    let open = &account["open_uploads"][0];
+    assert_eq!((&open["file_id"], &open["size_bytes"]), (&json!(file.to_string()), &json!(5)));
+    assert!(open["release_at"].is_string(), "{open}");
+    let shown = ask(&format!("/{alice}")).await.json();
+    assert_eq!(shown, *account, "by id it is the same");
+    // Somebody who stored nothing yet has an id, and no account.
+    let found = ask("?sub=bob&issuer=https%3A%2F%2Fissuer.example").await.json();
+    let bob = json!([{"issuer": crate::world::ISSUER, "subject": "bob", "user_id": World::user("bob").to_string(),
+        "account": null}]);
+    assert_eq!(found["items"], bob);
+    assert_eq!(ask(&format!("/{}", World::user("bob"))).await.told(), "404 user_not_found");
+    for (query, pointer) in [
+        ("", "?sub"),
+        ("?issuer=x", "?sub"),
+        ("?sub=", "?sub"),
+        ("?sub=a%0Ab", "?sub"),
+        ("?sub=alice&issuer=https%3A%2F%2Fother.example", "?issuer"),
+        ("?sub=alice&page=1", "?page"),
+    ] {
+        let answer = ask(query).await;
+        assert_eq!(answer.told(), "400 validation_failed", "{query}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{query}");
+    }
+    for what in ["GET /v1/admin/users?sub=alice".to_owned(), format!("GET /v1/admin/users/{alice}")] {
+        assert_eq!(by(&world, "user", &what, None).await.told(), "403 admin_required", "{what}");
+    }
+}
+
+#[tokio::test]
 async fn half_a_count_is_no_count() {
     let mut world = World::start().await;
     world.inside.plan.set(Op::Scan, Fault::Unavailable);

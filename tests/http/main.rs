@@ -24,6 +24,7 @@ mod admin;
 mod front;
 mod http2;
 mod framing;
+mod error_pages;
 mod outages;
 mod logs;
 mod schemas;

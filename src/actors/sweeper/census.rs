@@ -6,8 +6,11 @@ use crate::domain::entry::Totals;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::limits::TOP_USERS_MAX;
-use crate::ports::Summary;
+use crate::ports::{LedgerError, LedgerPort, Summary};
 use crate::telemetry::names;
+
+/// Accounts that one read of [`Census::count_few`] takes.
+const PAGE_ACCOUNTS: usize = 200;
 
 /// What all accounts come to. Changes made while they were counted may be in it or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,30 @@ impl Census {
     /// Nobody counted yet.
     pub(super) fn begin(as_of: Timestamp) -> Self {
         Self { as_of, ..Self::default() }
+    }
+
+    /// Counts the accounts now, if there are at most `accounts_max` of them: a small deployment does not wait for a
+    /// sweep.
+    ///
+    /// # Errors
+    /// The ledger's, if it cannot be read to the end.
+    pub async fn count_few(
+        ledger: &impl LedgerPort,
+        as_of: Timestamp,
+        accounts_max: u64,
+    ) -> Result<Option<Self>, LedgerError> {
+        let mut census = Self::begin(as_of);
+        let mut after = None;
+        while census.users + census.unreadable <= accounts_max {
+            let page = ledger.scan(after, PAGE_ACCOUNTS).await?;
+            page.accounts.iter().for_each(|account| census.add(account));
+            census.unreadable = page.unreadable.iter().fold(census.unreadable, |count, _| count + 1);
+            after = page.next;
+            if after.is_none() {
+                return Ok(Some(census));
+            }
+        }
+        Ok(None)
     }
 
     /// Counts an account.

@@ -11,6 +11,10 @@ pub(in crate::http) type UserRef = Option<UserId>;
 pub(in crate::http) enum Admin {
     /// The totals of the deployment.
     Totals,
+    /// The users that a token's `sub` names.
+    Find,
+    /// One user: sums, settings and open uploads.
+    Show(UserRef),
     /// One user's sums.
     Usage(UserRef),
     /// Another limit for one user.
@@ -23,7 +27,7 @@ impl Admin {
     /// What the policy is asked.
     pub(in crate::http) const fn action(self) -> Action {
         match self {
-            Self::Totals | Self::Usage(_) => Action::ReadAdmin,
+            Self::Totals | Self::Find | Self::Show(_) | Self::Usage(_) => Action::ReadAdmin,
             Self::SetQuota(_) | Self::SetState(_) => Action::ChangeAdmin,
         }
     }
@@ -32,7 +36,7 @@ impl Admin {
     pub(in crate::http) const fn consumes(self) -> &'static [&'static str] {
         match self {
             Self::SetQuota(_) | Self::SetState(_) => &["application/json"],
-            Self::Totals | Self::Usage(_) => &[],
+            Self::Totals | Self::Find | Self::Show(_) | Self::Usage(_) => &[],
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The totals of the deployment.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use serde::Serialize;
 
@@ -9,6 +11,8 @@ use crate::domain::time::Timestamp;
 use crate::http::answer::{self, Keep, Outcome};
 use crate::http::dispatch::OwnCall;
 use crate::http::error::{ErrorCode, Problem};
+use crate::http::services::within;
+use crate::limits;
 
 #[derive(Serialize)]
 struct TotalsView {
@@ -56,10 +60,27 @@ impl From<&TopUser> for TopView {
     }
 }
 
-/// `GET /v1/admin/usage`: as the last sweep counted, at most a quarter of an hour ago if the ledger answers.
-pub(in crate::http) fn totals(call: &OwnCall<'_>) -> Outcome {
-    let census = call.api.services.handle.census().ok_or_else(|| {
-        Problem::new(ErrorCode::LedgerUnavailable).detail("The accounts have not been counted yet.")
+/// `GET /v1/admin/usage`: as the last sweep counted, at most a quarter of an hour ago if the ledger answers. Few
+/// accounts are counted now, so that a new deployment shows its totals at once.
+pub(in crate::http) async fn totals(call: &OwnCall<'_>) -> Outcome {
+    let last = call.api.services.handle.census();
+    let is_settled = |last: &Census| {
+        call.now.since(last.as_of) < limits::TOTALS_AGE_MAX || last.users > limits::TOTALS_COUNTED_NOW_MAX
+    };
+    let counted = if last.as_deref().is_some_and(is_settled) {
+        None
+    } else {
+        let ledger = &call.api.services.ledger;
+        match within(Census::count_few(ledger, call.now, limits::TOTALS_COUNTED_NOW_MAX)).await {
+            Ok(counted) => counted.map(Arc::new),
+            // An older count is better than none; a newer one is tried at the next request.
+            Err(problem) if last.is_none() => return Err(problem),
+            Err(_) => None,
+        }
+    };
+    let census = counted.or(last).ok_or_else(|| {
+        Problem::new(ErrorCode::LedgerUnavailable)
+            .detail("The first count of the accounts has not ended yet.")
     })?;
     Ok(answer::json(StatusCode::OK, &TotalsView::from(&*census), Keep::Never, 2048))
 }

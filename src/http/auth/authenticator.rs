@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 use super::cache::{Digest, TokenCache, Verified};
 use super::issuer::{self, AuthConfigError, Issuer};
 use crate::config::AuthSettings;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SubjectError, UserId};
 use crate::domain::policy::{Caller, Role};
 use crate::domain::time::Timestamp;
 use crate::http::error::{ErrorCode, Problem};
@@ -87,6 +87,20 @@ impl Authenticator {
         let verified = self.verify(token, now)?;
         self.cache.insert(digest, verified.clone());
         Ok(verified)
+    }
+
+    /// Whom a `sub` names, by each issuer, or by the one that is asked for.
+    ///
+    /// # Errors
+    /// A `sub` that no token may have.
+    pub(in crate::http) fn users_of(
+        &self,
+        subject: &str,
+        issuer: Option<&str>,
+    ) -> Result<Vec<(&str, UserId)>, SubjectError> {
+        let settings = self.issuers.iter().map(|known| &known.settings);
+        let asked = settings.filter(|known| issuer.is_none_or(|issuer| known.issuer == issuer));
+        asked.map(|known| Ok((known.issuer.as_str(), known.user_of(subject)?))).collect()
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenFault> {

@@ -25,7 +25,7 @@ enum Exit {
 }
 
 macro_rules! error_codes {
-    ($($name:ident = $word:literal, $status:ident, $retry:expr, $exit:ident, $title:literal;)*) => {
+    ($($name:ident = $word:literal, $status:ident, $retry:expr, $exit:ident, $title:literal, $hint:literal;)*) => {
         /// Every way in which a request can fail, as a client sees it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ErrorCode {
@@ -54,6 +54,12 @@ macro_rules! error_codes {
                 match self { $(Self::$name => $title,)* }
             }
 
+            /// What to do about it, in one sentence.
+            #[must_use]
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$name => $hint,)* }
+            }
+
             const fn retry(self) -> Retry {
                 match self { $(Self::$name => $retry,)* }
             }
@@ -67,57 +73,106 @@ macro_rules! error_codes {
 
 use Retry::{After, Never};
 
-// name = word on the wire, status, retry, exit, title
+// name = word on the wire, status, retry, exit, title, hint
 error_codes! {
-    TokenMissing = "token_missing", UNAUTHORIZED, Never, Auth, "A token is needed";
-    TokenExpired = "token_expired", UNAUTHORIZED, Never, Auth, "The token has expired";
-    TokenInvalid = "token_invalid", UNAUTHORIZED, Never, Auth, "The token is not valid";
-    LinkPasswordRequired = "link_password_required", UNAUTHORIZED, Never, Auth, "The link needs its password";
-    AdminRequired = "admin_required", FORBIDDEN, Never, Auth, "This needs an admin";
-    CsrfRejected = "csrf_rejected", FORBIDDEN, Never, Auth, "The request came from another site";
-    UserSuspended = "user_suspended", FORBIDDEN, Never, Auth, "The account is suspended";
-    FeatureDisabled = "feature_disabled", FORBIDDEN, Never, Auth, "This feature is switched off";
-    InvalidJson = "invalid_json", BAD_REQUEST, Never, Usage, "The body is not JSON";
-    ValidationFailed = "validation_failed", BAD_REQUEST, Never, Usage, "The request is not valid";
-    CursorInvalid = "cursor_invalid", BAD_REQUEST, Never, Usage, "The cursor is not valid";
-    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, Never, Usage, "The idempotency key is not valid";
-    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, Never, Conflict, "The idempotency key was used for another request";
-    IdempotencyInProgress = "idempotency_in_progress", CONFLICT, After(1), Retryable, "The first request with this key is still running";
-    RouteNotFound = "route_not_found", NOT_FOUND, Never, NotFound, "No such route";
-    FileNotFound = "file_not_found", NOT_FOUND, Never, NotFound, "No such file";
-    ChunkNotFound = "chunk_not_found", NOT_FOUND, Never, NotFound, "No such chunk";
-    UserNotFound = "user_not_found", NOT_FOUND, Never, NotFound, "No such user";
-    LinkNotFound = "link_not_found", NOT_FOUND, Never, NotFound, "No such link";
-    OperationNotFound = "operation_not_found", NOT_FOUND, Never, NotFound, "No such operation";
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Never, Usage, "This route does not take this method";
-    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, Never, Usage, "No acceptable form of the answer";
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "The body has another type than this route takes";
-    LinkExpired = "link_expired", GONE, Never, NotFound, "The link has expired";
-    LinkExhausted = "link_exhausted", GONE, Never, NotFound, "The link has no downloads left";
-    LinkRevoked = "link_revoked", GONE, Never, NotFound, "The link was revoked";
-    UploadExpired = "upload_expired", GONE, Never, Conflict, "The upload can no longer be started";
-    QuotaExceeded = "quota_exceeded", CONFLICT, Never, Size, "Storage quota exceeded";
-    TooManyFiles = "too_many_files", CONFLICT, Never, Size, "Too many files";
-    TooManyPendingUploads = "too_many_pending_uploads", CONFLICT, Never, Size, "Too many uploads are open";
-    FileNotReady = "file_not_ready", CONFLICT, After(1), Retryable, "The file is not processed yet";
-    FileFailed = "file_failed", CONFLICT, Never, Conflict, "The file failed";
-    NotInTrash = "not_in_trash", CONFLICT, Never, Conflict, "The file is not in the trash";
-    ChunksIncomplete = "chunks_incomplete", CONFLICT, Never, Conflict, "Chunks are missing";
-    NotChunked = "not_chunked", CONFLICT, Never, Conflict, "The file does not come in chunks";
-    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, Never, Conflict, "The file has changed";
-    FileTooLarge = "file_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The file is too large";
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The body is too large";
-    ContentTypeNotAllowed = "content_type_not_allowed", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "Files of this type are not taken";
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, After(1), Retryable, "Too many requests";
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, After(1), Retryable, "The body did not come in time";
-    Overloaded = "overloaded", SERVICE_UNAVAILABLE, After(1), Retryable, "Too many requests are waiting";
-    Draining = "draining", SERVICE_UNAVAILABLE, After(2), Retryable, "This server is stopping";
-    LedgerUnavailable = "ledger_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Accounts are unavailable";
-    ObjectsUnavailable = "objects_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Storage is unavailable";
-    LogUnavailable = "log_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Events are unavailable";
-    SignerUnavailable = "signer_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Signing is unavailable";
-    UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, After(2), Retryable, "A dependency did not answer in time";
-    Internal = "internal", INTERNAL_SERVER_ERROR, After(1), Retryable, "Something went wrong on our side";
+    TokenMissing = "token_missing", UNAUTHORIZED, Never, Auth, "A token is needed",
+        "Send the header Authorization: Bearer <token>.";
+    TokenExpired = "token_expired", UNAUTHORIZED, Never, Auth, "The token has expired",
+        "Get a new token from the identity provider and repeat the request with it.";
+    TokenInvalid = "token_invalid", UNAUTHORIZED, Never, Auth, "The token is not valid",
+        "Check the token's signature, iss, aud, exp, nbf, and its sub: a text of 1 to 255 bytes.";
+    LinkPasswordRequired = "link_password_required", UNAUTHORIZED, Never, Auth, "The link needs its password",
+        "Send the password of the link.";
+    AdminRequired = "admin_required", FORBIDDEN, Never, Auth, "This needs an admin",
+        "Use a token with the role admin, or support where nothing is changed.";
+    CsrfRejected = "csrf_rejected", FORBIDDEN, Never, Auth, "The request came from another site",
+        "Send the token in the Authorization header, or call from an origin in http.allowed_origins.";
+    UserSuspended = "user_suspended", FORBIDDEN, Never, Auth, "The account is suspended",
+        "An operator suspended this account; ask them to activate it.";
+    FeatureDisabled = "feature_disabled", FORBIDDEN, Never, Auth, "This feature is switched off",
+        "Ask the operator to enable it.";
+    InvalidJson = "invalid_json", BAD_REQUEST, Never, Usage, "The body is not JSON",
+        "Send one JSON object in UTF-8; the detail says where reading it stopped.";
+    ValidationFailed = "validation_failed", BAD_REQUEST, Never, Usage, "The request is not valid",
+        "Correct every field in errors: each has a pointer, a code and a detail.";
+    CursorInvalid = "cursor_invalid", BAD_REQUEST, Never, Usage, "The cursor is not valid",
+        "Start the list again without a cursor: a cursor counts for one user and one set of filters.";
+    IdempotencyKeyInvalid = "idempotency_key_invalid", BAD_REQUEST, Never, Usage, "The idempotency key is not valid",
+        "Send one Idempotency-Key of 1 to 255 visible ASCII characters.";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, Never, Conflict, "The idempotency key was used for another request",
+        "Use a new key for another request; repeat a request with the same body.";
+    IdempotencyInProgress = "idempotency_in_progress", CONFLICT, After(1), Retryable, "The first request with this key is still running",
+        "Repeat the request with the same key after Retry-After seconds.";
+    RouteNotFound = "route_not_found", NOT_FOUND, Never, NotFound, "No such route",
+        "Check the path; GET / and the README list what there is.";
+    FileNotFound = "file_not_found", NOT_FOUND, Never, NotFound, "No such file",
+        "Check the id: the file may be deleted, or belong to another user.";
+    ChunkNotFound = "chunk_not_found", NOT_FOUND, Never, NotFound, "No such chunk",
+        "Chunks count from 1 to the last one that the presign named.";
+    UserNotFound = "user_not_found", NOT_FOUND, Never, NotFound, "No such user",
+        "Check the id: an account exists once its user stored a file or an admin set a limit.";
+    LinkNotFound = "link_not_found", NOT_FOUND, Never, NotFound, "No such link",
+        "Check the id of the link.";
+    OperationNotFound = "operation_not_found", NOT_FOUND, Never, NotFound, "No such operation",
+        "Check the id of the operation.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, Never, Usage, "This route does not take this method",
+        "Use one of the methods in the Allow header.";
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, Never, Usage, "No acceptable form of the answer",
+        "Accept the type that the detail names, or leave the Accept header out.";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "The body has another type than this route takes",
+        "Send the Content-Type that the detail names, without Content-Encoding.";
+    LinkExpired = "link_expired", GONE, Never, NotFound, "The link has expired",
+        "Ask the owner of the file for a new link.";
+    LinkExhausted = "link_exhausted", GONE, Never, NotFound, "The link has no downloads left",
+        "Ask the owner of the file for a new link.";
+    LinkRevoked = "link_revoked", GONE, Never, NotFound, "The link was revoked",
+        "Ask the owner of the file for a new link.";
+    UploadExpired = "upload_expired", GONE, Never, Conflict, "The upload can no longer be started",
+        "Presign again, with a new Idempotency-Key.";
+    QuotaExceeded = "quota_exceeded", CONFLICT, Never, Size, "Storage quota exceeded",
+        "Delete files for good, or ask the operator for a higher limit.";
+    TooManyFiles = "too_many_files", CONFLICT, Never, Size, "Too many files",
+        "Delete files for good: those in the trash count too.";
+    TooManyPendingUploads = "too_many_pending_uploads", CONFLICT, Never, Size, "Too many uploads are open",
+        "Complete or delete pending uploads first.";
+    FileNotReady = "file_not_ready", CONFLICT, After(1), Retryable, "The file is not processed yet",
+        "Send the bytes, then call complete or wait until the file is processed.";
+    FileFailed = "file_failed", CONFLICT, Never, Conflict, "The file failed",
+        "The reason says why; upload the file again.";
+    NotInTrash = "not_in_trash", CONFLICT, Never, Conflict, "The file is not in the trash",
+        "Only a file in the trash can be restored.";
+    ChunksIncomplete = "chunks_incomplete", CONFLICT, Never, Conflict, "Chunks are missing",
+        "Send the chunks in missing_chunks, then complete again.";
+    NotChunked = "not_chunked", CONFLICT, Never, Conflict, "The file does not come in chunks",
+        "Send the whole file to the upload_url of its presign.";
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, Never, Conflict, "The file has changed",
+        "Read the file again and repeat the change with its new ETag.";
+    FileTooLarge = "file_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The file is too large",
+        "Upload at most max_bytes in one file.";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The body is too large",
+        "Send at most max_bytes; the bytes of a file go to its upload_url instead.";
+    ContentTypeNotAllowed = "content_type_not_allowed", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "Files of this type are not taken",
+        "Upload one of the types in the detail.";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, After(1), Retryable, "Too many requests",
+        "Repeat the request after Retry-After seconds.";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, After(1), Retryable, "The body did not come in time",
+        "Send the whole body without a pause, and repeat the request.";
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, After(1), Retryable, "Too many requests are waiting",
+        "Repeat the request after Retry-After seconds, with jitter.";
+    Draining = "draining", SERVICE_UNAVAILABLE, After(2), Retryable, "This server is stopping",
+        "Repeat the request on a new connection after Retry-After seconds.";
+    LedgerUnavailable = "ledger_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Accounts are unavailable",
+        "Repeat the request after Retry-After seconds, with jitter.";
+    ObjectsUnavailable = "objects_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Storage is unavailable",
+        "Repeat the request after Retry-After seconds, with jitter.";
+    LogUnavailable = "log_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Events are unavailable",
+        "Repeat the request after Retry-After seconds, with jitter.";
+    SignerUnavailable = "signer_unavailable", SERVICE_UNAVAILABLE, After(2), Retryable, "Signing is unavailable",
+        "Repeat the request after Retry-After seconds, with jitter.";
+    UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, After(2), Retryable, "A dependency did not answer in time",
+        "Repeat the request after Retry-After seconds, with jitter.";
+    Internal = "internal", INTERNAL_SERVER_ERROR, After(1), Retryable, "Something went wrong on our side",
+        "Repeat the request once; if it fails again, give the request_id to the operator.";
 }
 
 impl ErrorCode {
@@ -153,6 +208,18 @@ impl ErrorCode {
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == word)
+    }
+
+    /// Where its page is, below the API's base: what `type` of a problem ends with.
+    #[must_use]
+    pub fn page(self) -> String {
+        format!("/errors/{}", self.as_str().replace('_', "-"))
+    }
+
+    /// The code whose page has this name, in either spelling.
+    #[must_use]
+    pub fn of_page(name: &str) -> Option<Self> {
+        Self::parse(&name.replace('-', "_"))
     }
 }
 
@@ -199,6 +266,18 @@ mod tests {
             }
         }
         assert_eq!(seen, ErrorCode::ALL.len());
+    }
+
+    #[test]
+    fn every_code_has_a_title_a_hint_and_a_page() {
+        for code in ErrorCode::ALL {
+            assert!(!code.title().is_empty() && !code.title().ends_with('.'), "{code:?}");
+            assert!(code.hint().len() > 20 && code.hint().ends_with('.'), "{code:?}");
+            let name = code.page();
+            assert_eq!(ErrorCode::of_page(name.strip_prefix("/errors/").unwrap()), Some(*code));
+            assert_eq!(ErrorCode::of_page(code.as_str()), Some(*code));
+        }
+        assert_eq!(ErrorCode::of_page("nothing"), None);
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub(in crate::http) struct Style<'a> {
 struct Full<'a> {
     r#type: &'a str,
     title: &'a str,
+    hint: &'a str,
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'a str,
@@ -288,8 +289,9 @@ impl Problem {
         let code = self.code.as_str();
         let status = self.code.status();
         let full = Full {
-            r#type: &format!("{public_url}/errors/{}", code.replace('_', "-")),
+            r#type: &format!("{public_url}{}", self.code.page()),
             title: self.code.title(),
+            hint: self.code.hint(),
             status: status.as_u16(),
             detail: &self.detail,
             pointer: self.pointer.as_deref(),
