@@ -130,7 +130,11 @@ fn check_refused(ended: &Ended, code: i32, expected: &str) {
 #[test]
 fn wrong_usage_is_one_line_and_two() {
     let call = Call::new();
-    check_refused(&call.run(&[]), 2, "a command is missing; there are: dev, serve, health, token, config, ");
+    check_refused(
+        &call.run(&[]),
+        2,
+        "a command is missing; there are: dev, serve, health, token, users, config, ",
+    );
     check_refused(&call.run(&["config"]), 2, "there are: print");
     check_refused(&call.run(&["config", "pritn"]), 2, "'print'");
     check_refused(&call.run(&["config", "show"]), 2, "there are: print");
@@ -441,6 +445,67 @@ fn a_minted_token_says_what_was_asked() {
     assert_eq!((&minted["iss"], &minted["aud"]), (&"wharfinger-dev".into(), &"wharfinger".into()));
     let seconds = |name: &str| minted[name].as_u64().expect("a number");
     assert_eq!(seconds("exp") - seconds("iat"), 900);
+}
+
+#[test]
+fn a_user_is_shown_by_subject_and_by_id() {
+    let call = Call::new();
+    let (_dev, ready) = call.dev(&["--port", "0"]);
+    let listen =
+        format!("http.listen={}", ready["api_url"].as_str().expect("a URL").trim_start_matches("http://"));
+    let show =
+        |args: &[&str]| call.run(&[["users", "show", "--set", listen.as_str()].as_slice(), args].concat());
+    let ended = show(&["--sub", "dev-user"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(
+        ended.stdout.contains("account      none yet") && ended.stderr.contains("no account yet"),
+        "{ended:?}"
+    );
+    let shown =
+        ended.stdout.lines().find_map(|line| line.strip_prefix("user_id      ")).expect("an id").to_owned();
+
+    let token = ready["token"].as_str().expect("a token");
+    let body = r#"{"filename": "a.txt", "size_bytes": 13, "content_type": "text/plain"}"#;
+    let answer = post(&listen["http.listen=".len()..], "/v1/files", token, body);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    for who in [["--sub", "dev-user"], ["--user", shown.as_str()]] {
+        let ended = show(&who);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        for line in [format!("user_id      {shown}"), "state        active".to_owned()] {
+            assert!(ended.stdout.contains(&line), "{line}: {ended:?}");
+        }
+        assert!(
+            ended.stdout.contains("open uploads 1\n") && ended.stdout.contains("  13 bytes"),
+            "{ended:?}"
+        );
+    }
+    let ended = show(&["--sub", "dev-user", "--issuer", "wharfinger-dev", "--json"]);
+    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(json["items"][0]["account"]["reserved_bytes"], 13);
+
+    check_refused(&show(&["--sub", "dev-user", "--issuer", "nobody"]), 2, "There is no such issuer");
+    check_refused(&show(&["--user", "dev-user"]), 2, "--user dev-user: not a UUID");
+    check_refused(&show(&["--user", "0199a3c4-0000-7000-8000-000000000001"]), 4, "No such user");
+    std::fs::write(call.folder.path().join("token"), token).expect("write");
+    check_refused(&show(&["--sub", "dev-user", "--token-file", "token"]), 3, "This needs an admin");
+    let nowhere = ["users", "show", "--sub", "dev-user", "--set", "http.listen=127.0.0.1:1"];
+    check_refused(&call.run(&nowhere), 1, "is the service running");
+}
+
+/// A POST of JSON, and the whole answer.
+fn post(address: &str, path: &str, token: &str, body: &str) -> String {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    let length = body.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::failure::Failure;
-use super::{audit, aws, config, dev, events, health, output, schema, serve, token};
+use super::{audit, aws, config, dev, events, health, output, schema, serve, token, users};
 
 /// What to do first, below the list of commands.
 const START: &str = "Start with `wharfinger dev`: it needs nothing else and prints three commands to paste. `wharfinger config print` \
@@ -32,6 +32,9 @@ enum Command {
     /// Make tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Look at users
+    #[command(subcommand)]
+    Users(users::UsersCommand),
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -66,6 +69,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Token(command) => token::run(&command),
+        Command::Users(command) => users::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Schema(command) => schema::run(&command),
         Command::Events(command) => events::run(&command),

@@ -41,8 +41,8 @@ pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
     }
 }
 
-/// Who listens everywhere is asked at home.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+/// Where a service is asked on its own machine: one that listens on every address, on loopback.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -5,6 +5,8 @@ mod dev;
 mod serve;
 mod health;
 mod token;
+mod admin_call;
+mod users;
 mod config;
 mod schema;
 mod aws;

@@ -1,0 +1,155 @@
+//! A request to an admin route of the running service, with a token for it.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::dev_issuer::DevIssuer;
+use super::failure::Failure;
+use super::health::reachable;
+use crate::config::{Config, IssuerAlgorithm, IssuerSettings};
+use crate::domain::time::Timestamp;
+use crate::ports::Clock;
+
+/// How long connecting, and each part of the answer, may take.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of an answer.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// How long a token counts that is made for one request.
+const TOKEN_TTL: Duration = Duration::from_secs(60);
+/// Who such a token says it is.
+const SUBJECT: &str = "wharfinger-cli";
+/// The role that may read.
+const ROLE: &str = "support";
+
+/// The service, and a token that may read there.
+pub(super) struct AdminCall {
+    address: SocketAddr,
+    token: String,
+}
+
+/// A refusal of the service, as far as people need it.
+#[derive(Deserialize)]
+struct Refusal {
+    title: String,
+    #[serde(default)]
+    detail: String,
+    hint: String,
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    pointer: String,
+    detail: String,
+}
+
+impl AdminCall {
+    /// Asks at `http.listen`, with the token in a file, or one signed with the key of an HS256 issuer.
+    pub(super) fn new(config: &Config, token_file: Option<&Path>) -> Result<Self, Failure> {
+        let token = match token_file {
+            Some(path) => read_text(path)?,
+            None => made(config, Clock::System.now())?,
+        };
+        Ok(Self { address: reachable(config.http.listen), token })
+    }
+
+    /// The body of a successful answer.
+    pub(super) fn get(&self, path: &str) -> Result<String, Failure> {
+        let address = self.address;
+        let answer = self.exchange(path).map_err(|error| {
+            Failure::other(format!(
+                "no answer at http://{address}: {error}; is the service running, and is http.listen the one it runs with?"
+            ))
+        })?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
+        if status == 200 { Ok(body.to_owned()) } else { Err(refused(status, body)) }
+    }
+
+    fn exchange(&self, path: &str) -> std::io::Result<String> {
+        let Self { address, token } = self;
+        let mut stream = TcpStream::connect_timeout(address, WITHIN)?;
+        stream.set_read_timeout(Some(WITHIN))?;
+        stream.set_write_timeout(Some(WITHIN))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             Accept: application/json\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+        if answer.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
+    }
+}
+
+/// An answer as a value.
+pub(super) fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
+    serde_json::from_str(body).map_err(|error| {
+        Failure::other(format!("the answer is not understood ({error}); is it another version?"))
+    })
+}
+
+fn refused(status: u16, body: &str) -> Failure {
+    let text = serde_json::from_str(body).map_or_else(
+        |_| format!("the service answered {status}"),
+        |Refusal { title, detail, hint, errors }| {
+            let faults: Vec<String> =
+                errors.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
+            let said = [title + ".", detail, if faults.is_empty() { hint } else { faults.join(" ") }];
+            said.join(" ")
+        },
+    );
+    let code = match status {
+        400 => 2,
+        401 | 403 => 3,
+        404 => 4,
+        500.. => 7,
+        _ => 1,
+    };
+    Failure::other(text).with_code(code)
+}
+
+fn made(config: &Config, now: Timestamp) -> Result<String, Failure> {
+    let shared = config.auth.issuers.iter().find(|issuer| issuer.algorithm == IssuerAlgorithm::HS256);
+    match shared {
+        Some(issuer) => sign(issuer, now),
+        None if config.auth.issuers.is_empty() => {
+            Ok(DevIssuer::open(&config.data_dir)?.mint(SUBJECT, &[ROLE.to_owned()], now, TOKEN_TTL)?)
+        }
+        None => Err(Failure::usage(
+            "no issuer of these settings has a shared key to sign with; pass --token-file with a token of the role \
+             support or admin",
+        )),
+    }
+}
+
+fn sign(issuer: &IssuerSettings, now: Timestamp) -> Result<String, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::other(format!("cannot sign a token with {}: {error}", issuer.key_file.display()))
+    };
+    let key = fs::read(&issuer.key_file).map_err(|error| failed(&error))?;
+    let claims: Map<String, Value> = Map::from_iter([
+        ("iss".to_owned(), issuer.issuer.as_str().into()),
+        ("aud".to_owned(), issuer.audience.as_str().into()),
+        ("sub".to_owned(), SUBJECT.into()),
+        ("exp".to_owned(), now.after(TOKEN_TTL).as_secs().into()),
+        (issuer.roles_claim.clone(), vec![ROLE].into()),
+    ]);
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&key))
+        .map_err(|error| failed(&error))
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("--token-file {}: {error}", path.display())))?;
+    Ok(text.trim().to_owned())
+}
