@@ -135,9 +135,9 @@ fn wrong_usage_is_one_line_and_two() {
         2,
         "a command is missing; there are: dev, serve, health, token, users, config, ",
     );
-    check_refused(&call.run(&["config"]), 2, "there are: print");
+    check_refused(&call.run(&["config"]), 2, "there are: print, check");
     check_refused(&call.run(&["config", "pritn"]), 2, "'print'");
-    check_refused(&call.run(&["config", "show"]), 2, "there are: print");
+    check_refused(&call.run(&["config", "show"]), 2, "there are: print, check");
     check_refused(&call.run(&["config", "show"]), 2, "; see wharfinger config --help");
     check_refused(&call.run(&["start"]), 2, "there are: dev, serve, ");
     check_refused(&call.run(&["srve"]), 2, "'serve'");
@@ -296,6 +296,92 @@ fn one_line_says_that_it_is_ready_and_which_engine_each_part_is() {
     assert!(message.ends_with("objects embedded (wharf-data/bucket), signer embedded"), "{message}");
     let ignored = ended.stderr.lines().filter(|line| line.contains("enableServiceLinks: false"));
     assert_eq!(ignored.count(), 1, "{ended:?}");
+}
+
+/// The lines of `config check`, by part.
+fn checked(ended: &Ended) -> Vec<(bool, String, String)> {
+    let lines = ended.stdout.lines();
+    let line = |line: &str| {
+        let (state, rest) = line.split_at(8);
+        let (part, said) = rest.split_once(' ').expect("a part");
+        (state.trim() == "ok", part.to_owned(), said.trim().to_owned())
+    };
+    lines.map(line).collect()
+}
+
+#[test]
+fn config_check_tries_what_the_settings_name_and_makes_nothing() {
+    let issuer = "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='HS256'\nkey_file='key'\n";
+    let ports = "http.listen='127.0.0.1:0'\nadmin.listen='127.0.0.1:0'\n";
+    let call = Call::new()
+        .file("w.toml", &format!("{ports}s3.listen='127.0.0.1:0'\ndata_dir='data'\n{issuer}"))
+        .file("key", &"k".repeat(32));
+    let good = call.run(&["config", "check", "--config", "w.toml"]);
+    assert_eq!((good.code, good.stderr.as_str()), (Some(0), ""), "{good:?}");
+    let all = checked(&good);
+    let parts: Vec<_> = all.iter().map(|(_, part, _)| part.as_str()).collect();
+    let expected = [
+        "issuers", "cursors", "data", "API", "admin", "endpoint", "ledger", "log", "queue", "objects",
+        "signer",
+    ];
+    assert_eq!(parts, expected);
+    assert!(all.iter().all(|(is_ok, ..)| *is_ok), "{good:?}");
+    assert_eq!(all[2].2, "data is made at the first start");
+    assert_eq!(std::fs::read_dir(call.folder.path()).expect("a folder").count(), 2, "nothing is made");
+
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("an address");
+    let real = format!(
+        "single_node=true\nhttp.listen='{address}'\nadmin.listen='127.0.0.1:0'\ns3.listen='127.0.0.1:0'\ndata_dir='key/x'\n\
+         {issuer}[ledger]\nkind='scylla'\nscylla.nodes=['127.0.0.1:1']\n[log]\nkind='nats'\nnats.urls=['nats://127.0.0.1:1']\n\
+         [queue]\nkind='sqs'\nname='wharf'\nendpoint='http://{silent}'\naccess_key_id='any'\nsecret_key_file='none'\n"
+    );
+    let call = Call::new().file("w.toml", &real).file("key", "short");
+    let bad = call.run(&["config", "check", "--config", "w.toml"]);
+    assert_eq!((bad.code, bad.stderr.as_str()), (Some(1), "wharfinger: 6 of 11 checks failed\n"), "{bad:?}");
+    let failed: Vec<_> = checked(&bad).into_iter().filter(|(is_ok, ..)| !is_ok).collect();
+    let starts = [
+        ("issuers", "issuer \"i\": an HS256 secret needs 32 bytes"),
+        ("data", "key/x: "),
+        ("API", "127.0.0.1:"),
+        ("ledger", "scylla (wharfinger on 127.0.0.1:1): "),
+        ("log", "nats (nats://127.0.0.1:1): "),
+        ("queue", "sqs (wharf at http://127.0.0.1:"),
+    ];
+    for ((_, part, said), (expected_part, start)) in failed.iter().zip(starts) {
+        assert!(
+            part == expected_part && said.starts_with(start),
+            "{part} {said} is not {expected_part} {start}"
+        );
+    }
+    assert!(
+        failed[2].2.contains("another process listens there")
+            && failed[5].2.contains("queue.secret_key_file")
+    );
+}
+
+#[test]
+fn config_check_beside_the_running_service_is_good() {
+    let issuer = "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='HS256'\nkey_file='key'\n";
+    let ports =
+        [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address"));
+    let text = format!(
+        "http.listen='{}'\nadmin.listen='{}'\ns3.listen='{}'\n{issuer}",
+        ports[0], ports[1], ports[2]
+    );
+    let call = Call::new().file("w.toml", &text).file("key", &"k".repeat(32));
+    let serve = call.start(&["serve", "--config", "w.toml"]);
+    let since = Instant::now();
+    while call.run(&["health", "--config", "w.toml"]).code != Some(0) {
+        assert!(since.elapsed() < WITHIN, "it does not live");
+    }
+    let ended = call.run(&["config", "check", "--config", "w.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout.matches("in use by the running service").count(), 4, "{ended:?}");
+    serve.signal("TERM");
+    assert_eq!(serve.wait().code, Some(0));
 }
 
 #[test]

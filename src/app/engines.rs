@@ -50,6 +50,26 @@ impl Engines {
         }
     }
 
+    pub(super) fn ledger(&self) -> &str {
+        &self.ledger
+    }
+
+    pub(super) fn log(&self) -> &str {
+        &self.log
+    }
+
+    pub(super) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    pub(super) fn objects(&self) -> &str {
+        &self.objects
+    }
+
+    pub(super) const fn signer(&self) -> &'static str {
+        self.signer
+    }
+
     /// Says in one line of the log that the service is ready: version, addresses, and the engine of each part.
     pub fn log_ready(&self, addresses: &Addresses) {
         let Self { ledger, log, queue, objects, signer } = self;

@@ -8,6 +8,7 @@ mod listeners;
 mod ports;
 mod translate;
 mod cursor_key;
+mod check;
 mod data_dir;
 mod engines;
 mod upkeep;
@@ -17,8 +18,11 @@ mod schema;
 mod republish;
 mod audit;
 
-pub use audit::{AuditError, AuditOptions, Auditor, Finding, Kind, Summary, Tell, World, audit};
+pub use audit::{
+    AuditError, AuditOptions, AuditRequest, Auditor, Finding, Kind, Summary, Tell, World, audit,
+};
 pub use aws_setup::aws_setup;
+pub use check::{Checked, config_check};
 pub use cursor_key::CursorKeyError;
 pub use data_dir::keep_new_files_private;
 pub use engines::Engines;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::audit::{self, OperatorSocket, World};
 use super::data_dir;
 use super::descriptors::Descriptors;
 use super::start_error::StartError;
@@ -41,9 +42,6 @@ impl Embedded {
     /// Opens what is chosen. Whoever holds the data already is told here, before anything is listened on.
     pub(super) fn open(config: &Config, descriptors: Descriptors, clock: &Clock) -> Result<Self, StartError> {
         let dir = &config.data_dir;
-        if data_dir::is_needed(config) {
-            data_dir::prepare(dir)?;
-        }
         let needs_store = data_dir::needs_store(config);
         let store =
             if needs_store { Some(EmbeddedStore::open(&dir.join("store"), clock.clone())?) } else { None };
@@ -68,6 +66,19 @@ impl Embedded {
 }
 
 impl Site<'_> {
+    /// Embedded data can be read by this process alone, so it answers the audits of its operator.
+    pub(super) fn answer_operators(&self, world: World, upkeep: &mut Upkeep) {
+        if self.embedded.store.is_none() && self.embedded.bucket.is_none() {
+            return;
+        }
+        match OperatorSocket::bind(&self.config.data_dir) {
+            Ok(socket) => upkeep.start(socket.serve(world, audit::options(self.config))),
+            Err(error) => {
+                tracing::warn!("`wharfinger audit` cannot ask this process: no socket in data_dir: {error}")
+            }
+        }
+    }
+
     pub(super) fn ledger(&self, upkeep: &mut Upkeep) -> Ledger {
         match self.config.ledger.kind {
             LedgerKind::Embedded => {

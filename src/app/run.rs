@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::cursor_key;
 use super::descriptors::Descriptors;
 use super::listeners::{Addresses, Listeners};
 use super::ports::{Embedded, Site};
 use super::start_error::StartError;
 use super::translate;
 use super::upkeep::Upkeep;
+use super::{audit, cursor_key, data_dir};
 use crate::actors::{Tree, World};
 use crate::adapters::embedded::EmbeddedStore;
 use crate::bridge::{Bridge, BridgeParts};
@@ -63,6 +63,9 @@ impl App {
         config.http.connections_max = descriptors.for_clients(config.http.connections_max);
         let shards = ShardCount::new(config.shards)?;
         let authenticator = Authenticator::from_config(&config.auth)?;
+        if data_dir::is_needed(&config) {
+            data_dir::prepare(&config.data_dir)?;
+        }
         let embedded = Embedded::open(&config, descriptors, &clock)?;
         let options = HttpOptions::from_config(&config, cursor_key::load(&config)?);
         let Listeners { api, admin, s3, addresses } = Listeners::open(&config).await?;
@@ -74,6 +77,13 @@ impl App {
         let queue = site.queue(&mut upkeep).await?;
         let objects = site.objects(&mut upkeep).await?;
         let signer = site.signer(&mut upkeep, addresses.s3).await?;
+        let read = audit::World {
+            ledger: ledger.clone(),
+            log: log.clone(),
+            objects: objects.clone(),
+            clock: clock.clone(),
+        };
+        site.answer_operators(read, &mut upkeep);
         let Embedded { store, bucket } = site.embedded;
         warn_of_silence(&config);
 

@@ -19,7 +19,7 @@ use crate::http::AuthConfigError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("{key}: cannot listen on {address}: {}", listen_advice(source))]
+    #[error("{key}: cannot listen on {}", listen_advice(*address, source))]
     Listen {
         /// The setting.
         key: &'static str,
@@ -73,10 +73,10 @@ pub enum StartError {
     Bridge(#[from] BridgeError),
 }
 
-/// What the system says, and what to do about it.
-fn listen_advice(error: &std::io::Error) -> String {
+/// Why an address cannot be listened on, and what to do about it.
+pub(super) fn listen_advice(address: SocketAddr, error: &std::io::Error) -> String {
     let kind = error.kind();
-    if kind == ErrorKind::AddrInUse {
+    let advice = if kind == ErrorKind::AddrInUse {
         "another process listens there; stop it, or choose another port".to_owned()
     } else if kind == ErrorKind::PermissionDenied {
         "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another port".to_owned()
@@ -84,11 +84,12 @@ fn listen_advice(error: &std::io::Error) -> String {
         "no interface of this machine has this address; 0.0.0.0 stands for all of them".to_owned()
     } else {
         error.to_string()
-    }
+    };
+    format!("{address}: {advice}")
 }
 
 /// The same for a folder.
-fn folder_advice(error: &std::io::Error) -> String {
+pub(super) fn folder_advice(error: &std::io::Error) -> String {
     let kind = error.kind();
     if kind == ErrorKind::PermissionDenied {
         "permission denied; give this user write access to the folder above, or choose another data_dir"

@@ -1,4 +1,4 @@
-//! `wharfinger audit`: what ledger, bucket and event log say differently.
+//! `wharfinger audit`: where ledger, bucket and event log disagree.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +11,12 @@ use super::dev_issuer;
 use super::failure::Failure;
 use super::output;
 use super::settings::{self, SettingsArgs};
-use crate::app::{self, AuditError, Finding, Summary};
+use crate::app::{self, AuditError, AuditRequest, Summary};
 use crate::config::{Config, Flag};
 use crate::domain::ids::UserId;
 
+/// The exit code when the user does not exist.
+const NO_USER: u8 = 4;
 /// The exit code when something could not be read.
 const NOT_READ: u8 = 7;
 
@@ -23,7 +25,7 @@ const NOT_READ: u8 = 7;
 pub(super) struct AuditArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The folder of a stopped `wharfinger dev`, or of a stopped embedded deployment
+    /// The data folder of `wharfinger dev` or of an embedded deployment; if it is running, it is asked
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Only this user: a UUID, or who the tokens of the only issuer say
@@ -38,24 +40,22 @@ pub(super) struct AuditArgs {
     grace: u64,
 }
 
-/// Does it. Fails with 1 if there are disagreements, and with 7 if something could not be read.
+/// Does it. Fails with 1 if there are disagreements, with 2 if there is nothing to audit, with 4 if the user does not
+/// exist, and with 7 if something could not be read.
 pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
     let config = load(args)?;
     let user = args.user.as_deref().map(|user| user_of(&config, user)).transpose()?;
+    let request = AuditRequest { user, grace: Duration::from_secs(args.grace), is_json: args.json };
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
-    let is_json = args.json;
-    let mut tell = move |finding: &Finding| {
-        let line = if is_json { json!({"disagreement": finding}).to_string() } else { finding.to_string() };
-        output::line(&line).map_err(|_| "standard output is closed".to_owned())
-    };
-    let audited = runtime.block_on(app::audit(&config, (user, Duration::from_secs(args.grace)), &mut tell));
-    // A client of a server that is away must not hold the exit up.
+    let mut tell = |line: &str| output::line(line).map_err(|_| "standard output is closed".to_owned());
+    let audited = runtime.block_on(app::audit(&config, request, &mut tell));
+    // A client of a server that does not answer must not delay the exit.
     runtime.shutdown_background();
-    let summary = audited.map_err(|error| not_read(&error))?;
-    output::line(&if is_json { json!({"summary": summary}).to_string() } else { summed(&summary) })?;
+    let summary = audited.map_err(|error| failed(&error))?;
+    output::line(&if args.json { json!({"summary": summary}).to_string() } else { summed(&summary) })?;
     match summary.disagreements {
         0 => Ok(()),
         1 => Err(Failure::other("1 disagreement")),
@@ -65,14 +65,11 @@ pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
 
 fn load(args: &AuditArgs) -> Result<Config, Failure> {
     if args.settings.config.is_none() && args.data.is_none() && args.settings.set.is_empty() {
-        return Err(Failure::usage("say what to audit: --config FILE, or --data DIR of a stopped one"));
+        return Err(Failure::usage("say what to audit: --config FILE, or --data DIR"));
     }
     let mut flags = Vec::new();
     if let Some(data) = &args.data {
         let value = data.to_str().ok_or_else(|| Failure::usage("--data must be UTF-8"))?.to_owned();
-        if !data.join("store").is_dir() {
-            return Err(Failure::usage(format!("--data {value}: there is no store in it")));
-        }
         flags.push(Flag { name: "--data".to_owned(), key: "data_dir".to_owned(), value });
     }
     Ok(settings::load(&args.settings, flags)?.config)
@@ -91,8 +88,17 @@ fn user_of(config: &Config, user: &str) -> Result<UserId, Failure> {
     found.map_err(|_| refused())
 }
 
-fn not_read(error: &AuditError) -> Failure {
-    Failure::other(error.to_string()).with_code(NOT_READ)
+fn failed(error: &AuditError) -> Failure {
+    let code = match error {
+        AuditError::NoData(_) => return Failure::usage(error.to_string()),
+        AuditError::NoUser(_) => NO_USER,
+        AuditError::Unreadable { .. }
+        | AuditError::Silent { .. }
+        | AuditError::Unfinished(_)
+        | AuditError::NotOpened(_)
+        | AuditError::NotTold(_) => NOT_READ,
+    };
+    Failure::other(error.to_string()).with_code(code)
 }
 
 /// The sums in one line.

@@ -53,7 +53,7 @@ enum Command {
 
 /// Does what the arguments of this process say.
 ///
-/// Exit codes: 0 done, 2 wrong usage or settings, 7 an audit that could not read, 1 anything else. What went wrong is one line each on
+/// Exit codes: 0 done, 2 wrong usage or settings, 4 no such user, 7 an audit that could not read, 1 anything else. What went wrong is one line each on
 /// standard error.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -29,15 +29,33 @@ async fn a_stopped_folder_is_clean_until_its_objects_are_touched() {
     api.delete(&format!("/v1/files/{deleted}?permanent=true")).await.expect(204);
     api.events_until("0", "files.purged").await;
 
-    // The folder is in use.
-    let refused = of(folder.path(), &[]);
-    assert_eq!(refused.status.code(), Some(7), "{refused:?}");
+    // While it runs, the process itself is asked, and finds the same.
+    let live = of(folder.path(), &["--grace", "60"]);
+    assert_eq!(live.status.code(), Some(0), "{live:?}");
+    assert!(lines(&live)[0].starts_with("1 users, 2 files, 1 objects, 6 entries, 6 events"), "{live:?}");
+    let live = of(folder.path(), &["--grace", "60", "--user", "dev-user", "--json"]);
+    assert_eq!(live.status.code(), Some(0), "{live:?}");
+    let sums: Value = serde_json::from_str(&lines(&live)[0]).unwrap();
+    assert_eq!(sums["summary"]["files"], 2);
+    let nobody = of(folder.path(), &["--user", "nobody"]);
+    assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(4), 0), "{nobody:?}");
+    let text = find(&folder.path().join("bucket"), &kept).expect("an object in the bucket");
+    let moved = folder.path().join("moved");
+    fs::rename(&text, &moved).unwrap();
+    let spoilt = of(folder.path(), &["--grace", "0"]);
+    assert_eq!(spoilt.status.code(), Some(1), "{spoilt:?}");
+    assert!(lines(&spoilt)[0].starts_with("I14 no_object user="), "{spoilt:?}");
+    fs::rename(&moved, &text).unwrap();
     assert_eq!(dev.terminate(), Some(0));
 
     // A stop need not have noted what was published; a start does.
     let clean = of(folder.path(), &["--grace", "60"]);
     assert_eq!(clean.status.code(), Some(0), "{clean:?}");
     assert!(lines(&clean)[0].starts_with("1 users, 2 files, 1 objects, 6 entries, 6 events"), "{clean:?}");
+
+    let nobody = of(folder.path(), &["--user", "nobody"]);
+    assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(4), 0), "{nobody:?}");
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no user "), "{nobody:?}");
 
     let object = find(&folder.path().join("bucket"), &kept).expect("an object in the bucket");
     fs::remove_file(object).unwrap();
@@ -72,7 +90,14 @@ fn wrong_usage_is_said() {
         assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
     };
     check(&[], "say what to audit");
-    check(&["--data", empty.path().to_str().unwrap()], "there is no store in it");
+    check(&["--data", empty.path().to_str().unwrap()], "there is nothing to audit: ");
+    let nowhere = empty.path().join("nowhere");
+    check(&["--data", nowhere.to_str().unwrap()], "nowhere/store does not exist");
+    let file = empty.path().join("wharfinger.toml");
+    fs::write(&file, format!("data_dir = {nowhere:?}\n")).unwrap();
+    check(&["--config", file.to_str().unwrap()], "nowhere/store does not exist");
+    check(&["--config", file.to_str().unwrap(), "--user", "ann"], "nowhere/store does not exist");
+    assert!(!nowhere.exists() && fs::read_dir(empty.path()).unwrap().count() == 1, "nothing is made");
     check(&["--config", missing.to_str().unwrap()], "missing.toml");
     check(&["--data", "x", "--grace", "soon"], "--grace");
 }

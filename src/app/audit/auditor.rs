@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Kind};
 use super::picture::{Picture, View, foreign, look};
@@ -47,7 +47,7 @@ pub struct AuditOptions {
 }
 
 /// What an audit read and found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Accounts.
     pub users: u64,

@@ -11,9 +11,13 @@ mod told;
 mod uploads;
 mod reader;
 mod finding;
+mod operator;
 mod site;
 
 pub use auditor::{AuditOptions, Auditor, Summary, Tell};
 pub use finding::{Finding, Kind};
+pub use operator::AuditRequest;
+pub(super) use operator::OperatorSocket;
 pub use reader::{AuditError, World};
 pub use site::audit;
+pub(super) use site::options;

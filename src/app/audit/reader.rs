@@ -1,11 +1,13 @@
 //! Reads with a pace, a deadline and a count of tries.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::adapters::{Ledger, Log, Objects};
+use crate::domain::ids::UserId;
 use crate::ports::{Clock, LedgerError, LogError, ObjectsError};
 
 /// How long one read may take.
@@ -38,6 +40,26 @@ pub enum AuditError {
         /// Why.
         reason: String,
     },
+    /// There is no embedded data where the settings say.
+    #[error("there is nothing to audit: {} does not exist; check --config and --data", .0.display())]
+    NoData(PathBuf),
+    /// The ledger has no such user.
+    #[error("there is no user {0} in this ledger")]
+    NoUser(UserId),
+    /// A running process holds the data and does not answer.
+    #[error(
+        "a running process holds the data and does not answer on {}: {reason}; if its release is older, stop it first",
+        socket.display()
+    )]
+    Silent {
+        /// Its socket.
+        socket: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The running process could not finish the audit.
+    #[error("the running process did not finish the audit: {0}")]
+    Unfinished(String),
     /// The ports cannot be opened.
     #[error("{0}")]
     NotOpened(String),

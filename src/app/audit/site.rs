@@ -1,15 +1,19 @@
 //! The ports of a deployment, opened for reading.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::descriptors::Descriptors;
 use super::super::ports::{Embedded, Site};
 use super::super::start_error::StartError;
 use super::super::upkeep::Upkeep;
-use super::auditor::{AuditOptions, Auditor, Summary, Tell};
+use super::auditor::{AuditOptions, Auditor, Summary};
+use super::finding::Finding;
+use super::operator::{self, AuditRequest};
 use super::reader::{AuditError, World};
-use crate::config::{Config, LedgerKind, LogKind, ManageStreams};
-use crate::domain::ids::UserId;
+use crate::adapters::embedded::OpenError;
+use crate::adapters::embedded::bucket;
+use crate::config::{BucketKind, Config, LedgerKind, LogKind, ManageStreams};
 use crate::ports::Clock;
 use crate::telemetry::health::Health;
 
@@ -18,36 +22,80 @@ const READS_PER_SEC: u32 = 500;
 /// How long NATS may be silent before it is believed to have no more.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Audits the deployment of these settings, all of it or one user; `tell` gets each disagreement.
+/// Takes each finding as a line; what it refuses ends the audit.
+pub(super) type TellLine<'a> = dyn FnMut(&str) -> Result<(), String> + Send + 'a;
+
+/// Audits the deployment of these settings, all of it or one user; `tell` gets each disagreement as a line.
 ///
-/// Nothing is written, but an embedded folder is opened, which clears what a crash left half done; a process that
-/// uses it refuses to share it.
+/// Nothing is written, and no folder is made. Embedded data that a running process holds is read by that process;
+/// otherwise its folder is opened, which clears what a crash left half done.
 ///
 /// # Errors
 /// See [`AuditError`].
 pub async fn audit(
     config: &Config,
-    (user, grace): (Option<UserId>, Duration),
-    tell: &mut Tell<'_>,
+    request: AuditRequest,
+    tell: &mut TellLine<'_>,
 ) -> Result<Summary, AuditError> {
     let mut config = config.clone();
     if config.log.nats.manage_streams == ManageStreams::Create {
         config.log.nats.manage_streams = ManageStreams::Check;
     }
-    let options = AuditOptions {
-        user,
-        grace,
+    if let Some(missing) = missing_folder(&config) {
+        return Err(AuditError::NoData(missing));
+    }
+    let mut upkeep = Upkeep::default();
+    let world = match open(&config, &mut upkeep).await {
+        Ok(world) => world,
+        Err(error) if is_held(&error) => {
+            let summary = operator::ask(&config.data_dir, request, tell).await?;
+            return known(request, summary);
+        }
+        Err(error) => return Err(AuditError::NotOpened(error.to_string())),
+    };
+    let mut tell = |finding: &Finding| tell(&request.line(finding));
+    let options = AuditOptions { user: request.user, grace: request.grace, ..options(&config) };
+    known(request, Auditor::new(world, options).run(&mut tell).await?)
+}
+
+/// The sums, unless they are about a user who does not exist.
+fn known(request: AuditRequest, summary: Summary) -> Result<Summary, AuditError> {
+    match request.user {
+        Some(user) if summary.users == 0 && summary.disagreements == 0 => Err(AuditError::NoUser(user)),
+        Some(_) | None => Ok(summary),
+    }
+}
+
+/// How a deployment of these settings is audited, all of it, without grace.
+pub(crate) fn options(config: &Config) -> AuditOptions {
+    let is_embedded = config.ledger.kind == LedgerKind::Embedded;
+    AuditOptions {
+        user: None,
+        grace: Duration::ZERO,
         deep_every: Duration::from_secs(config.sweep.deep_every_secs),
         trash_retention: Duration::from_secs(config.sweep.trash_days * 24 * 3600),
         quiet: if config.log.kind == LogKind::Embedded { Duration::ZERO } else { QUIET },
-        reads_per_sec: (config.ledger.kind != LedgerKind::Embedded).then_some(READS_PER_SEC),
-        entries_kept: (config.ledger.kind != LedgerKind::Embedded)
+        reads_per_sec: (!is_embedded).then_some(READS_PER_SEC),
+        entries_kept: (!is_embedded)
             .then(|| config.ledger.scylla.history())
             .filter(|history| !history.is_zero()),
-    };
-    let mut upkeep = Upkeep::default();
-    let world = open(&config, &mut upkeep).await.map_err(|error| AuditError::NotOpened(error.to_string()))?;
-    Auditor::new(world, options).run(tell).await
+    }
+}
+
+/// A folder of an embedded part that is not there: the settings mean another place, or nothing was ever stored.
+fn missing_folder(config: &Config) -> Option<PathBuf> {
+    let is_read = config.ledger.kind == LedgerKind::Embedded || config.log.kind == LogKind::Embedded;
+    let store = is_read.then(|| config.data_dir.join("store"));
+    let bucket = (config.objects.kind == BucketKind::Embedded).then(|| config.data_dir.join("bucket"));
+    store.into_iter().chain(bucket).find(|folder| !Path::is_dir(folder))
+}
+
+/// Whether a running process holds the data.
+fn is_held(error: &StartError) -> bool {
+    matches!(
+        error,
+        StartError::Store(OpenError::Held { .. }) | StartError::Bucket(bucket::OpenError::InUse { .. })
+    )
 }
 
 async fn open(config: &Config, upkeep: &mut Upkeep) -> Result<World, StartError> {
