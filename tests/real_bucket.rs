@@ -372,3 +372,66 @@ async fn pinned_fact_the_sdk_signs_size_type_checksum_and_once() {
     api.put(&grant, TEXT).await.expect(200);
     api.put(&grant, TEXT).await.expect(412);
 }
+
+/// Two deployments by mistake on one bucket and one queue would take each other's notifications.
+#[tokio::test]
+async fn a_bucket_and_a_queue_belong_to_one_ledger_until_they_are_adopted() {
+    let Some(moto) = server(servers::MOTO) else { return };
+    let (_secret, path) = Site::secret(&moto.secret_key);
+    let name = new_name();
+    let settings = || {
+        let queue = queue_settings(&moto, &moto.url, &name, &path);
+        let bucket = bucket_settings(&moto, &moto.url, &name, &path);
+        format!("{bucket}{queue}")
+    };
+    let (first, second) = (Site::new(&settings()), Site::new(&settings()));
+    set_up(&first, &[]);
+    for _ in 0..2 {
+        // The second start finds the stamps of the first.
+        let serve = first.serve().await;
+        serve.wait_for_part("[+] objects up").await;
+        let api = serve.user("alice");
+        let grant = presign(&api).await;
+        api.put(&grant, TEXT).await.expect(200);
+        api.wait_for_status(id(&grant), "processed").await;
+    }
+    let (code, said) = second.serve_to_its_end().await;
+    let last = said.lines().last().unwrap_or_default();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        last.starts_with(&format!("wharfinger: objects.bucket: {name} belongs to the ledger ")),
+        "{last}"
+    );
+    assert!(last.contains("and this one is ") && last.contains("wharfinger aws adopt"), "{last}");
+
+    let adopt = |site: &Site, args: &[&str]| {
+        let output = site.run(&[&["aws", "adopt"], args].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(adopt(&second, &["--dry-run"]).matches("to do    ").count(), 2);
+    assert_eq!(adopt(&second, &["--dry-run"]).matches("to do    ").count(), 2, "nothing was done");
+    assert_eq!(adopt(&second, &[]).matches("done     ").count(), 2);
+    assert_eq!(adopt(&second, &[]).matches("right    ").count(), 2);
+    second.serve().await.wait_for_part("[+] objects up").await;
+    let (code, said) = first.serve_to_its_end().await;
+    assert_eq!(code, Some(2), "{said}");
+}
+
+/// A bucket that does not answer at the start is not used before it is known whose it is.
+#[tokio::test]
+async fn a_bucket_that_comes_late_and_belongs_to_another_ledger_ends_the_process() {
+    let Some(s3) = server(servers::S3) else { return };
+    let (_secret, path) = Site::secret(&s3.secret_key);
+    let bucket = new_name();
+    s3.s3().create_bucket().bucket(&bucket).send().await.expect("a bucket");
+    let first = Site::new(&bucket_settings(&s3, &s3.url, &bucket, &path));
+    first.serve().await.wait_for_part("[+] objects up").await;
+    let door = Door::new().await;
+    let second = Site::new(&bucket_settings(&s3, &door.url, &bucket, &path));
+    let mut serve = second.serve().await;
+    door.open(&s3);
+    let code = serve.wait_for_end().await;
+    assert_eq!(code, Some(1), "{}", serve.said());
+    assert!(serve.said().contains("belongs to the ledger "), "{}", serve.said());
+}

@@ -38,6 +38,21 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// The identity of this ledger, made with it: what a bucket or a queue is stamped with.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    pub(crate) async fn identity(&self) -> Result<uuid::Uuid, LedgerError> {
+        match self {
+            Self::Embedded(ledger) => Ok(ledger.identity()),
+            Self::Scylla(ledger) => ledger.identity().await,
+            // A test that needs two of them brings two embedded ones.
+            Self::Faulty(_) | Self::Any(_) => Ok(uuid::Uuid::nil()),
+        }
+    }
+}
+
 impl LedgerPort for Ledger {
     async fn load(&self, user: UserId) -> Result<Option<Account>, LedgerError> {
         match self {

@@ -112,14 +112,15 @@ fn data(config: &Config, is_running: bool) -> Result<String, String> {
         return Ok("nothing is kept on this machine".to_owned());
     }
     let is_there = dir.is_dir();
-    if let (false, Ok(_)) = (is_there, dir.symlink_metadata()) {
-        return Err(format!("{}: it is no folder; choose another data_dir", dir.display()));
-    }
     // What is not there is made in the nearest folder above that is.
     let above = dir.ancestors().map(|above| if above == Path::new("") { Path::new(".") } else { above });
     let Some(nearest) = above.into_iter().find(|above| above.exists()) else {
         return Err(format!("{}: no folder above it exists", dir.display()));
     };
+    if !nearest.is_dir() {
+        let advice = folder_advice(&ErrorKind::NotADirectory.into());
+        return Err(format!("{}: {advice}", dir.display()));
+    }
     rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| format!("{}: {}", nearest.display(), folder_advice(&std::io::Error::from(error))))?;
     let state = match (is_there, is_running) {

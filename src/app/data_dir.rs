@@ -36,8 +36,13 @@ pub(super) fn is_needed(config: &Config) -> bool {
         || config.http.cursor_key_file.as_os_str().is_empty()
 }
 
+/// Prepares the data folder of these settings, if anything is kept in it.
+pub(super) fn prepare_if_needed(config: &Config) -> Result<(), StartError> {
+    if is_needed(config) { prepare(&config.data_dir) } else { Ok(()) }
+}
+
 /// Makes the folder if it is not there. One that others can read is closed to them, with one line in the log.
-pub(super) fn prepare(dir: &Path) -> Result<(), StartError> {
+fn prepare(dir: &Path) -> Result<(), StartError> {
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(dir);
     made.map_err(|source| StartError::DataDir { dir: dir.to_owned(), source })?;
     let open: Vec<_> = [dir.to_owned()]

@@ -14,6 +14,8 @@ mod engines;
 mod upkeep;
 mod start_error;
 mod aws_setup;
+mod aws_adopt;
+mod identity;
 mod schema;
 mod republish;
 mod audit;
@@ -21,11 +23,13 @@ mod audit;
 pub use audit::{
     AuditError, AuditOptions, AuditRequest, Auditor, Finding, Kind, Summary, Tell, World, audit,
 };
+pub use aws_adopt::{AdoptFailure, aws_adopt};
 pub use aws_setup::aws_setup;
 pub use check::{Checked, config_check};
 pub use cursor_key::CursorKeyError;
 pub use data_dir::keep_new_files_private;
 pub use engines::Engines;
+pub use identity::IdentityError;
 pub use listeners::Addresses;
 pub use republish::{RepublishFailure, events_republish};
 pub use run::App;

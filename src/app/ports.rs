@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::audit::{self, OperatorSocket, World};
 use super::data_dir;
 use super::descriptors::Descriptors;
+use super::identity::Identity;
 use super::start_error::StartError;
 use super::translate;
 use super::upkeep::{Upkeep, watch_ledger};
@@ -67,10 +70,16 @@ impl Embedded {
 
 impl Site<'_> {
     /// Embedded data can be read by this process alone, so it answers the audits of its operator.
-    pub(super) fn answer_operators(&self, world: World, upkeep: &mut Upkeep) {
+    pub(super) fn answer_operators(
+        &self,
+        (ledger, log, objects): (&Ledger, &Log, &Objects),
+        upkeep: &mut Upkeep,
+    ) {
         if self.embedded.store.is_none() && self.embedded.bucket.is_none() {
             return;
         }
+        let (ledger, log, objects) = (ledger.clone(), log.clone(), objects.clone());
+        let world = World { ledger, log, objects, clock: self.clock.clone() };
         match OperatorSocket::bind(&self.config.data_dir) {
             Ok(socket) => upkeep.start(socket.serve(world, audit::options(self.config))),
             Err(error) => {
@@ -134,6 +143,21 @@ impl Site<'_> {
                 Ok(Objects::S3(bucket))
             }
         }
+    }
+
+    /// Makes sure that bucket and queue belong to the ledger, now or in the background. The value is the reason to end
+    /// the process, once they turn out to belong to another.
+    pub(super) async fn settle_identity(
+        &self,
+        (ledger, objects, queue): (&Ledger, &Objects, &Queue),
+        upkeep: &mut Upkeep,
+    ) -> Result<watch::Receiver<Option<String>>, StartError> {
+        let (disown, foreign) = watch::channel(None);
+        let identity = Identity::new(self.config, ledger, Some(objects), Some(queue));
+        if let Some(asking) = identity.settle(disown).await? {
+            upkeep.start(asking);
+        }
+        Ok(foreign)
     }
 
     /// `s3` is where the embedded endpoint listens, if there is one.

@@ -50,7 +50,8 @@ pub async fn events_republish(config: &Config, asked: Republish) -> Result<Repub
     Ok(done?)
 }
 
-fn open(config: &Config, clock: &Clock) -> Result<Option<EmbeddedStore>, RepublishFailure> {
+/// The embedded store of these settings, if ledger or log are in one.
+pub(super) fn open(config: &Config, clock: &Clock) -> Result<Option<EmbeddedStore>, RepublishFailure> {
     if config.ledger.kind != LedgerKind::Embedded && config.log.kind != LogKind::Embedded {
         return Ok(None);
     }

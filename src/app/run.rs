@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +13,7 @@ use super::ports::{Embedded, Site};
 use super::start_error::StartError;
 use super::translate;
 use super::upkeep::Upkeep;
-use super::{audit, cursor_key, data_dir};
+use super::{cursor_key, data_dir};
 use crate::actors::{Tree, World};
 use crate::adapters::embedded::EmbeddedStore;
 use crate::bridge::{Bridge, BridgeParts};
@@ -33,6 +34,8 @@ pub struct App {
     front: Server,
     endpoint: Option<Server>,
     store: Option<EmbeddedStore>,
+    /// Why bucket or queue turned out to belong to another ledger.
+    foreign: watch::Receiver<Option<String>>,
     /// Ends with the rest.
     _upkeep: Upkeep,
 }
@@ -63,9 +66,7 @@ impl App {
         config.http.connections_max = descriptors.for_clients(config.http.connections_max);
         let shards = ShardCount::new(config.shards)?;
         let authenticator = Authenticator::from_config(&config.auth)?;
-        if data_dir::is_needed(&config) {
-            data_dir::prepare(&config.data_dir)?;
-        }
+        data_dir::prepare_if_needed(&config)?;
         let embedded = Embedded::open(&config, descriptors, &clock)?;
         let options = HttpOptions::from_config(&config, cursor_key::load(&config)?);
         let Listeners { api, admin, s3, addresses } = Listeners::open(&config).await?;
@@ -76,14 +77,9 @@ impl App {
         site.watch_log(&log, &mut upkeep);
         let queue = site.queue(&mut upkeep).await?;
         let objects = site.objects(&mut upkeep).await?;
+        let foreign = site.settle_identity((&ledger, &objects, &queue), &mut upkeep).await?;
         let signer = site.signer(&mut upkeep, addresses.s3).await?;
-        let read = audit::World {
-            ledger: ledger.clone(),
-            log: log.clone(),
-            objects: objects.clone(),
-            clock: clock.clone(),
-        };
-        site.answer_operators(read, &mut upkeep);
+        site.answer_operators((&ledger, &log, &objects), &mut upkeep);
         let Embedded { store, bucket } = site.embedded;
         warn_of_silence(&config);
 
@@ -127,7 +123,7 @@ impl App {
         let front = CancellationToken::new();
         let serving = http::serve(Front { api, admin }, services, front.clone());
         let front = Server { stop: front, ended: tokio::spawn(serving) };
-        Ok(Self { addresses, health, tree, bridge, front, endpoint, store, _upkeep: upkeep })
+        Ok(Self { addresses, health, tree, bridge, front, endpoint, store, foreign, _upkeep: upkeep })
     }
 
     /// Where it listens.
@@ -164,7 +160,16 @@ impl App {
                 None => std::future::pending().await,
             }
         };
+        let mut foreign = self.foreign.clone();
+        let foreign = async {
+            match foreign.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                // It was settled.
+                Err(_) => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            reason = foreign => reason,
             () = self.tree.gave_up().cancelled() => "an actor of the tree keeps failing; see the log".to_owned(),
             () = bridge.cancelled() => "the bridge keeps failing; see the log".to_owned(),
             reason = store => format!("the embedded store takes no more writes: {reason}"),

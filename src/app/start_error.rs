@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::cursor_key::CursorKeyError;
+use super::identity::IdentityError;
 use crate::actors::TreeError;
 use crate::adapters::aws::SecretError;
 use crate::adapters::embedded::OpenError;
@@ -62,6 +63,9 @@ pub enum StartError {
     /// Nobody can be recognised.
     #[error("auth.issuers: {0}")]
     Auth(#[from] AuthConfigError),
+    /// Bucket or queue belong to another ledger.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The shards cannot be.
     #[error("shards: {0}")]
     Shards(#[from] ShardCountError),
@@ -108,6 +112,7 @@ impl StartError {
     /// What the process exits with.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        1
+        // The settings name what is not theirs; everything else may be mended outside of them.
+        if matches!(self, Self::Identity(_)) { 2 } else { 1 }
     }
 }

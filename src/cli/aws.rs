@@ -14,6 +14,8 @@ use crate::config::{BucketKind, Config, QueueKind};
 pub(super) enum AwsCommand {
     /// Make bucket and queues as the settings say, on AWS or what speaks like it; safe to repeat
     Setup(SetupArgs),
+    /// Make bucket and queue belong to the ledger of the settings, after they belonged to another; safe to repeat
+    Adopt(SetupArgs),
 }
 
 /// Flags of `aws setup`.
@@ -30,6 +32,7 @@ pub(super) struct SetupArgs {
 pub(super) fn run(command: &AwsCommand) -> Result<(), Failure> {
     match command {
         AwsCommand::Setup(args) => setup(args),
+        AwsCommand::Adopt(args) => adopt(args),
     }
 }
 
@@ -52,6 +55,19 @@ fn setup(args: &SetupArgs) -> Result<(), Failure> {
     } else {
         Err(Failure::other(format!("{failed} of {} steps failed", steps.len())))
     }
+}
+
+fn adopt(args: &SetupArgs) -> Result<(), Failure> {
+    let config = settings::load(&args.settings, Vec::new())?.config;
+    check(&config)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+    let lines = runtime.block_on(app::aws_adopt(&config, args.dry_run));
+    runtime.shutdown_background();
+    let lines = lines.map_err(|error| Failure::other(error.to_string()))?;
+    lines.iter().try_for_each(|line| output::line(line))
 }
 
 fn check(config: &Config) -> Result<(), Failure> {

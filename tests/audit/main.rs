@@ -11,3 +11,4 @@ mod dropped;
 mod uploads;
 mod faults;
 mod command;
+mod runbooks;

@@ -28,6 +28,8 @@ pub(crate) struct Serve {
     api_url: String,
     admin_url: String,
     said: Arc<Mutex<String>>,
+    /// Ends with the process.
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Site {
@@ -75,6 +77,22 @@ impl Site {
     }
 }
 
+impl Site {
+    /// The settings file.
+    pub(crate) fn config(&self) -> String {
+        self.folder.path().join("wharfinger.toml").display().to_string()
+    }
+
+    /// Starts, expecting that it ends by itself; returns the exit code and what it said on standard error.
+    pub(crate) async fn serve_to_its_end(&self) -> (Option<i32>, String) {
+        let mut command = wharfinger();
+        command.arg("serve").arg("--config").arg(self.folder.path().join("wharfinger.toml"));
+        let mut serve = Serve::spawn(command, [self.api, self.admin]);
+        let code = serve.wait_for_end().await;
+        (code, serve.said())
+    }
+}
+
 /// Ports that nobody listens on at the moment.
 pub(crate) fn free_ports() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
@@ -83,13 +101,19 @@ pub(crate) fn free_ports() -> [u16; 3] {
 
 impl Serve {
     /// Starts by a command that listens on these ports, and waits until it answers.
-    pub(crate) async fn start(mut command: Command, [api, admin]: [u16; 2]) -> Self {
+    pub(crate) async fn start(command: Command, ports: [u16; 2]) -> Self {
+        let mut serve = Self::spawn(command, ports);
+        serve.wait_for_life().await;
+        serve
+    }
+
+    fn spawn(mut command: Command, [api, admin]: [u16; 2]) -> Self {
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let said = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let kept = Arc::clone(&said);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.push_str(&line);
@@ -98,9 +122,22 @@ impl Serve {
         });
         let api_url = format!("http://127.0.0.1:{api}");
         let admin_url = format!("http://127.0.0.1:{admin}");
-        let mut serve = Self { child, api_url, admin_url, said };
-        serve.wait_for_life().await;
-        serve
+        Self { child, api_url, admin_url, said, reader: Some(reader) }
+    }
+
+    /// Waits until the process ends by itself; returns its exit code.
+    pub(crate) async fn wait_for_end(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                if let Some(reader) = self.reader.take() {
+                    reader.join().expect("it reads to the end");
+                }
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}", self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn wait_for_life(&mut self) {
@@ -111,6 +148,13 @@ impl Serve {
             assert!(ended.is_none() && Instant::now() < deadline, "it does not live: {}", self.said());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// `kill -TERM`: returns the exit code.
+    pub(crate) async fn terminate(mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
+        self.wait_for_end().await
     }
 
     /// A client of this user.

@@ -183,6 +183,11 @@ fn stored_head(tables: &Tables, user: UserId) -> Result<Option<Head>, ReadError>
 }
 
 impl EmbeddedLedger {
+    /// The identity of this ledger, made with it.
+    pub(in crate::adapters) fn identity(&self) -> uuid::Uuid {
+        self.store.identity()
+    }
+
     /// The ledger of a store.
     #[must_use]
     pub fn new(store: &EmbeddedStore) -> Self {

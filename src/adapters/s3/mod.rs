@@ -10,6 +10,7 @@ mod failure;
 mod port;
 mod multipart;
 mod watch;
+mod stamp;
 mod signer;
 mod keeper;
 mod rules;

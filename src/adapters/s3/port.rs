@@ -16,6 +16,7 @@ use super::failure::{failed, failed_head};
 use super::options::S3Options;
 use super::skew::{Skew, timestamp};
 use crate::adapters::aws;
+use crate::adapters::stamp::Hold;
 use crate::domain::file::Sha256;
 use crate::domain::ids::ObjectKey;
 use crate::ports::{
@@ -33,6 +34,8 @@ pub struct S3Bucket {
     pub(super) s3: Client,
     pub(super) bucket: Arc<str>,
     pub(super) skew: Skew,
+    /// Set while it is not known to belong to our ledger.
+    pub(super) hold: Hold,
     /// When something proved last that the bucket itself is there.
     seen_at: Arc<Mutex<Option<Instant>>>,
 }
@@ -45,8 +48,14 @@ impl S3Bucket {
             s3: client::client(options, skew.clone()).await,
             bucket: options.bucket.as_str().into(),
             skew,
+            hold: Hold::default(),
             seen_at: Arc::default(),
         }
+    }
+
+    /// Whether the bucket is known to belong to our ledger.
+    fn usable(&self) -> Result<(), ObjectsError> {
+        self.hold.check().map_err(|reason| ObjectsError::Unavailable { reason })
     }
 
     /// Notes that the bucket itself is there.
@@ -76,6 +85,7 @@ impl S3Bucket {
 
 impl ObjectsPort for S3Bucket {
     async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
+        self.usable()?;
         let head = self.s3.head_object().bucket(&*self.bucket).key(key.to_string());
         match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(found) => {
@@ -88,6 +98,7 @@ impl ObjectsPort for S3Bucket {
     }
 
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
+        self.usable()?;
         let deleted = self.s3.delete_object().bucket(&*self.bucket).key(key.to_string()).send().await;
         match deleted {
             Ok(_) => {
@@ -100,6 +111,7 @@ impl ObjectsPort for S3Bucket {
     }
 
     async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
+        self.usable()?;
         let listed = self
             .s3
             .list_objects_v2()
@@ -127,10 +139,12 @@ impl ObjectsPort for S3Bucket {
         content_type: &str,
         metadata: Vec<(String, String)>,
     ) -> Result<String, ObjectsError> {
+        self.usable()?;
         self.start_parts(key, content_type, metadata).await
     }
 
     async fn list_parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
+        self.usable()?;
         self.all_parts(key, upload_id).await
     }
 
@@ -140,10 +154,12 @@ impl ObjectsPort for S3Bucket {
         upload_id: &str,
         parts: Vec<Part>,
     ) -> Result<(), ObjectsError> {
+        self.usable()?;
         self.join_parts(key, upload_id, parts).await
     }
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
+        self.usable()?;
         self.drop_parts(key, upload_id).await
     }
 
@@ -152,6 +168,7 @@ impl ObjectsPort for S3Bucket {
         prefix: String,
         after: Option<UploadCursor>,
     ) -> Result<UploadPage, ObjectsError> {
+        self.usable()?;
         self.open_uploads(prefix, after).await
     }
 }

@@ -63,6 +63,14 @@ impl LazyScyllaLedger {
     async fn reader(&self) -> Result<&ScyllaLedger, LedgerError> {
         self.ledger().await.map_err(|reason| LedgerError::Unavailable { reason })
     }
+
+    /// The identity of this ledger, made with its tables.
+    pub(in crate::adapters) async fn identity(&self) -> Result<uuid::Uuid, LedgerError> {
+        let ask = async {
+            self.reader().await?.identity().await.map_err(|reason| LedgerError::Unavailable { reason })
+        };
+        ask.boxed().await
+    }
 }
 
 // The driver's futures are deep: behind a box they do not grow those of every caller up to a request.

@@ -73,6 +73,11 @@ impl ScyllaLedger {
         Self { entry_ttl_secs, ..self }
     }
 
+    /// The identity of this ledger, made with its tables.
+    pub(super) async fn identity(&self) -> Result<uuid::Uuid, String> {
+        self.cql.identity().await
+    }
+
     fn session(&self) -> &Session {
         &self.cql.session
     }

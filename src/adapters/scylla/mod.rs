@@ -13,6 +13,7 @@ mod tls;
 mod session;
 mod ring;
 mod spans;
+mod identity;
 mod schema;
 mod ledger;
 mod lazy;

@@ -5,6 +5,7 @@
 mod options;
 mod client;
 mod port;
+mod stamp;
 mod depth;
 mod setup;
 

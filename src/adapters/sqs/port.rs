@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::client::{self, Connected};
 use super::options::SqsOptions;
 use crate::adapters::aws::{self, Patience};
+use crate::adapters::stamp::Hold;
 use crate::limits::QUEUE_BATCH_MAX;
 use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
@@ -27,6 +28,8 @@ const VISIBILITY_MAX: Duration = Duration::from_secs(12 * 3600);
 pub struct SqsQueue {
     pub(super) connected: Arc<Connected>,
     visibility: Duration,
+    /// Set while it is not known to belong to our ledger.
+    pub(super) hold: Hold,
 }
 
 impl SqsQueue {
@@ -36,6 +39,7 @@ impl SqsQueue {
         Self {
             connected: Arc::new(Connected::new(client, options.queue.clone())),
             visibility: options.visibility,
+            hold: Hold::default(),
         }
     }
 
@@ -102,6 +106,7 @@ impl SqsQueue {
 
 impl QueuePort for SqsQueue {
     async fn send(&self, body: String) -> Result<(), QueueError> {
+        self.hold.check().map_err(|reason| QueueError { reason })?;
         let url = self.connected.url().await?;
         let sent = self.connected.sqs.send_message().queue_url(url).message_body(body).send().await;
         sent.map(drop).map_err(|error| self.connected.failed(&error))
@@ -109,6 +114,7 @@ impl QueuePort for SqsQueue {
 
     /// As the port says. Cancelling it does no harm here: it goes on, and what comes is given back at once.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<QueueDelivery>, QueueError> {
+        self.hold.check().map_err(|reason| QueueError { reason })?;
         let (reply, answer) = oneshot::channel();
         let queue = self.clone();
         tokio::spawn(async move {

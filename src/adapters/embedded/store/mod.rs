@@ -5,6 +5,7 @@
 mod folder;
 mod rows;
 mod tables;
+mod identity;
 mod tidy;
 mod job;
 mod batch;

@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::batch::Heads;
 use super::committer::Committer;
 use super::folder::{FolderLock, OpenError};
+use super::identity;
 use super::job::{Job, Reply, Unsent};
 use super::tables::{ReadError, Tables};
 use super::tidy::tidy;
@@ -64,6 +66,8 @@ struct Inner {
 /// What the committer and the readers both see.
 pub(crate) struct Shared {
     pub(crate) tables: Tables,
+    /// Of the ledger.
+    identity: Uuid,
     pub(crate) clock: Clock,
     pub(crate) options: StoreOptions,
     pub(crate) log: LogShared,
@@ -113,6 +117,7 @@ impl EmbeddedStore {
         let engine_fails = |error| OpenError::from_engine(dir, error);
         let tables = Tables::open(&dir.join(ENGINE_DIR), tidy(clock.clone())).map_err(engine_fails)?;
         check_format(dir, &tables)?;
+        let identity = identity::of(&tables).map_err(engine_fails)?;
         let corrupt =
             |error: ReadError| OpenError::Corrupt { dir: dir.to_path_buf(), reason: error.to_string() };
         let heads = Heads::load(&tables, clock.now()).map_err(corrupt)?;
@@ -120,6 +125,7 @@ impl EmbeddedStore {
             log: LogShared::new(window),
             queue: QueueShared::default(),
             tables,
+            identity,
             clock,
             options,
             trouble: OnceLock::new(),
@@ -137,6 +143,12 @@ impl EmbeddedStore {
             .spawn(move || committer.run())
             .map_err(|source| OpenError::from_io(dir, source))?;
         Ok(Self(Arc::new(Inner { shared, jobs: Some(sender), thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// The identity of the ledger in this store, made with it.
+    #[must_use]
+    pub fn identity(&self) -> Uuid {
+        self.shared().identity
     }
 
     /// The ledger in this store.

@@ -20,6 +20,7 @@ use super::anchors;
 use super::lock::SchemaLock;
 use super::migrations::{Migration, MigrationState, MigrationStatus, Migrations, added_column};
 use crate::adapters::scylla::cells::time;
+use crate::adapters::scylla::identity;
 use crate::adapters::scylla::outcome::Outcome;
 use crate::adapters::scylla::session::CqlSession;
 use crate::config::ScyllaSettings;
@@ -154,6 +155,7 @@ impl Migrations {
                 runner.apply(migration, lock).await?;
             }
         }
+        runner.make_identity().await?;
         let after = self.status(cql).await?;
         Ok(after.into_iter().filter(|status| pending.contains(&status.version)).collect())
     }
@@ -262,10 +264,17 @@ impl<'s> Runner<'s> {
         }
         self.session.await_schema_agreement().await.map_err(SchemaError::cql)?;
         self.use_keyspace(&cql.settings.keyspace).await?;
-        for table in [MIGRATIONS_TABLE, LOCK_TABLE] {
+        for table in [MIGRATIONS_TABLE, LOCK_TABLE, identity::TABLE] {
             self.change(table).await.map_err(SchemaError::cql)?;
         }
         Ok(())
+    }
+
+    /// Gives the ledger its identity, unless it has one.
+    async fn make_identity(&self) -> Result<(), SchemaError> {
+        let insert = self.prepared(identity::INSERT).await?;
+        let made = self.session.execute_unpaged(&insert, (uuid::Uuid::new_v4(),)).await;
+        Outcome::of(made.map_err(SchemaError::cql)?).map(drop).map_err(SchemaError::cql)
     }
 
     /// Chooses the keyspace, which may just be coming to be by another's hand: Cassandra shows it in the tables of
