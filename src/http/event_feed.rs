@@ -64,12 +64,13 @@ struct Place {
 }
 
 impl Place {
-    /// After the last id that the client has seen, or after what is known.
-    const fn new(known: u64, last_id: Option<u64>) -> Self {
+    /// After the last id that the client has seen, or after what is known. Up to `floor` nothing is kept.
+    const fn new(known: u64, floor: u64, last_id: Option<u64>) -> Self {
         match last_id {
             None => Self { after: known, known, gap: None },
-            Some(id) if id <= known => Self { after: id, known, gap: None },
-            Some(_) => Self { after: 0, known, gap: Some(Gap::UnknownId) },
+            Some(id) if id > known => Self { after: floor, known, gap: Some(Gap::UnknownId) },
+            Some(id) if id < floor => Self { after: floor, known, gap: Some(Gap::HistoryTrimmed) },
+            Some(id) => Self { after: id, known, gap: None },
         }
     }
 
@@ -105,13 +106,13 @@ impl EventFeed {
         services.health.heard(Part::ReplayEvents, &reached, services.clock.now());
         let bell = bell?;
         let account = within(services.ledger.load(user)).await?;
-        let known = account.map_or(0, |account| account.version);
+        let (known, floor) = account.map_or((0, 0), |account| (account.version, account.history_floor));
         Ok(Self {
             user,
             ledger: services.ledger.clone(),
             source: Arc::clone(&services.events),
             bell,
-            place: Place::new(known, last_id),
+            place: Place::new(known, floor, last_id),
             ready: VecDeque::new(),
             is_due: last_id.is_some(),
             failures: 0,
@@ -237,7 +238,17 @@ mod tests {
 
     /// The gaps before these versions, and the one that is found when the ledger has no more.
     fn check(known: u64, last_id: Option<u64>, versions: &[u64], expected: &[Option<Gap>]) {
-        let mut place = Place::new(known, last_id);
+        check_above(0, (known, last_id), versions, expected);
+    }
+
+    fn check_above(
+        floor: u64,
+        (known, last_id): (u64, Option<u64>),
+        versions: &[u64],
+        expected: &[Option<Gap>],
+    ) {
+        let mut place = Place::new(known, floor, last_id);
+        assert!(place.after >= floor.min(known), "what was trimmed is not read");
         let mut gaps: Vec<_> = versions.iter().map(|version| place.pass(*version)).collect();
         gaps.push(place.end());
         assert_eq!(gaps, expected, "{last_id:?} of {known}");
@@ -258,6 +269,16 @@ mod tests {
         check(5, Some(1), &[], &[TRIMMED]);
         check(5, None, &[7], &[TRIMMED, None]);
         check(9, Some(3), &[4, 8, 9], &[None, TRIMMED, None, None]);
+    }
+
+    #[test]
+    fn what_was_trimmed_is_a_gap_and_is_not_looked_at() {
+        check_above(7, (9, Some(3)), &[8, 9], &[TRIMMED, None, None]);
+        check_above(7, (9, Some(6)), &[8, 9], &[TRIMMED, None, None]);
+        check_above(7, (9, Some(7)), &[8, 9], &[None, None, None]);
+        check_above(7, (9, Some(99)), &[8, 9], &[UNKNOWN, None, None]);
+        check_above(7, (7, Some(3)), &[8], &[TRIMMED, None]);
+        check_above(7, (9, None), &[10], &[None, None]);
     }
 
     #[test]
