@@ -269,7 +269,7 @@ impl Desk {
             // in the ledger, or here, is wrong every time.
             if self.decide_again(decided, None) > 0 {
                 metrics::counter!(names::DESK_INVARIANTS_BROKEN_TOTAL).increment(1);
-                tracing::error!(user = %self.user, "refused a write that would break an invariant: {broken}");
+                tracing::error!(user_id = %self.user, "refused a write that would break an invariant: {broken}");
             }
             return self.next(tools);
         }

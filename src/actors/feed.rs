@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tracing::field::display;
 
 use strikes::Strikes;
 
@@ -259,6 +260,12 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
     }
 }
 
+/// The file that an arrival is about, if it can be read.
+fn key_of(delivery: &LogDelivery) -> Option<ObjectKey> {
+    let arrival: Arrival = serde_json::from_slice(&delivery.record.payload).ok()?;
+    ObjectKey::parse(&arrival.key).ok()
+}
+
 /// What cannot be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dead {
@@ -287,9 +294,11 @@ async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, dead: Dead, reason
         Err(PublishError::Unknown { reason: format!("no answer within {KEEP_WITHIN:?}") })
     });
     parts.health.heard(Part::PublishDlq, &kept, parts.clock.now());
+    let key = key_of(delivery);
+    let (user_id, file_id) = (key.map(|key| display(key.user)), key.map(|key| display(key.file)));
     match kept {
         Ok(_) => {
-            tracing::warn!(sequence, "an arrival is kept on the DLQ: {reason}");
+            tracing::warn!(user_id, file_id, sequence, "an arrival is kept on the DLQ: {reason}");
             counted("dead", Verdict::Done)
         }
         Err(error) if dead == Dead::Foreign && delivery.deliveries >= UNKEPT_DELIVERIES_MAX => {

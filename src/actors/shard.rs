@@ -168,7 +168,7 @@ impl ShardState {
                 ("refused", Some(WriteEnd::Unavailable))
             }
             Err(CommitError::Unknown { reason }) => {
-                tracing::warn!(%user, %op, "a write has an unknown outcome: {reason}");
+                tracing::warn!(user_id = %user, %op, "a write has an unknown outcome: {reason}");
                 ("unknown", None)
             }
         };
@@ -294,7 +294,7 @@ impl ShardState {
         overdue.sort_unstable();
         unsaved.sort_unstable();
         for (user, op) in overdue {
-            tracing::error!(%user, %op, "a write was not heard of again");
+            tracing::error!(user_id = %user, %op, "a write was not heard of again");
             self.written(myself, user, op, WriteEnd::Unavailable);
         }
         for (user, version) in unsaved {

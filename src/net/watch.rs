@@ -17,7 +17,8 @@ use crate::limits;
 /// When a request in flight counts as stuck because of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stall {
-    /// No request began or ended and no answer took a frame for [`limits::ANSWER_STALL_MAX`].
+    /// No request began or ended and no answer took a frame for [`limits::ANSWER_STALL_MAX`], or the client took none of
+    /// the written bytes for as long.
     ///
     /// For short requests, and for HTTP/2, whose connections also carry bytes that move no answer.
     Frames,
@@ -133,7 +134,7 @@ impl Watch {
         let rest = self.since(self.moved_ms.load(Ordering::Relaxed));
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             return match self.stall {
-                Stall::Frames => rest > limits::ANSWER_STALL_MAX,
+                Stall::Frames => rest.max(self.blocked_for()) > limits::ANSWER_STALL_MAX,
                 Stall::Writes { within } => self.is_taken_too_slowly(within),
             };
         }
@@ -146,9 +147,14 @@ impl Watch {
             || rest > limits::KEEP_ALIVE_IDLE
     }
 
-    fn is_taken_too_slowly(&self, within: Duration) -> bool {
+    /// How long a write has been waiting for the client.
+    fn blocked_for(&self) -> Duration {
         let blocked_ms = self.blocked_ms.load(Ordering::Relaxed);
-        let now = if blocked_ms == 0 { Duration::ZERO } else { self.since(blocked_ms) };
+        if blocked_ms == 0 { Duration::ZERO } else { self.since(blocked_ms) }
+    }
+
+    fn is_taken_too_slowly(&self, within: Duration) -> bool {
+        let now = self.blocked_for();
         let waited = now + Duration::from_millis(self.waited_ms.load(Ordering::Relaxed));
         now > within || is_too_slow(self.written_bytes.load(Ordering::Relaxed), waited)
     }
@@ -209,5 +215,28 @@ impl Drop for InFlight {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.moved();
         self.0.gauge.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_come_do_not_hide_a_client_that_takes_no_bytes() {
+        let watch = Arc::new(Watch::new(Stall::Frames, Gauge::noop()));
+        let check = async |is_blocked: bool, expected: bool| {
+            let _first = InFlight::start(&watch, Version::HTTP_2);
+            if is_blocked {
+                watch.blocked();
+            }
+            tokio::time::sleep(limits::ANSWER_STALL_MAX + Duration::from_secs(1)).await;
+            let _second = InFlight::start(&watch, Version::HTTP_2);
+            assert_eq!(watch.is_stuck(), expected);
+        };
+        check(false, false).await;
+        check(true, true).await;
+        watch.wrote(1);
+        assert!(!watch.is_stuck(), "it took something");
     }
 }

@@ -28,10 +28,15 @@ async fn connect(world: &World) -> SendRequest<Bytes> {
 }
 
 async fn get(client: &SendRequest<Bytes>, world: &World, path: &str) -> ResponseFuture {
+    get_after(client, world, path, "").await
+}
+
+async fn get_after(client: &SendRequest<Bytes>, world: &World, path: &str, last: &str) -> ResponseFuture {
     // A stream ends with its token, and these tests wait longer than most tokens live.
     let token = World::token_with(json!({"sub": "alice", "exp": NOW.as_secs() + 3600}));
     let request = Request::get(format!("http://{}{path}", world.api))
-        .header("authorization", format!("Bearer {token}"));
+        .header("authorization", format!("Bearer {token}"))
+        .header("last-event-id", last);
     let mut client = client.clone().ready().await.unwrap();
     client.send_request(request.body(()).unwrap(), true).unwrap().0
 }
@@ -105,6 +110,20 @@ async fn answers_that_are_not_read_end_beside_a_stream_that_lives() {
     tokio::time::timeout(PATIENCE, read_until(&mut events, "new.txt")).await.expect("the stream lives");
     let again = get(&client, &world, "/livez").await;
     assert_eq!(tokio::time::timeout(PATIENCE, again).await.unwrap().unwrap().status(), 200);
+}
+
+// proves: I25
+#[tokio::test]
+async fn an_event_stream_that_is_not_read_ends_whatever_it_has_to_deliver() {
+    let world = World::start().await;
+    world.inside.fill(World::user("alice"), (0..500).map(|number| format!("{number}.txt"))).await;
+    let client = connect(&world).await;
+    let answer = get_after(&client, &world, "/v1/events", "0").await;
+    tokio::time::pause();
+    let began = Instant::now();
+    let ended = tokio::time::timeout(ANSWER_STALL_MAX * 2, stall(answer)).await.expect("it ends");
+    assert_eq!(ended, (200, Some(Reason::CANCEL)));
+    assert!(began.elapsed() >= ANSWER_STALL_MAX, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
