@@ -7,6 +7,7 @@ pub mod domain;
 pub mod ports;
 pub mod telemetry;
 pub mod config;
+pub mod admission;
 pub mod net;
 pub mod adapters;
 pub mod actors;

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::adapters::Objects;
+use crate::admission::Flights;
 use crate::domain::chunks::{Chunk, ChunkPlan};
 use crate::domain::decide::NewUpload;
 use crate::domain::file::Multipart;
@@ -42,11 +43,18 @@ pub(super) struct Chunks {
     clock: Clock,
     health: Health,
     places: Arc<Semaphore>,
+    joins: Flights<(ObjectKey, String), Result<(), ObjectsError>>,
 }
 
 impl Chunks {
     pub(super) fn new(objects: Objects, clock: Clock, health: Health) -> Self {
-        Self { objects, clock, health, places: Arc::new(Semaphore::new(CHUNK_CALLS_MAX)) }
+        Self {
+            objects,
+            clock,
+            health,
+            places: Arc::new(Semaphore::new(CHUNK_CALLS_MAX)),
+            joins: Flights::default(),
+        }
     }
 
     /// Begins an upload.
@@ -88,18 +96,19 @@ impl Chunks {
             return Ok(Finish::Missing(missing));
         }
         parts.retain(|part| plan.chunk(part.number).is_some());
-        let (this, id) = (self.clone(), upload_id.to_owned());
-        let join = tokio::spawn(async move {
-            this.within(JOIN_MAX, this.objects.complete_multipart(key, &id, parts)).await
-        });
-        match timeout(JOIN_WITHIN, join).await {
-            Ok(Ok(Ok(()))) => Ok(Finish::Joined),
+        let join = || {
+            let (this, id, parts) = (self.clone(), upload_id.to_owned(), parts.clone());
+            async move { this.within(JOIN_MAX, this.objects.complete_multipart(key, &id, parts)).await }
+        };
+        // One that an earlier request began, and did not wait for, is joined and not begun again.
+        let joined = self.joins.run((key, upload_id.to_owned()), Result::is_ok, join);
+        match timeout(JOIN_WITHIN, joined).await {
+            Ok(Ok(())) => Ok(Finish::Joined),
             // Given up or joined meanwhile; or a chunk came again between the look and the join.
-            Ok(Ok(Err(ObjectsError::Refused { .. }))) => {
+            Ok(Err(ObjectsError::Refused { .. })) => {
                 Ok(if self.arrived(key, upload_id).await?.is_some() { Finish::Running } else { Finish::Gone })
             }
-            Ok(Ok(Err(error @ ObjectsError::Unavailable { .. }))) => Err(error),
-            Ok(Err(panic)) => Err(ObjectsError::Unavailable { reason: panic.to_string() }),
+            Ok(Err(error @ ObjectsError::Unavailable { .. })) => Err(error),
             Err(_) => Ok(Finish::Running),
         }
     }

@@ -17,6 +17,7 @@ use super::remover::Remover;
 use super::requests::{Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
 use super::sweeper::{Census, CensusBoard};
 use super::ticket::{Answer, Move};
+use crate::admission::Flights;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::chunks::Chunk;
 use crate::domain::decide::{Observed, Reserve, ReserveRefusal};
@@ -104,6 +105,7 @@ pub struct Handle {
     remover: Remover,
     clock: Clock,
     census: CensusBoard,
+    completing: Flights<ObjectKey, Result<Completed, DeskError<FileRefusal>>>,
     gate: Arc<Semaphore>,
     admission_max: u32,
     is_draining: Arc<AtomicBool>,
@@ -121,6 +123,7 @@ impl Handle {
             remover,
             clock,
             census,
+            completing: Flights::default(),
             gate,
             admission_max,
             is_draining: Arc::default(),
@@ -161,16 +164,26 @@ impl Handle {
     /// Asks the bucket for the file's object and settles the file if it is there. The chunks of a file that comes in
     /// chunks become its object first, if all have arrived.
     ///
-    /// Repeating it is fine. Dropping the future may still make the object; the news of it settles the file.
+    /// Repeating it is fine: while one runs, others wait for it, and then share a single look of their own. Dropping the
+    /// future may still make the object; the news of it settles the file.
     ///
     /// # Errors
     /// [`FileRefusal::NotFound`], and see [`DeskError`].
     pub async fn complete(&self, user: UserId, file: FileId) -> Result<Completed, DeskError<FileRefusal>> {
         let _slot = self.enter()?;
         let key = ObjectKey { user, file };
+        let work = || {
+            let handle = self.clone();
+            async move { handle.complete_once(key).await }
+        };
+        // A good answer may be older than what its caller did last; a failure is worth no second try.
+        self.completing.run(key, Result::is_err, work).await
+    }
+
+    async fn complete_once(&self, key: ObjectKey) -> Result<Completed, DeskError<FileRefusal>> {
         match self.look(key).await? {
             Some(seen) => self.settle(key, seen).await,
-            None => self.complete_chunks(user, self.row(key).await?).await,
+            None => self.complete_chunks(key.user, self.row(key).await?).await,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use wharfinger::actors::{Arrived, Completed, DeskError, Handle, Reserved};
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::account::AccountState;
@@ -396,4 +397,24 @@ async fn an_upload_that_could_not_be_given_up_is_found_by_the_sweep() {
     world.sweep().await;
     world.sweep().await;
     wait_until_given_up(&world, key).await;
+}
+
+// proves: I25
+#[tokio::test]
+async fn a_file_that_is_completed_many_times_at_once_is_joined_once() {
+    let world = World::start().await;
+    let key = landed(&world).await;
+    let heads = world.plan.calls(Op::Head);
+    world.plan.set(Op::CompleteMultipart, Fault::Hang);
+    let release = async {
+        world.calls(Op::CompleteMultipart, 1).await;
+        world.plan.heal();
+    };
+    let completes = join_all((0..64).map(|_| complete(&world, key)));
+    let (completed, ()) = tokio::join!(completes, release);
+    for completed in completed {
+        check_processed(&world, key, completed).await;
+    }
+    assert_eq!(world.plan.calls(Op::CompleteMultipart), 1);
+    assert!(world.plan.calls(Op::Head) - heads < 8, "they share their looks too");
 }
