@@ -7,7 +7,7 @@ use tokio::time::sleep_until;
 
 use crate::nodes::Nodes;
 use crate::plan::{Fault, LANES, Step, Target};
-use crate::{links, servers};
+use crate::{disk, links, servers};
 
 /// Between two looks at what our processes count.
 const SCRAPE_EVERY: Duration = Duration::from_secs(2);
@@ -71,6 +71,11 @@ async fn one(step: &Step, nodes: &Nodes) {
             servers::signal(name, "-STOP").await;
             tokio::time::sleep(step.lasts).await;
             servers::signal(name, "-CONT").await;
+        }
+        (Target::Disk, _) => {
+            disk::fill().await;
+            tokio::time::sleep(step.lasts).await;
+            disk::free();
         }
         (Target::Link(link), fault) => {
             links::spoil(link, fault).await;

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 mod dice;
+mod disk;
 mod plan;
 mod servers;
 mod links;

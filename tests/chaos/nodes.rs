@@ -12,6 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use wharfinger::ports::Clock;
 
+use crate::disk;
 use crate::links::{BUCKET, BUCKET_LISTENS, Link};
 use crate::servers;
 use crate::support::{Api, wharfinger};
@@ -21,7 +22,7 @@ pub(crate) const NODES: usize = 3;
 /// The one that holds the bucket.
 const KEEPER: usize = 2;
 /// Where all that we write is; `scripts/chaos` empties it.
-const FOLDER: &str = "target/chaos";
+pub(crate) const FOLDER: &str = "target/chaos";
 const KEY: [u8; 32] = [7; 32];
 /// A user's quota: less than the busier ones want within five minutes, so that some presigns must be refused.
 const QUOTA_BYTES: u64 = 80_000;
@@ -294,7 +295,10 @@ fn write_settings() {
     fs::write(path("issuer.key"), KEY).expect("a file");
     for index in 0..NODES {
         let objects = if index == KEEPER {
-            format!("[s3]\nlisten = \"{BUCKET_LISTENS}\"\n[objects]\npublic_endpoint = \"http://{BUCKET}\"\n")
+            format!(
+                "[s3]\nlisten = \"{BUCKET_LISTENS}\"\nreserve_bytes = {}\n[objects]\npublic_endpoint = \"http://{BUCKET}\"\n",
+                disk::reserve_bytes()
+            )
         } else {
             format!(
                 "[objects]\nkind = \"s3\"\nendpoint = \"http://{BUCKET}\"\npath_style = true\naccess_key_id = \"{id}\"\n\

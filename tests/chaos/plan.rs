@@ -15,6 +15,8 @@ pub(crate) enum Target {
     Server(&'static str),
     /// A way to a server.
     Link(Link),
+    /// The disk under the bucket.
+    Disk,
 }
 
 /// What befalls it.
@@ -32,6 +34,8 @@ pub(crate) enum Fault {
     BlackHole,
     /// A few kilobytes a second.
     Slow,
+    /// It is filled into the reserve of the bucket, and freed after a while.
+    Fill,
 }
 
 /// One fault.
@@ -57,7 +61,7 @@ struct Lane {
 }
 
 /// Lanes of one plan.
-pub(crate) const LANES: usize = 7;
+pub(crate) const LANES: usize = 8;
 
 const PROCESS: &[Fault] = &[Fault::Kill, Fault::Freeze];
 const WIRE: &[Fault] = &[Fault::Latency, Fault::Cut, Fault::BlackHole, Fault::Slow];
@@ -100,6 +104,7 @@ const ALL: [Lane; LANES] = [
         pause: (10, 40),
         lasts: (2_000, 12_000),
     },
+    Lane { targets: &[Target::Disk], faults: &[Fault::Fill], pause: (40, 90), lasts: (2_000, 12_000) },
 ];
 
 /// All that goes wrong within `span`, in order of time.
@@ -139,6 +144,7 @@ impl fmt::Display for Target {
             Self::Node(index) => write!(f, "node-{}", index + 1),
             Self::Server(name) => f.write_str(name),
             Self::Link(link) => write!(f, "link {}", link.name()),
+            Self::Disk => f.write_str("the disk of the bucket"),
         }
     }
 }

@@ -121,6 +121,7 @@ impl Report<'_> {
             let target = match done.step.target {
                 Target::Node(_) => "our processes".to_owned(),
                 Target::Server(name) => name.split('-').next().unwrap_or(name).to_owned(),
+                Target::Disk => "the disk of the bucket".to_owned(),
                 Target::Link(link) => {
                     format!("link to {}", link.name().split('-').next().unwrap_or_default())
                 }
