@@ -152,6 +152,14 @@ pub const LINGER_BYTES_MAX: usize = 64 << 20;
 pub const CROWDED_IDLE_MAX: Duration = Duration::from_secs(1);
 /// How often a place is looked for while a connection waits for one.
 pub const CROWDED_LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Bytes of the disk that uploads to the embedded bucket leave free, unless a setting says otherwise.
+pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
+/// Bytes of uploads that the embedded bucket takes in at the same time.
+pub const UPLOADS_IN_FLIGHT_BYTES_MAX: u64 = 16 << 30;
+/// Of the connections of the embedded bucket, one in so many may work for the links of one user at the same time.
+pub const USER_SHARE: usize = 8;
+/// Of the connections of the embedded bucket, one in so many may work for the links of one object at the same time.
+pub const OBJECT_SHARE: usize = 16;
 /// Bytes a second that a transfer moves at least, averaged over the time that was spent waiting for its client.
 pub const TRANSFER_RATE_MIN: u64 = 8 << 10;
 /// How long a transfer may wait for its client before its rate counts.
@@ -244,6 +252,7 @@ const _: () = assert!(
     "a request that is worked on never looks stalled"
 );
 const _: () = assert!(FILE_BYTES_DEFAULT <= FILE_BYTES_MAX);
+const _: () = assert!(FILE_BYTES_MAX <= UPLOADS_IN_FLIGHT_BYTES_MAX, "any file can be taken in");
 const _: () = assert!(FILE_BYTES_DEFAULT <= QUOTA_BYTES_DEFAULT, "a user can store at least one file");
 const _: () = assert!(BATCH_UPLOADS_MAX <= COMMIT_TRANSITIONS_MAX, "a batch fits in one commit");
 const _: () = assert!(BATCH_UPLOADS_MAX <= PENDING_MAX);

@@ -85,7 +85,10 @@ impl App {
 
         let endpoint = s3.zip(bucket).map(|(listener, bucket)| {
             let stop = CancellationToken::new();
-            Server { stop: stop.clone(), ended: bucket.serve(listener, queue.clone(), stop) }
+            Server {
+                stop: stop.clone(),
+                ended: bucket.reporting(health.clone()).serve(listener, queue.clone(), stop),
+            }
         });
         let world = World {
             ledger: ledger.clone(),

@@ -60,6 +60,7 @@ pub(super) fn embedded_bucket(config: &Config) -> BucketOptions {
         region: config.objects.region.clone(),
         object_bytes_max: config.upload.max_bytes,
         allowed_origins: config.http.allowed_origins.clone(),
+        reserve_bytes: config.s3.reserve_bytes,
         ..BucketOptions::default()
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nats::NatsSettings;
 use super::scylla::ScyllaSettings;
+use crate::limits;
 
 /// The embedded S3 endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +16,8 @@ use super::scylla::ScyllaSettings;
 pub struct S3Settings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Bytes of the disk that uploads leave free. With less, uploads are refused for now and the process is not ready.
+    pub reserve_bytes: u64,
 }
 
 /// Where accounts and files live.
@@ -152,7 +155,7 @@ pub enum SignerKind {
 
 impl Default for S3Settings {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9000)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9000)), reserve_bytes: limits::DISK_RESERVE_BYTES }
     }
 }
 

@@ -85,6 +85,9 @@ metrics! {
     STORE_JOBS_PER_COMMIT = Histogram "wharf_store_jobs_per_commit", "Writes that shared one sync of the embedded store.";
     // embedded bucket
     BUCKET_REQUESTS_TOTAL = Counter "wharf_bucket_requests_total" [class: "2xx" | "3xx" | "4xx" | "5xx"], "Requests to the embedded S3 endpoint, by class of status.";
+    BUCKET_CONNECTIONS = Gauge "wharf_bucket_connections", "Open connections to the embedded S3 endpoint.";
+    BUCKET_CONNECTIONS_CUT_TOTAL = Counter "wharf_bucket_connections_cut_total", "Connections to the embedded S3 endpoint that were closed because the client made no progress.";
+    BUCKET_REQUESTS_IN_FLIGHT = Gauge "wharf_bucket_requests_in_flight", "Requests to the embedded S3 endpoint whose answer has not left entirely.";
     BUCKET_ACCEPT_ERRORS_TOTAL = Counter "wharf_bucket_accept_errors_total", "Connections to the embedded S3 endpoint that could not be accepted.";
     BUCKET_NOTIFICATIONS_TOTAL = Counter "wharf_bucket_notifications_total" [outcome: "failed" | "sent"], "Sends of the embedded bucket's news to the queue, by outcome.";
     // adapters: sqs, s3

@@ -20,6 +20,7 @@ use wharfinger::ports::{
     Clock, DownloadGrant, DownloadMethod, QueueDelivery, QueueError, QueuePort, Receipt, SignedRequest,
     SignerPort, UploadGrant,
 };
+use wharfinger::telemetry::health::{Health, Part, PartState};
 
 /// How long anything here may take.
 pub(crate) const WITHIN: Duration = Duration::from_secs(20);
@@ -170,6 +171,8 @@ pub(crate) struct World {
     pub(crate) heard: Heard,
     pub(crate) http: Http,
     pub(crate) shutdown: CancellationToken,
+    /// Where the bucket reports whether it takes uploads.
+    pub(crate) health: Health,
     served: JoinHandle<()>,
 }
 
@@ -188,14 +191,15 @@ impl World {
     }
 
     pub(crate) async fn start_at(path: &Path, options: BucketOptions, heard: Heard) -> Self {
-        let bucket = open(path, options).await;
+        let health = Health::default();
+        let bucket = open(path, options).await.reporting(health.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let signer = bucket.signer(&url).unwrap();
         let shutdown = CancellationToken::new();
         let served = bucket.clone().serve(listener, heard.clone(), shutdown.clone());
         let path = path.to_owned();
-        Self { dir: None, path, bucket, signer, url, heard, http: Http::new(), shutdown, served }
+        Self { dir: None, path, bucket, signer, url, heard, http: Http::new(), shutdown, health, served }
     }
 
     /// Stops in order; the folder remains.
@@ -219,6 +223,18 @@ impl World {
     pub(crate) async fn get(&self, key: ObjectKey) -> Answer {
         let signed = self.signer.download(&download(key)).await.unwrap();
         self.http.follow(&signed, b"").await
+    }
+
+    /// Waits until the bucket says that it takes uploads, or that it does not.
+    pub(crate) async fn takes_uploads(&self, expected: bool) {
+        let state = || self.health.states().into_iter().find(|(part, _)| *part == Part::Uploads);
+        eventually("the health of uploads", || match state() {
+            Some((_, PartState::Up)) => expected.then_some(()),
+            Some((_, PartState::Down { .. })) => (!expected).then_some(()),
+            Some((_, PartState::Unasked | PartState::Awaited { .. })) | None => None,
+        })
+        .await;
+        assert_eq!(self.health.is_ready(), expected);
     }
 
     /// How many files there are in a folder of the bucket, at any depth.

@@ -7,7 +7,9 @@ use wharfinger::telemetry::names::{self, Kind, Metric};
 use crate::expect_none;
 
 /// Gauges that count things; all others end in a unit.
-const COUNTS: [&str; 14] = [
+const COUNTS: [&str; 16] = [
+    "wharf_bucket_connections",
+    "wharf_bucket_requests_in_flight",
     "wharf_desks",
     "wharf_files",
     "wharf_http_connections",

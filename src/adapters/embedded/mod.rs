@@ -2,6 +2,7 @@
 //!
 //! `store` owns ledger, log and queue: three ways to use one thread that writes. `bucket` is an S3 endpoint.
 
+mod free_space;
 mod held_file;
 mod store;
 mod ledger;
@@ -11,6 +12,7 @@ pub mod bucket;
 
 pub(super) use store::Heard;
 
+pub use free_space::FreeSpace;
 pub use ledger::EmbeddedLedger;
 pub use log::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
 pub use queue::{DeadLetter, EmbeddedQueue, QueuePolicy};

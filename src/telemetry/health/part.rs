@@ -26,13 +26,15 @@ pub enum Part {
     Queue,
     /// The bucket.
     Objects,
+    /// Taking uploads in: room on the disk of the embedded bucket, and places for connections.
+    Uploads,
     /// Credentials to sign with.
     Signer,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ledger,
         Self::Log,
         Self::PublishIngest,
@@ -42,6 +44,7 @@ impl Part {
         Self::PublishDlq,
         Self::Queue,
         Self::Objects,
+        Self::Uploads,
         Self::Signer,
     ];
 
@@ -58,6 +61,7 @@ impl Part {
             Self::PublishDlq => "log publish DLQ",
             Self::Queue => "queue",
             Self::Objects => "objects",
+            Self::Uploads => "uploads",
             Self::Signer => "signer",
         }
     }
@@ -77,6 +81,7 @@ impl Part {
             }
             Self::Queue => "processing waits; uploads and downloads go on",
             Self::Objects => "processing waits; signing goes on",
+            Self::Uploads => "no uploads; downloads and removals go on",
             Self::Signer => "no uploads, no downloads",
         }
     }
@@ -84,7 +89,7 @@ impl Part {
     /// Whether the process is of no use without it.
     #[must_use]
     pub const fn is_essential(self) -> bool {
-        matches!(self, Self::Ledger | Self::Signer)
+        matches!(self, Self::Ledger | Self::Uploads | Self::Signer)
     }
 }
 

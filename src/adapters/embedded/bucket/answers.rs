@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
 use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use s3s::dto::{ETag, Timestamp as S3Timestamp};
 use s3s::{S3Error, S3ErrorCode, StdError, s3_error};
 use time::OffsetDateTime;
@@ -11,16 +12,43 @@ use time::OffsetDateTime;
 use super::assemble::CompleteError;
 use super::draft::WriteError;
 use super::progress::Stalled;
+use super::room::NoRoom;
 use super::store::PutError;
 use super::uploads::PartError;
+use crate::adapters::embedded::free_space::is_full;
 use crate::domain::time::Timestamp;
 
 /// The last second that HTTP can write: the year has four digits.
 const HTTP_DATE_SECS_MAX: u64 = 253_402_300_799;
 
 /// The file system failed. What it said was logged where it did, and is not told.
-pub(super) fn internal(_error: io::Error) -> S3Error {
-    S3Error::new(S3ErrorCode::InternalError)
+pub(super) fn internal(error: io::Error) -> S3Error {
+    if is_full(&error) {
+        slow_down("The disk is full; uploads go on when there is room")
+    } else {
+        S3Error::new(S3ErrorCode::InternalError)
+    }
+}
+
+fn no_room(no_room: NoRoom) -> S3Error {
+    slow_down(match no_room {
+        NoRoom::Disk { .. } => "The disk is full; uploads go on when there is room",
+        NoRoom::Busy => "Too many bytes are being uploaded; try again",
+    })
+}
+
+/// A refusal for now.
+fn slow_down(message: &'static str) -> S3Error {
+    let mut refused = S3Error::with_message(S3ErrorCode::SlowDown, message);
+    refused.set_headers(HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("2"))]));
+    refused
+}
+
+/// Another upload of the same is in flight.
+pub(super) fn in_flight(is_conditional: bool) -> S3Error {
+    let code =
+        if is_conditional { S3ErrorCode::ConditionalRequestConflict } else { S3ErrorCode::OperationAborted };
+    S3Error::with_message(code, "Another upload of this object is in flight; try again when it has ended")
 }
 
 pub(super) fn no_such_bucket() -> S3Error {
@@ -38,6 +66,7 @@ pub(super) fn too_large(bytes_max: u64) -> S3Error {
 pub(super) fn write_failed(error: WriteError) -> S3Error {
     match error {
         WriteError::TooLarge { bytes_max } => too_large(bytes_max),
+        WriteError::NoRoom(error) => no_room(error),
         WriteError::Io(error) => internal(error),
     }
 }
@@ -46,6 +75,8 @@ pub(super) fn put_failed(error: PutError) -> S3Error {
     match error {
         PutError::Exists => s3_error!(PreconditionFailed, "there is an object under this key"),
         PutError::Key(error) => s3_error!(KeyTooLongError, "{error}"),
+        PutError::Late => s3_error!(RequestTimeout, "The upload took too long"),
+        PutError::NoRoom(error) => no_room(error),
         PutError::Io(error) => internal(error),
     }
 }
@@ -69,6 +100,8 @@ pub(super) fn complete_failed(error: CompleteError) -> S3Error {
         CompleteError::TooSmall => s3_error!(EntityTooSmall),
         CompleteError::TooLarge { bytes_max } => too_large(bytes_max),
         CompleteError::Exists => s3_error!(PreconditionFailed, "there is an object under this key"),
+        CompleteError::Busy => in_flight(false),
+        CompleteError::NoRoom(error) => no_room(error),
         CompleteError::Io(error) => internal(error),
     }
 }
@@ -77,8 +110,8 @@ pub(super) fn complete_failed(error: CompleteError) -> S3Error {
 pub(super) fn body_failed(error: StdError) -> S3Error {
     // What `s3s` finds in a signed body has no public type.
     let text = error.to_string();
-    if is_stalled(error.as_ref()) {
-        s3_error!(RequestTimeout, "no byte came for too long")
+    if let Some(stalled) = stalled(error.as_ref()) {
+        s3_error!(RequestTimeout, "{stalled}")
     } else if text.contains("SignatureMismatch") {
         s3_error!(SignatureDoesNotMatch, "The signature of a chunk is not that of the bytes that came")
     } else if text.contains("Sha256Mismatch") {
@@ -98,15 +131,15 @@ fn content_sha256_mismatch() -> S3Error {
     error
 }
 
-fn is_stalled(error: &(dyn std::error::Error + 'static)) -> bool {
+fn stalled(error: &(dyn std::error::Error + 'static)) -> Option<Stalled> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<Stalled>() {
-            return true;
+        if let Some(stalled) = error.downcast_ref::<Stalled>() {
+            return Some(*stalled);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 pub(super) fn etag(etag: &str) -> ETag {

@@ -15,7 +15,7 @@ use s3s::dto::{
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::answers;
-use super::assemble::{Named, NamedPart};
+use super::assemble::{Completion, Named, NamedPart};
 use super::blocking::blocking;
 use super::checksums::{self, Whole};
 use super::draft::hex;
@@ -26,6 +26,7 @@ use super::parts::PartSizes;
 use super::record::Cause;
 use super::store::{About, Store};
 use super::uploads::Upload;
+use super::visit;
 use crate::ports::UploadCursor;
 
 /// The checksums of an input or of a part, whose types have the same fields.
@@ -97,7 +98,10 @@ fn length<T>(request: &S3Request<T>, content_length: Option<i64>) -> Option<i64>
 
 #[async_trait::async_trait]
 impl S3 for Api {
-    async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+    async fn put_object(
+        &self,
+        mut request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         let (trailer, length_bytes) = (trailer(&request), length(&request, request.input.content_length));
         let input = request.input;
         self.check_bucket(&input.bucket)?;
@@ -112,7 +116,13 @@ impl S3 for Api {
             trailer,
             trailing: request.trailing_headers,
         };
-        let (finished, sums) = intake::receive(&self.store, input.body, declared).await?;
+        let turn = visit::turn(&self.store, &mut request.extensions, input.key.clone())?;
+        if !replaces {
+            let (store, key) = (Arc::clone(&self.store), input.key.clone());
+            let look = move || store.expect_none(&key);
+            blocking("look for an object", look).await.map_err(answers::put_failed)?;
+        }
+        let (finished, sums) = intake::receive(&self.store, (input.body, turn), declared).await?;
         let about = About {
             key: input.key,
             etag: hex(&finished.md5),
@@ -229,13 +239,15 @@ impl S3 for Api {
 
     async fn upload_part(
         &self,
-        request: S3Request<UploadPartInput>,
+        mut request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
         let (trailer, length_bytes) = (trailer(&request), length(&request, request.input.content_length));
         let input = request.input;
         self.check_bucket(&input.bucket)?;
         let number = u16::try_from(input.part_number).map_err(|_| s3_error!(InvalidArgument))?;
         let (key, upload_id) = (input.key, input.upload_id);
+        let turn = format!("{upload_id} part {number}");
+        let turn = visit::turn(&self.store, &mut request.extensions, turn)?;
         let looked = {
             let (store, key, upload_id) = (Arc::clone(&self.store), key.clone(), upload_id.clone());
             move || store.find_upload(&key, &upload_id).map(|found| found.is_some())
@@ -251,7 +263,7 @@ impl S3 for Api {
             trailer,
             trailing: request.trailing_headers,
         };
-        let (finished, sums) = intake::receive(&self.store, input.body, declared).await?;
+        let (finished, sums) = intake::receive(&self.store, (input.body, turn), declared).await?;
         let store = Arc::clone(&self.store);
         let put = move || store.put_part(&key, &upload_id, number, finished);
         let part = blocking("keep a part", put).await.map_err(answers::part_failed)?;
@@ -317,9 +329,8 @@ impl S3 for Api {
         let size_bytes = input.mpu_object_size.map(u64::try_from).transpose();
         let size_bytes = size_bytes.map_err(|_| s3_error!(InvalidArgument))?;
         let named = Named { parts, replaces, checksums, size_bytes };
-        let (store, key, upload_id) = (Arc::clone(&self.store), input.key.clone(), input.upload_id);
-        let complete = move || store.complete_upload(&key, &upload_id, &named);
-        let record = blocking("complete an upload", complete).await.map_err(answers::complete_failed)?;
+        let asked = Completion { key: input.key.clone(), upload_id: input.upload_id, named };
+        let record = self.store.complete(asked).await.map_err(answers::complete_failed)?;
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),

@@ -3,15 +3,18 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::Checksum;
 
+use super::blocking::blocking;
 use super::checksums::{self, OfParts, Whole};
 use super::draft::{Draft, WriteError, hex};
 use super::parts::PartSizes;
 use super::record::{self, Cause, PartRecord, Record};
+use super::room::NoRoom;
 use super::store::{About, PutError, Store};
 use super::uploads::{self, Upload};
 
@@ -64,13 +67,46 @@ pub(super) enum CompleteError {
     /// There is another object under the key.
     #[error("there is an object under this key")]
     Exists,
+    /// Another completion of this upload, with other parts, is in flight.
+    #[error("another completion of this upload is in flight")]
+    Busy,
+    /// The disk has no room for the object beside its parts.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
+impl Clone for CompleteError {
+    fn clone(&self) -> Self {
+        match self {
+            Self::NoSuchUpload => Self::NoSuchUpload,
+            Self::InvalidPart => Self::InvalidPart,
+            Self::PartChecksum { number, name } => Self::PartChecksum { number: *number, name },
+            Self::Checksum { name } => Self::Checksum { name },
+            Self::Size { size_bytes } => Self::Size { size_bytes: *size_bytes },
+            Self::Order => Self::Order,
+            Self::TooSmall => Self::TooSmall,
+            Self::TooLarge { bytes_max } => Self::TooLarge { bytes_max: *bytes_max },
+            Self::Exists => Self::Exists,
+            Self::Busy => Self::Busy,
+            Self::NoRoom(no_room) => Self::NoRoom(*no_room),
+            Self::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+}
+
+/// A request to make one object of the parts of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Completion {
+    pub(super) key: String,
+    pub(super) upload_id: String,
+    pub(super) named: Named,
+}
+
 /// An object as it was named at its completion.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Named {
     pub(super) parts: Vec<NamedPart>,
     /// Whether an object that is there gives way.
@@ -81,7 +117,7 @@ pub(super) struct Named {
 }
 
 /// A part as it was named.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct NamedPart {
     pub(super) number: u16,
     /// Without quotes.
@@ -92,13 +128,21 @@ pub(super) struct NamedPart {
 }
 
 impl Store {
-    /// Makes one object of the parts and forgets the upload. Repeating it after it succeeded is fine.
-    pub(super) fn complete_upload(
-        &self,
-        key: &str,
-        upload_id: &str,
-        named: &Named,
-    ) -> Result<Record, CompleteError> {
+    /// Makes one object of the parts and forgets the upload. Repeating it after it succeeded is fine, and repeating it
+    /// while it runs waits for its outcome: the bytes are copied once, however often it is asked for.
+    pub(super) async fn complete(self: &Arc<Self>, asked: Completion) -> Result<Record, CompleteError> {
+        let work = || {
+            let (store, asked) = (Arc::clone(self), asked.clone());
+            blocking("complete an upload", move || store.complete_upload(&asked))
+        };
+        self.joins.run(asked.clone(), Result::is_ok, work).await
+    }
+
+    fn complete_upload(&self, asked: &Completion) -> Result<Record, CompleteError> {
+        let Completion { key, upload_id, named } = asked;
+        let (key, upload_id) = (key.as_str(), upload_id.as_str());
+        let turn = format!("{upload_id} complete");
+        let Some(_turn) = self.turns.take(turn, 1) else { return Err(CompleteError::Busy) };
         let Some((folder, upload)) = self.find_upload(key, upload_id)? else {
             return self.completed_before(key, upload_id)?.ok_or(CompleteError::NoSuchUpload);
         };
@@ -122,11 +166,15 @@ impl Store {
         upload_id: &str,
         named: &Named,
     ) -> Result<Record, CompleteError> {
-        check(folder, named, self.options.object_bytes_max)?;
+        let size_bytes = check(folder, named, self.options.object_bytes_max)?;
+        if !named.replaces {
+            self.expect_none(&upload.key).map_err(put_failed)?;
+        }
         let whole = &named.checksums;
-        let mut draft = self.draft(checksums::hasher(|name| {
+        let wanted = checksums::hasher(|name| {
             name != checksums::SHA256 && whole.of_bytes.iter().any(|(wanted, _)| *wanted == name)
-        }))?;
+        });
+        let mut draft = self.draft(wanted, size_bytes, None).map_err(write_failed)?;
         let mut tags = Md5::new();
         let mut parts = PartSizes::default();
         let mut of_parts = OfParts::new(&whole.of_parts);
@@ -158,11 +206,7 @@ impl Store {
             parts,
             replaces: named.replaces,
         };
-        self.put(finished, about).map_err(|refused| match refused {
-            PutError::Exists => CompleteError::Exists,
-            PutError::Key(_) => CompleteError::NoSuchUpload,
-            PutError::Io(error) => CompleteError::Io(error),
-        })
+        self.put(finished, about).map_err(put_failed)
     }
 
     /// The object, if it came by this upload.
@@ -172,8 +216,26 @@ impl Store {
     }
 }
 
-/// Refuses before anything is copied.
-fn check(folder: &Path, named: &Named, bytes_max: u64) -> Result<(), CompleteError> {
+fn put_failed(refused: PutError) -> CompleteError {
+    match refused {
+        PutError::Exists => CompleteError::Exists,
+        PutError::Key(_) => CompleteError::NoSuchUpload,
+        PutError::Late => CompleteError::Io(io::Error::from(io::ErrorKind::TimedOut)),
+        PutError::NoRoom(no_room) => CompleteError::NoRoom(no_room),
+        PutError::Io(error) => CompleteError::Io(error),
+    }
+}
+
+fn write_failed(refused: WriteError) -> CompleteError {
+    match refused {
+        WriteError::TooLarge { bytes_max } => CompleteError::TooLarge { bytes_max },
+        WriteError::NoRoom(no_room) => CompleteError::NoRoom(no_room),
+        WriteError::Io(error) => CompleteError::Io(error),
+    }
+}
+
+/// Refuses before anything is copied; returns how many bytes the object will have.
+fn check(folder: &Path, named: &Named, bytes_max: u64) -> Result<u64, CompleteError> {
     let parts = &named.parts;
     if parts.is_empty() {
         return Err(CompleteError::InvalidPart);
@@ -194,7 +256,7 @@ fn check(folder: &Path, named: &Named, bytes_max: u64) -> Result<(), CompleteErr
     }
     match named.size_bytes {
         Some(named) if named != size_bytes => Err(CompleteError::Size { size_bytes }),
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(size_bytes),
     }
 }
 
@@ -232,9 +294,6 @@ fn copy(
         }
         md5.update(&buffer[..read]);
         wanted.update(&buffer[..read]);
-        draft.write(&buffer[..read]).map_err(|error| match error {
-            WriteError::TooLarge { bytes_max } => CompleteError::TooLarge { bytes_max },
-            WriteError::Io(error) => CompleteError::Io(error),
-        })?;
+        draft.write(&buffer[..read]).map_err(write_failed)?;
     }
 }

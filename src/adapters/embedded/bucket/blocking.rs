@@ -6,12 +6,18 @@ use super::assemble::CompleteError;
 use super::draft::WriteError;
 use super::store::PutError;
 use super::uploads::PartError;
+use crate::adapters::embedded::free_space::is_full;
 use crate::ports::ObjectsError;
 
 /// Something that may be the file system's fault.
 pub(super) trait MayBeIo {
     /// The file system's word, if it is.
     fn io(&self) -> Option<&io::Error>;
+
+    /// Whether it is a refusal that passes.
+    fn is_for_now(&self) -> bool {
+        false
+    }
 }
 
 impl MayBeIo for io::Error {
@@ -21,19 +27,24 @@ impl MayBeIo for io::Error {
 }
 
 macro_rules! may_be_io {
-    ($($error:ty: $io:path),* $(,)?) => {$(
+    ($($error:ty: $io:path $(, but for now [$passing:pat])?;)*) => {$(
         impl MayBeIo for $error {
             fn io(&self) -> Option<&io::Error> {
                 if let $io(error) = self { Some(error) } else { None }
             }
+
+            $(fn is_for_now(&self) -> bool {
+                matches!(self, $passing)
+            })?
         }
 
         impl From<$error> for ObjectsError {
             fn from(error: $error) -> Self {
                 let reason = error.to_string();
-                match error.io() {
-                    Some(_) => Self::Unavailable { reason },
-                    None => Self::Refused { reason },
+                if error.io().is_some() || error.is_for_now() {
+                    Self::Unavailable { reason }
+                } else {
+                    Self::Refused { reason }
                 }
             }
         }
@@ -41,10 +52,10 @@ macro_rules! may_be_io {
 }
 
 may_be_io! {
-    PutError: PutError::Io,
-    PartError: PartError::Io,
-    CompleteError: CompleteError::Io,
-    WriteError: WriteError::Io,
+    PutError: PutError::Io, but for now [PutError::NoRoom(_)];
+    PartError: PartError::Io;
+    CompleteError: CompleteError::Io, but for now [CompleteError::NoRoom(_) | CompleteError::Busy];
+    WriteError: WriteError::Io, but for now [WriteError::NoRoom(_)];
 }
 
 impl From<io::Error> for ObjectsError {
@@ -65,7 +76,8 @@ where
 {
     let logged = move || {
         work().inspect_err(|error| {
-            if let Some(error) = error.io() {
+            // A full disk is in the health of the process, once for all that it refuses.
+            if let Some(error) = error.io().filter(|error| !is_full(error)) {
                 tracing::error!("the bucket could not {what}: {error}");
             }
         })

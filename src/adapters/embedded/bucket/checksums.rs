@@ -55,7 +55,7 @@ pub(super) fn different(named: &[Named], found: &Checksum) -> Option<&'static st
 
 /// What a completion says of the whole object: checksums of its bytes, and checksums of the checksums of its parts,
 /// which S3 writes with the number of parts behind them, `…-3`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Whole {
     pub(super) of_bytes: Vec<Named>,
     pub(super) of_parts: Vec<Named>,

@@ -12,6 +12,8 @@ use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::Checksum;
 
 use super::layout::{self, Layout};
+use super::room::{NoRoom, Promise};
+use super::visit::Turn;
 
 /// Why bytes were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,9 @@ pub(super) enum WriteError {
         /// The bound.
         bytes_max: u64,
     },
+    /// The disk has no room for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -32,6 +37,11 @@ pub(super) enum WriteError {
 pub(super) struct TmpFile(PathBuf);
 
 impl TmpFile {
+    /// A file that somebody is about to make.
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -46,10 +56,19 @@ impl Drop for TmpFile {
     }
 }
 
+/// What a file is written under.
+pub(super) struct Terms {
+    /// Room for its bytes.
+    pub(super) promise: Promise,
+    /// Of an upload: its turn.
+    pub(super) turn: Option<Turn>,
+}
+
 /// Bytes that are being written.
 pub(super) struct Draft {
     file: File,
     tmp: TmpFile,
+    terms: Terms,
     size_bytes: u64,
     bytes_max: u64,
     md5: Md5,
@@ -61,6 +80,7 @@ pub(super) struct Draft {
 pub(super) struct Finished {
     pub(super) file: File,
     pub(super) tmp: TmpFile,
+    pub(super) turn: Option<Turn>,
     pub(super) size_bytes: u64,
     pub(super) md5: [u8; 16],
     pub(super) sha256: [u8; 32],
@@ -77,20 +97,28 @@ impl Finished {
 
 impl Draft {
     /// Starts a file for at most `bytes_max` bytes. `asked` are checksums to compute besides MD5 and SHA-256.
-    pub(super) fn create(layout: &Layout, bytes_max: u64, asked: ChecksumHasher) -> io::Result<Self> {
+    pub(super) fn create(
+        layout: &Layout,
+        bytes_max: u64,
+        asked: ChecksumHasher,
+        terms: Terms,
+    ) -> io::Result<Self> {
         let path = layout.tmp();
-        let file = File::options().write(true).read(true).create_new(true).open(&path)?;
+        let file = File::options().write(true).read(true).create_new(true).open(&path);
+        let file = file.inspect_err(|error| terms.promise.note(error))?;
         let tmp = TmpFile(path);
         let sha256 = digest::Context::new(&digest::SHA256);
-        Ok(Self { file, tmp, size_bytes: 0, bytes_max, md5: Md5::new(), sha256, asked })
+        Ok(Self { file, tmp, terms, size_bytes: 0, bytes_max, md5: Md5::new(), sha256, asked })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.size_bytes = self.size_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.size_bytes = self.size_bytes.saturating_add(count);
         if self.size_bytes > self.bytes_max {
             return Err(WriteError::TooLarge { bytes_max: self.bytes_max });
         }
-        self.file.write_all(bytes)?;
+        self.file.write_all(bytes).inspect_err(|error| self.terms.promise.note(error))?;
+        self.terms.promise.filled(count);
         self.md5.update(bytes);
         self.sha256.update(bytes);
         self.asked.update(bytes);
@@ -103,6 +131,7 @@ impl Draft {
         Finished {
             file: self.file,
             tmp: self.tmp,
+            turn: self.terms.turn,
             size_bytes: self.size_bytes,
             md5: self.md5.finalize(),
             sha256,
@@ -118,13 +147,25 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use super::super::room::{Room, RoomLimits};
     use super::*;
+    use crate::adapters::embedded::FreeSpace;
+
+    fn terms() -> Terms {
+        let limits =
+            RoomLimits { reserve_bytes: 0, in_flight_bytes_max: u64::MAX, object_bytes_max: u64::MAX };
+        let room = Room::new(FreeSpace::fixed(Arc::new(AtomicU64::new(100))), limits);
+        Terms { promise: room.promise(5).unwrap().unwrap(), turn: None }
+    }
 
     #[test]
     fn digests_are_of_all_that_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::open(dir.path()).unwrap();
-        let mut draft = Draft::create(&layout, 5, ChecksumHasher::default()).unwrap();
+        let mut draft = Draft::create(&layout, 5, ChecksumHasher::default(), terms()).unwrap();
         draft.write(b"he").unwrap();
         draft.write(b"llo").unwrap();
         let finished = draft.finish();
@@ -137,7 +178,7 @@ mod tests {
     fn a_draft_that_is_given_up_or_too_long_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::open(dir.path()).unwrap();
-        let mut draft = Draft::create(&layout, 4, ChecksumHasher::default()).unwrap();
+        let mut draft = Draft::create(&layout, 4, ChecksumHasher::default(), terms()).unwrap();
         assert!(matches!(draft.write(b"hello"), Err(WriteError::TooLarge { bytes_max: 4 })));
         drop(draft);
         assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);

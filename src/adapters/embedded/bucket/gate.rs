@@ -36,6 +36,11 @@ pub(super) fn check(head: &Parts) -> Result<(), Failure> {
     if is_presigned { check_signed(&head.headers, &signed_headers.unwrap_or_default()) } else { Ok(()) }
 }
 
+/// Whether this is a link: signed in its query, for any client that has it.
+pub(super) fn is_presigned(head: &Parts) -> bool {
+    query::value(head.uri.query().unwrap_or_default(), "X-Amz-Signature").is_some()
+}
+
 fn check_signed(headers: &HeaderMap, signed: &str) -> Result<(), Failure> {
     let is_signed = |name: &str| signed.split(';').any(|signed| signed.eq_ignore_ascii_case(name));
     // The hash of the body is not signed, and is checked against the body.

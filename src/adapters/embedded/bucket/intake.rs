@@ -16,6 +16,7 @@ use super::blocking::blocking;
 use super::checksums;
 use super::draft::{Draft, Finished};
 use super::store::Store;
+use super::visit::Turn;
 
 /// Bytes that are collected before they are hashed and written, away from the runtime's threads.
 const WRITE_BYTES: usize = 256 << 10;
@@ -35,7 +36,7 @@ pub(super) struct Declared {
 /// answer repeats.
 pub(super) async fn receive(
     store: &Arc<Store>,
-    body: Option<StreamingBlob>,
+    (body, turn): (Option<StreamingBlob>, Turn),
     declared: Declared,
 ) -> S3Result<(Finished, Checksum)> {
     let length = declared.length_bytes.ok_or_else(|| s3_error!(MissingContentLength))?;
@@ -45,7 +46,8 @@ pub(super) async fn receive(
     }
     let asked = declared.hashers();
     let opened = Arc::clone(store);
-    let draft = blocking("make a file", move || opened.draft(asked)).await.map_err(answers::internal)?;
+    let open = move || opened.draft(asked, length, Some(turn));
+    let draft = blocking("make a file", open).await.map_err(answers::write_failed)?;
     let draft = match body {
         Some(body) => write_all(draft, body).await?,
         None => draft,

@@ -12,6 +12,8 @@ mod keys;
 mod layout;
 mod parts;
 mod record;
+mod room;
+mod ballast;
 mod draft;
 mod store;
 mod list;
@@ -35,6 +37,8 @@ mod gate;
 mod signature;
 mod cors;
 mod progress;
+mod visit;
+mod shortage;
 mod endpoint;
 
 pub use options::{BucketOptions, OpenError};

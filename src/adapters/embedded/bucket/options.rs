@@ -4,10 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::adapters::embedded::FreeSpace;
 use crate::limits;
 
 /// What an embedded bucket is opened with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BucketOptions {
     /// Its name.
     pub bucket: String,
@@ -17,10 +18,18 @@ pub struct BucketOptions {
     pub object_bytes_max: u64,
     /// Origins of pages that may call the endpoint, `https://app.example.com`.
     pub allowed_origins: Vec<String>,
+    /// Bytes of the disk that uploads leave free: for removals, and for what else is on it.
+    pub reserve_bytes: u64,
+    /// Bytes of uploads in flight, as they were declared.
+    pub in_flight_bytes_max: u64,
+    /// What tells how much room the disk has; none: the file system does.
+    pub free_space: Option<FreeSpace>,
     /// Connections at the same time; more wait to be accepted.
     pub connections_max: usize,
     /// How long a connection may move no byte while a request or an answer is on its way.
     pub progress_within: Duration,
+    /// How long an upload may take from its request's beginning.
+    pub upload_within: Duration,
     /// How long a stop waits for requests in flight.
     pub drain_within: Duration,
 }
@@ -32,8 +41,12 @@ impl Default for BucketOptions {
             region: "us-east-1".to_owned(),
             object_bytes_max: limits::FILE_BYTES_DEFAULT,
             allowed_origins: Vec::new(),
+            reserve_bytes: limits::DISK_RESERVE_BYTES,
+            in_flight_bytes_max: limits::UPLOADS_IN_FLIGHT_BYTES_MAX,
+            free_space: None,
             connections_max: 1024,
             progress_within: Duration::from_secs(30),
+            upload_within: limits::UPLOAD_DURATION_MAX,
             drain_within: limits::DRAIN_WITHIN,
         }
     }

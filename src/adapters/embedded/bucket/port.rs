@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{Named, NamedPart};
+use super::assemble::{Completion, Named, NamedPart};
 use super::blocking::blocking;
 use super::endpoint;
 use super::keys;
@@ -22,6 +22,7 @@ use crate::ports::{
     Clock, ListedObject, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, QueuePort, UploadCursor,
     UploadPage,
 };
+use crate::telemetry::health::Health;
 
 /// Keys of one page of the port.
 const PAGE_MAX: usize = 1000;
@@ -31,6 +32,7 @@ const PAGE_MAX: usize = 1000;
 pub struct EmbeddedBucket {
     store: Arc<Store>,
     credentials: Arc<Credentials>,
+    health: Health,
 }
 
 impl EmbeddedBucket {
@@ -43,7 +45,13 @@ impl EmbeddedBucket {
     pub fn open(dir: &Path, options: BucketOptions, clock: Clock) -> Result<Self, OpenError> {
         let store = Arc::new(Store::open(dir, options, clock)?);
         let credentials = Arc::new(keys::open(dir)?);
-        Ok(Self { store, credentials })
+        Ok(Self { store, credentials, health: Health::default() })
+    }
+
+    /// The same bucket, which reports here whether it takes uploads.
+    #[must_use]
+    pub fn reporting(self, health: Health) -> Self {
+        Self { health, ..self }
     }
 
     /// What clients of the endpoint sign with.
@@ -71,7 +79,7 @@ impl EmbeddedBucket {
         queue: Q,
         shutdown: CancellationToken,
     ) -> JoinHandle<()> {
-        tokio::spawn(endpoint::serve(self.store, self.credentials, listener, queue, shutdown))
+        tokio::spawn(endpoint::serve((self.store, self.credentials, self.health), listener, queue, shutdown))
     }
 }
 
@@ -143,8 +151,6 @@ impl ObjectsPort for EmbeddedBucket {
         upload_id: &str,
         parts: Vec<Part>,
     ) -> Result<(), ObjectsError> {
-        let store = Arc::clone(&self.store);
-        let upload_id = upload_id.to_owned();
         let name = |part: Part| NamedPart {
             number: part.number,
             etag: part.etag,
@@ -152,8 +158,8 @@ impl ObjectsPort for EmbeddedBucket {
             checksums: Vec::new(),
         };
         let named = Named { parts: parts.into_iter().map(name).collect(), ..Named::default() };
-        let complete = move || store.complete_upload(&key.to_string(), &upload_id, &named);
-        Ok(blocking("complete an upload", complete).await.map(drop)?)
+        let asked = Completion { key: key.to_string(), upload_id: upload_id.to_owned(), named };
+        Ok(self.store.complete(asked).await.map(drop)?)
     }
 
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {

@@ -6,20 +6,26 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use s3s::checksum::ChecksumHasher;
 use tokio::sync::Notify;
 
-use super::draft::{Draft, Finished};
+use super::assemble::{CompleteError, Completion};
+use super::ballast::Ballast;
+use super::draft::{Draft, Finished, Terms, TmpFile, WriteError};
 use super::layout::{self, KeyError, Layout};
 use super::options::{BucketOptions, OpenError};
 use super::outbox;
 use super::parts::PartSizes;
 use super::record::{self, Cause, Record};
+use super::room::{NoRoom, Room, RoomLimits};
+use super::visit::Turn;
+use crate::adapters::embedded::free_space::FreeSpace;
 use crate::adapters::embedded::held_file::HeldFile;
+use crate::admission::{Flights, Shares};
 use crate::ports::Clock;
 
 /// Locks that keys share; two keys of one lock only wait for each other's sync.
@@ -36,6 +42,12 @@ pub(super) enum PutError {
     /// The key has no path.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The upload took too long: nobody expects it any more.
+    #[error("the upload took too long")]
+    Late,
+    /// The disk has no room for more.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -65,6 +77,12 @@ pub(super) struct Store {
     stripes: Vec<Mutex<()>>,
     /// Wakes who tells the queue.
     pub(super) news: Notify,
+    pub(super) room: Arc<Room>,
+    pub(super) ballast: Ballast,
+    /// Uploads in flight, one of a key, and one of a part.
+    pub(super) turns: Arc<Shares<String>>,
+    /// Parts that are being put together.
+    pub(super) joins: Flights<Completion, Result<Record, CompleteError>>,
     /// Held for as long as the store is open.
     _lock: HeldFile,
 }
@@ -94,7 +112,21 @@ impl Store {
         outbox::forget_unfinished(&layout).map_err(io())?;
         layout.clear_tmp().map_err(io())?;
         let sequence = Sequence::open(root.join("sequence"), &clock)?;
+        let ballast = Ballast::new(root);
+        if let Err(error) = ballast.restore() {
+            tracing::debug!("the bucket has no ballast, it is tried again when there is room: {error}");
+        }
+        let limits = RoomLimits {
+            reserve_bytes: options.reserve_bytes,
+            in_flight_bytes_max: options.in_flight_bytes_max,
+            object_bytes_max: options.object_bytes_max,
+        };
+        let free = options.free_space.clone().unwrap_or_else(|| FreeSpace::of(root.to_owned()));
         Ok(Self {
+            room: Room::new(free, limits),
+            ballast,
+            turns: Shares::new(1),
+            joins: Flights::default(),
             layout,
             options,
             clock,
@@ -105,9 +137,21 @@ impl Store {
         })
     }
 
-    /// A file for bytes on their way in.
-    pub(super) fn draft(&self, asked: ChecksumHasher) -> io::Result<Draft> {
-        Draft::create(&self.layout, self.options.object_bytes_max, asked)
+    /// A file for so many bytes on their way in, if there is room for them.
+    pub(super) fn draft(
+        &self,
+        asked: ChecksumHasher,
+        size_bytes: u64,
+        turn: Option<Turn>,
+    ) -> Result<Draft, WriteError> {
+        let promise = self.room.promise(size_bytes)??;
+        let terms = Terms { promise, turn };
+        Ok(Draft::create(&self.layout, self.options.object_bytes_max, asked, terms)?)
+    }
+
+    /// Refuses what would not be put in its place anyway, before anything is taken for it.
+    pub(super) fn expect_none(&self, key: &str) -> Result<(), PutError> {
+        if fs::exists(self.layout.object(key)?)? { Err(PutError::Exists) } else { Ok(()) }
     }
 
     /// Puts an object in its place. It is durable, with the news of it, when this returns.
@@ -117,8 +161,8 @@ impl Store {
     pub(super) fn put(&self, finished: Finished, about: About) -> Result<Record, PutError> {
         let place = self.layout.object(&about.key)?;
         // Saves the syncs of a repeat; what decides is the link.
-        if !about.replaces && fs::exists(&place)? {
-            return Err(PutError::Exists);
+        if !about.replaces {
+            self.expect_none(&about.key)?;
         }
         let _turn = self.turn(&about.key);
         let record = Record {
@@ -134,9 +178,12 @@ impl Store {
             upload_id: about.upload_id,
             parts: about.parts,
         };
-        let Finished { mut file, tmp, .. } = finished;
-        record::append(&mut file, &record)?;
-        file.sync_all()?;
+        let Finished { mut file, tmp, turn: in_time, .. } = finished;
+        let synced = record::append(&mut file, &record).and_then(|()| file.sync_all());
+        synced.inspect_err(|error| self.room.note(error))?;
+        if in_time.as_ref().is_some_and(Turn::is_over) {
+            return Err(PutError::Late);
+        }
         let marker = self.layout.marker(record.sequence);
         let linked = fs::hard_link(tmp.path(), &marker)
             .and_then(|()| layout::sync_folder(self.layout.outbox()))
@@ -175,7 +222,12 @@ impl Store {
     pub(super) fn delete(&self, key: &str) -> io::Result<()> {
         let Ok(place) = self.layout.object(key) else { return Ok(()) };
         let _turn = self.turn(key);
-        let removes = match record::open(&place) {
+        // A removal frees room, so it must not need any that is not there.
+        self.ballast.with_room(|| self.delete_at(&place, key))
+    }
+
+    fn delete_at(&self, place: &Path, key: &str) -> io::Result<()> {
+        let removes = match record::open(place) {
             Ok(None) => return Ok(()),
             Ok(Some((_, record))) => record.sequence,
             // A damaged object can be removed like any other.
@@ -195,13 +247,13 @@ impl Store {
             upload_id: None,
             parts: PartSizes::default(),
         };
-        let tmp = self.layout.tmp();
-        let mut file = File::create_new(&tmp)?;
+        let tmp = TmpFile::new(self.layout.tmp());
+        let mut file = File::create_new(tmp.path())?;
         record::append(&mut file, &news)?;
         file.sync_all()?;
-        fs::rename(&tmp, self.layout.marker(news.sequence))?;
+        fs::rename(tmp.path(), self.layout.marker(news.sequence))?;
         layout::sync_folder(self.layout.outbox())?;
-        fs::remove_file(&place)?;
+        fs::remove_file(place)?;
         layout::sync_folder(place.parent().unwrap_or(self.layout.objects()))?;
         self.news.notify_one();
         Ok(())

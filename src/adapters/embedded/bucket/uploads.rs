@@ -48,6 +48,8 @@ impl Store {
     /// Starts an upload; returns its id.
     pub(super) fn start_upload(&self, upload: &Upload) -> Result<String, store::PutError> {
         self.layout.object(&upload.key)?;
+        // An upload of which no part could be taken is not begun.
+        drop(self.room.promise(0)??);
         let upload_id = self.clock.op_id().uuid().simple().to_string();
         let tmp = self.layout.tmp();
         fs::create_dir(&tmp)?;
@@ -91,9 +93,9 @@ impl Store {
             etag: hex(&finished.md5),
             landed_at: self.clock.now(),
         };
-        let Finished { mut file, tmp, .. } = finished;
-        record::append(&mut file, &part)?;
-        file.sync_all()?;
+        let Finished { mut file, tmp, turn: _until_it_is_there, .. } = finished;
+        let synced = record::append(&mut file, &part).and_then(|()| file.sync_all());
+        synced.inspect_err(|error| self.room.note(error))?;
         match fs::rename(tmp.path(), folder.join(part_name(number)))
             .and_then(|()| layout::sync_folder(&folder))
         {
