@@ -288,6 +288,17 @@ fn a_url_does_not_outlive_its_credentials() {
     let late = UploadGrant { now: Timestamp::from_millis(1_795_169_700_000), ..upload() };
     let refused = presigner.upload(&credentials, OURS, &late);
     assert!(matches!(refused, Err(SignerError::Unavailable { .. })), "{refused:?}");
+    // The longest download that a setting allows, too.
+    let download = DownloadGrant {
+        key: upload().key,
+        method: DownloadMethod::Get,
+        disposition: "attachment".to_owned(),
+        content_type: "video/mp4".to_owned(),
+        now: NOW,
+        ttl: wharfinger::limits::DOWNLOAD_URL_TTL_MAX,
+    };
+    let signed = presigner.download(&credentials, OURS, &download).unwrap();
+    assert_eq!(signed.expires_at, Timestamp::from_millis(1_795_169_700_000));
 }
 
 #[test]

@@ -27,6 +27,7 @@ const API_LINKS: &[Link] = &[
     Link { rel: "history", href: "/v1/usage/ledger" },
     Link { rel: "events", href: "/v1/events" },
     Link { rel: "event-schemas", href: "/v1/schemas" },
+    Link { rel: "errors", href: "/errors" },
     Link { rel: "alive", href: "/livez" },
     Link { rel: "ready", href: "/readyz" },
 ];
