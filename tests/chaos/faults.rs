@@ -77,6 +77,7 @@ async fn one(step: &Step, nodes: &Nodes) {
             tokio::time::sleep(step.lasts).await;
             disk::free();
         }
+        (Target::Stream(name), _) => servers::delete_stream_under_a_listener(name, step.lasts).await,
         (Target::Link(link), fault) => {
             links::spoil(link, fault).await;
             tokio::time::sleep(step.lasts).await;

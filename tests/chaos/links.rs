@@ -82,7 +82,7 @@ pub(crate) async fn spoil(link: Link, fault: Fault) {
         Fault::Latency => toxic(link, "latency", &json!({"latency": 400, "jitter": 300})).await,
         Fault::BlackHole => toxic(link, "timeout", &json!({"timeout": 0})).await,
         Fault::Slow => toxic(link, "bandwidth", &json!({"rate": 8})).await,
-        Fault::Kill | Fault::Freeze | Fault::Fill => unreachable!("a wire has no process and no disk"),
+        Fault::Kill | Fault::Freeze | Fault::Fill | Fault::Delete => unreachable!("a wire has no process"),
     }
 }
 

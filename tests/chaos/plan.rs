@@ -17,6 +17,8 @@ pub(crate) enum Target {
     Link(Link),
     /// The disk under the bucket.
     Disk,
+    /// A stream of the log, by its name. EVENTS is not among them: what it loses is published again only by an operator.
+    Stream(&'static str),
 }
 
 /// What befalls it.
@@ -36,6 +38,8 @@ pub(crate) enum Fault {
     Slow,
     /// It is filled into the reserve of the bucket, and freed after a while.
     Fill,
+    /// It is deleted while a plain subscriber listens to its subjects, so that publishers get no reply at all.
+    Delete,
 }
 
 /// One fault.
@@ -61,7 +65,7 @@ struct Lane {
 }
 
 /// Lanes of one plan.
-pub(crate) const LANES: usize = 8;
+pub(crate) const LANES: usize = 9;
 
 const PROCESS: &[Fault] = &[Fault::Kill, Fault::Freeze];
 const WIRE: &[Fault] = &[Fault::Latency, Fault::Cut, Fault::BlackHole, Fault::Slow];
@@ -105,6 +109,12 @@ const ALL: [Lane; LANES] = [
         lasts: (2_000, 12_000),
     },
     Lane { targets: &[Target::Disk], faults: &[Fault::Fill], pause: (40, 90), lasts: (2_000, 12_000) },
+    Lane {
+        targets: &[Target::Stream("WHARF_INGEST"), Target::Stream("WHARF_DLQ")],
+        faults: &[Fault::Delete],
+        pause: (60, 120),
+        lasts: (5_000, 15_000),
+    },
 ];
 
 /// All that goes wrong within `span`, in order of time.
@@ -145,6 +155,7 @@ impl fmt::Display for Target {
             Self::Server(name) => f.write_str(name),
             Self::Link(link) => write!(f, "link {}", link.name()),
             Self::Disk => f.write_str("the disk of the bucket"),
+            Self::Stream(name) => write!(f, "stream {name}"),
         }
     }
 }

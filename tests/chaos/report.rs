@@ -12,13 +12,15 @@ use crate::plan::{Fault, Target};
 use crate::told::read;
 
 /// Counters worth a line, by how their names start.
-const SHOWN: [&str; 14] = [
+const SHOWN: [&str; 16] = [
     "wharf_desk_commits_total",
     "wharf_desk_unknown_resolved_total",
     "wharf_desk_invariants_broken_total",
     "wharf_arrivals_total",
     "wharf_bridge_arrivals_total",
     "wharf_bridge_rejected_total",
+    "wharf_bridge_left_total",
+    "wharf_ingest_trimmed_total",
     "wharf_bridge_publish_failures_total",
     "wharf_bridge_delete_failures_total",
     "wharf_nats_publishes_total",
@@ -122,6 +124,7 @@ impl Report<'_> {
                 Target::Node(_) => "our processes".to_owned(),
                 Target::Server(name) => name.split('-').next().unwrap_or(name).to_owned(),
                 Target::Disk => "the disk of the bucket".to_owned(),
+                Target::Stream(name) => name.to_owned(),
                 Target::Link(link) => {
                     format!("link to {}", link.name().split('-').next().unwrap_or_default())
                 }

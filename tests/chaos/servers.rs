@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+/// Where the servers listen, past the bad links.
+const NATS: [&str; 3] = ["nats://127.0.0.1:4221", "nats://127.0.0.1:4222", "nats://127.0.0.1:4223"];
+/// How long deleting a stream may take.
+const DELETED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a server may take to be back.
 const BACK_WITHIN: Duration = Duration::from_secs(240);
 
@@ -45,6 +49,24 @@ pub(crate) async fn up(kind: &str) {
         let said = String::from_utf8_lossy(&up.stderr).into_owned();
         assert!(began.elapsed() < BACK_WITHIN, "{kind} does not come back: {said}");
         println!("chaos: {kind} is not back yet: {}", said.lines().last().unwrap_or_default());
+    }
+}
+
+/// Deletes a stream while a plain subscriber listens to all subjects, and goes on listening for so long. Publishers then
+/// get no "no responders": only a look at the stream tells that it is gone.
+pub(crate) async fn delete_stream_under_a_listener(name: &str, listens: Duration) {
+    let deleted = tokio::time::timeout(DELETED_WITHIN, async {
+        let client = async_nats::connect(&NATS[..]).await?;
+        let listener = client.subscribe("wharf.>").await?;
+        client.flush().await?;
+        let answer = client.request(format!("$JS.API.STREAM.DELETE.{name}"), "".into()).await?;
+        println!("chaos: deleted {name}: {}", String::from_utf8_lossy(&answer.payload));
+        Ok::<_, async_nats::Error>((client, listener))
+    });
+    match deleted.await {
+        Ok(Ok(_listening)) => tokio::time::sleep(listens).await,
+        Ok(Err(error)) => println!("chaos: {name} was not deleted: {error}"),
+        Err(_) => println!("chaos: {name} was not deleted in time"),
     }
 }
 
