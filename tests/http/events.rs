@@ -266,6 +266,25 @@ async fn five_thousand_missed_events_come_in_order_and_then_the_new_ones() {
     }
 }
 
+// proves: I28
+#[tokio::test]
+async fn history_that_was_trimmed_is_told_and_what_is_kept_comes() {
+    let world = World::start().await;
+    let user = World::user("alice");
+    world.inside.fill(user, (0..5).map(|number| number.to_string())).await;
+    world.inside.trim(user, 6).await;
+    let kept = [7, 8, 9, 10].map(|version| format!("{version} files.processed"));
+    for last in [0, 3, 5] {
+        let mut reader = Reader::open(&world, "alice", Some(last)).await;
+        let told = reader.told(5).await;
+        assert_eq!((told[0].as_str(), &told[1..]), ("- stream.gap", &kept[..]), "after {last}");
+        let gap = reader.events(1).await.swap_remove(0).data;
+        assert_eq!(gap, json!({"reason": "history_trimmed", "next_version": 7}), "after {last}");
+    }
+    let mut reader = Reader::open(&world, "alice", Some(6)).await;
+    assert_eq!(reader.told(4).await, kept);
+}
+
 // proves: F27
 #[tokio::test]
 async fn an_id_that_the_user_never_had_is_told_and_everything_comes() {

@@ -229,6 +229,16 @@ impl Inside {
         }
     }
 
+    /// Trims a user's history up to this version, straight through the ledger.
+    pub(crate) async fn trim(&self, user: UserId, up_to: u64) {
+        let account = self.well.ledger.load(user).await.unwrap().expect("an account");
+        let quota_bytes = self.chosen.rules.quota_bytes_default;
+        let mut draft = Draft::new(account, BTreeMap::new(), self.time.op_id(), quota_bytes);
+        draft.mark_published(up_to);
+        draft.trim(up_to);
+        self.well.ledger.commit(draft.into_write().0).await.unwrap();
+    }
+
     /// An upload of plain text that somebody asks for.
     pub(crate) fn upload_of(&self, filename: &str, size_bytes: u64) -> NewUpload {
         NewUpload {
