@@ -7,7 +7,7 @@ use tokio::time::sleep_until;
 
 use crate::nodes::Nodes;
 use crate::plan::{Fault, LANES, Step, Target};
-use crate::{disk, links, servers};
+use crate::{disk, links, servers, tombstones};
 
 /// Between two looks at what our processes count.
 const SCRAPE_EVERY: Duration = Duration::from_secs(2);
@@ -78,6 +78,10 @@ async fn one(step: &Step, nodes: &Nodes) {
             disk::free();
         }
         (Target::Stream(name), _) => servers::delete_stream_under_a_listener(name, step.lasts).await,
+        (Target::Account(user), _) => {
+            let rows = tombstones::fill(user).await;
+            println!("chaos: {rows} deleted rows in the account of chaos-{user}");
+        }
         (Target::Link(link), fault) => {
             links::spoil(link, fault).await;
             tokio::time::sleep(step.lasts).await;

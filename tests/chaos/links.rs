@@ -55,7 +55,8 @@ impl Link {
         }
     }
 
-    fn upstream(self) -> String {
+    /// The server itself.
+    pub(crate) fn upstream(self) -> String {
         match self {
             Self::Nats(nth) => format!("127.0.0.1:422{nth}"),
             Self::Cql(nth) => format!("127.0.0.{nth}:9042"),
@@ -82,7 +83,9 @@ pub(crate) async fn spoil(link: Link, fault: Fault) {
         Fault::Latency => toxic(link, "latency", &json!({"latency": 400, "jitter": 300})).await,
         Fault::BlackHole => toxic(link, "timeout", &json!({"timeout": 0})).await,
         Fault::Slow => toxic(link, "bandwidth", &json!({"rate": 8})).await,
-        Fault::Kill | Fault::Freeze | Fault::Fill | Fault::Delete => unreachable!("a wire has no process"),
+        Fault::Kill | Fault::Freeze | Fault::Fill | Fault::Delete | Fault::Tombstones => {
+            unreachable!("a wire has no process and no rows")
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod links;
 mod nodes;
 mod told;
 mod load;
+mod tombstones;
 mod faults;
 mod judge;
 mod report;

@@ -19,6 +19,8 @@ pub(crate) enum Target {
     Disk,
     /// A stream of the log, by its name. EVENTS is not among them: what it loses is published again only by an operator.
     Stream(&'static str),
+    /// The account of one user of the load.
+    Account(usize),
 }
 
 /// What befalls it.
@@ -40,6 +42,8 @@ pub(crate) enum Fault {
     Fill,
     /// It is deleted while a plain subscriber listens to its subjects, so that publishers get no reply at all.
     Delete,
+    /// More deleted rows than a server walks over for one read. They stay to the end.
+    Tombstones,
 }
 
 /// One fault.
@@ -65,7 +69,7 @@ struct Lane {
 }
 
 /// Lanes of one plan.
-pub(crate) const LANES: usize = 9;
+pub(crate) const LANES: usize = 10;
 
 const PROCESS: &[Fault] = &[Fault::Kill, Fault::Freeze];
 const WIRE: &[Fault] = &[Fault::Latency, Fault::Cut, Fault::BlackHole, Fault::Slow];
@@ -115,6 +119,12 @@ const ALL: [Lane; LANES] = [
         pause: (60, 120),
         lasts: (5_000, 15_000),
     },
+    Lane {
+        targets: &[Target::Account(0), Target::Account(1), Target::Account(2)],
+        faults: &[Fault::Tombstones],
+        pause: (60, 180),
+        lasts: (1_000, 2_000),
+    },
 ];
 
 /// All that goes wrong within `span`, in order of time.
@@ -156,6 +166,7 @@ impl fmt::Display for Target {
             Self::Link(link) => write!(f, "link {}", link.name()),
             Self::Disk => f.write_str("the disk of the bucket"),
             Self::Stream(name) => write!(f, "stream {name}"),
+            Self::Account(user) => write!(f, "account of chaos-{user}"),
         }
     }
 }

@@ -125,6 +125,7 @@ impl Report<'_> {
                 Target::Server(name) => name.split('-').next().unwrap_or(name).to_owned(),
                 Target::Disk => "the disk of the bucket".to_owned(),
                 Target::Stream(name) => name.to_owned(),
+                Target::Account(_) => "accounts".to_owned(),
                 Target::Link(link) => {
                     format!("link to {}", link.name().split('-').next().unwrap_or_default())
                 }

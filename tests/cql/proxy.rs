@@ -1,4 +1,4 @@
-//! A proxy in front of one server that does something wrong with the next batch.
+//! A proxy in front of one server that does something wrong with the next batch, or cannot read one partition.
 //!
 //! It reads the frames of the CQL protocol, version 4: a header of nine bytes (version, flags, stream, opcode,
 //! length) and a body.
@@ -14,6 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 const BATCH: u8 = 0x0d;
+const EXECUTE: u8 = 0x0a;
+/// Replicas answered, and could not read: at LOCAL_QUORUM, 0 of 1 with a result, 1 without, no data.
+const READ_FAILURE: i32 = 0x1300;
+const NONE_OF_ONE: [u8; 15] = [0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0];
 const ERROR: u8 = 0x00;
 const HEADER_LEN: usize = 9;
 
@@ -35,8 +39,49 @@ pub(crate) enum Fault {
 #[derive(Default)]
 struct State {
     next: Mutex<Option<Fault>>,
+    unreadable: Mutex<Option<Unreadable>>,
     released: Notify,
     swallowed: Notify,
+}
+
+/// A partition that the first statement that looks for it between two tokens cannot read; others can.
+struct Unreadable {
+    token: i64,
+    statement: Option<Vec<u8>>,
+}
+
+/// A statement that reads between two tokens.
+struct RangeRead {
+    statement: Vec<u8>,
+    after: i64,
+    to: i64,
+}
+
+impl RangeRead {
+    /// The prepared statement's id, the level, flags that say that values follow, and three values: two tokens and a limit.
+    fn of(frame: &Frame) -> Option<Self> {
+        let (length, rest) = frame.body.split_first_chunk::<2>()?;
+        let (statement, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        let ([_, _, flags], rest) = rest.split_first_chunk::<3>()?;
+        let rest = rest.strip_prefix(&[0, 3, 0, 0, 0, 8])?;
+        let (after, rest) = rest.split_first_chunk::<8>()?;
+        let (to, rest) = rest.strip_prefix(&[0, 0, 0, 8])?.split_first_chunk::<8>()?;
+        let is_range = frame.opcode() == EXECUTE && flags & 1 == 1 && rest.starts_with(&[0, 0, 0, 4]);
+        let (after, to) = (i64::from_be_bytes(*after), i64::from_be_bytes(*to));
+        is_range.then(|| Self { statement: statement.to_vec(), after, to })
+    }
+}
+
+impl State {
+    /// Whether a request meets the partition that cannot be read.
+    fn is_unreadable(&self, frame: &Frame) -> bool {
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(unreadable), Some(read)) = (unreadable.as_mut(), RangeRead::of(frame)) else {
+            return false;
+        };
+        let is_inside = read.after < unreadable.token && unreadable.token <= read.to;
+        is_inside && *unreadable.statement.get_or_insert_with(|| read.statement.clone()) == read.statement
+    }
 }
 
 /// A running proxy. It ends with the runtime.
@@ -67,6 +112,12 @@ impl Proxy {
     /// Does this to the next batch.
     pub(crate) fn arm(&self, fault: Fault) {
         *self.state.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    /// From now on the first statement that looks for the partition with this token between two others cannot read it.
+    pub(crate) fn make_unreadable(&self, token: i64) {
+        let unreadable = Unreadable { token, statement: None };
+        *self.state.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = Some(unreadable);
     }
 
     /// Lets the server see the batch that is held.
@@ -126,6 +177,9 @@ impl Frame {
 type Victim = Arc<Mutex<Option<([u8; 2], Fault)>>>;
 
 async fn serve(client: TcpStream, server: TcpStream, state: Arc<State>) {
+    for end in [&client, &server] {
+        end.set_nodelay(true).expect("a socket");
+    }
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
     let (client_out, victim) = (Arc::new(AsyncMutex::new(client_out)), Victim::default());
@@ -147,6 +201,11 @@ async fn requests(
             () = state.released.notified(), if held.is_some() => held.take().expect("it is held"),
             frame = Frame::read(&mut client) => {
                 let frame = frame?;
+                if state.is_unreadable(&frame) {
+                    let failure = error(READ_FAILURE, &[&NONE_OF_ONE]);
+                    Frame::error(frame.stream(), &failure).write(&mut *answers.lock().await).await?;
+                    continue;
+                }
                 let armed = (frame.opcode() == BATCH)
                     .then(|| state.next.lock().unwrap_or_else(PoisonError::into_inner).take());
                 match armed.flatten() {

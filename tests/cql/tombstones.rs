@@ -4,6 +4,7 @@
 //! not there as one. So a wall of a few thousand such rows stands for many deletions.
 //! `WHARFDEV_CQL_TOMBSTONES=full` builds it of as many deleted rows as were seen to fail, which takes minutes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -14,8 +15,9 @@ use uuid::Uuid;
 use wharfinger::adapters::scylla::{Migration, Migrations, ScyllaLedger};
 use wharfinger::domain::account::Account;
 use wharfinger::domain::ids::{FileId, UserId};
-use wharfinger::ports::{FilePage, LedgerPort as _, ScanPage};
+use wharfinger::ports::{FilePage, LedgerPort as _, ScanPage, Unreadable};
 
+use crate::proxy::Proxy;
 use crate::schema::Keyspace;
 use crate::world::{account, add, adding, new_user, report};
 
@@ -79,11 +81,25 @@ impl World {
         Self { keyspace, session, ledger }
     }
 
+    /// A ledger behind a proxy. None, loudly, where there is more than one server, or none of this machine.
+    async fn proxied(&self) -> Option<(ScyllaLedger, Proxy)> {
+        let mut settings = self.keyspace.settings.clone();
+        let proxy = if let [node] = &settings.nodes[..] { Proxy::before(node).await } else { None };
+        let Some(proxy) = proxy else {
+            report(
+                "skipped: a partition that cannot be read (it needs one server, on an address of this machine)",
+            );
+            return None;
+        };
+        settings.nodes = vec![proxy.address.to_string()];
+        Some((ScyllaLedger::connect(&settings).await.expect("through the proxy"), proxy))
+    }
+
     /// Everything that a scan sees, a page of `limit` at a time.
-    async fn scan(&self, limit: usize) -> ScanPage {
+    async fn scan(&self, ledger: &ScyllaLedger, limit: usize) -> ScanPage {
         let mut all = ScanPage::default();
         loop {
-            let page = self.ledger.scan(all.next.take(), limit).await.expect("scan");
+            let page = ledger.scan(all.next.take(), limit).await.expect("scan");
             all.accounts.extend(page.accounts);
             all.unreadable.extend(page.unreadable);
             all.next = page.next;
@@ -94,7 +110,7 @@ impl World {
     }
 
     async fn check_scan(&self, expected: &[UserId]) {
-        let found = self.scan(500).await;
+        let found = self.scan(&self.ledger, 500).await;
         let mut users: Vec<UserId> = found.accounts.iter().map(|account| account.user).collect();
         users.sort();
         let mut expected = expected.to_vec();
@@ -116,7 +132,7 @@ impl World {
                 "UPDATE user_ledger SET {} WHERE user_id = ? AND kind = 0 AND seq = 0 AND file_id = ?",
                 nulls.join(", ")
             );
-            self.write_rows(&text, user, (newest, 4 * COLUMNS.len() as u64), tombstones / COLUMNS.len() + 1)
+            self.write_rows(&text, user, (newest, 4 * number(COLUMNS.len())), tombstones / COLUMNS.len() + 1)
                 .await;
         }
     }
@@ -129,7 +145,7 @@ impl World {
 
     async fn write_rows(&self, text: &str, user: UserId, (newest, step): (u64, u64), count: usize) {
         let statement = self.prepared(text).await;
-        let ids: Vec<Uuid> = (0..count as u64).map(|nth| id_at(newest - nth * step)).collect();
+        let ids: Vec<Uuid> = (0..number(count)).map(|nth| id_at(newest - nth * step)).collect();
         let write = |ids: Vec<Uuid>| {
             let mut batch = Batch::new(BatchType::Unlogged);
             ids.iter().for_each(|_| batch.append_statement(statement.clone()));
@@ -161,6 +177,10 @@ fn id_at(millis: u64) -> Uuid {
     Uuid::from_u128((u128::from(millis) << 80) | (7 << 76) | (2 << 62))
 }
 
+fn number(count: usize) -> u64 {
+    u64::try_from(count).expect("small")
+}
+
 fn now_ms() -> u64 {
     let (secs, nanos) = Uuid::now_v7().get_timestamp().expect("a version 7").to_unix();
     secs * 1000 + u64::from(nanos / 1_000_000)
@@ -170,7 +190,7 @@ fn now_ms() -> u64 {
 async fn add_old(ledger: &ScyllaLedger, user: UserId, count: usize) -> Account {
     let mut write = adding(&account(ledger, user).await, count);
     for (nth, (file, entry)) in write.files.iter_mut().zip(&mut write.entries).enumerate() {
-        let at = now_ms() - 86_400_000 + nth as u64;
+        let at = now_ms() - 86_400_000 + number(nth);
         file.file_id = FileId::from_uuid(id_at(at));
         entry.file_id = Some(file.file_id);
     }
@@ -221,6 +241,31 @@ async fn accounts_with_some_deleted_rows_each_do_not_stop_a_scan() {
     let started = Instant::now();
     world.check_scan(&users).await;
     report(&format!("a scan of {accounts} accounts with {rows} tombstones each: {:?}", started.elapsed()));
+    world.keyspace.dropped().await;
+}
+
+#[tokio::test]
+async fn a_partition_that_cannot_be_read_is_one_unreadable_account_and_the_scan_goes_on() {
+    let Some(world) = World::new().await else { return };
+    let mut users = Vec::new();
+    for _ in 0..12 {
+        users.push(new_user());
+        add(&world.ledger, users[users.len() - 1], 1).await;
+    }
+    let bad = users[5];
+    let text = "SELECT token(user_id) FROM user_ledger WHERE user_id = ? LIMIT 1";
+    let found = world.session.query_unpaged(text, (bad.uuid(),)).await.expect("read").into_rows_result();
+    let (token,) = found.expect("rows").first_row::<(i64,)>().expect("a row");
+    if let Some((ledger, proxy)) = world.proxied().await {
+        proxy.make_unreadable(token);
+        let found = world.scan(&ledger, 500).await;
+        let seen: BTreeSet<UserId> = found.accounts.iter().map(|account| account.user).collect();
+        let expected: BTreeSet<UserId> = users.into_iter().filter(|user| *user != bad).collect();
+        assert_eq!((seen, found.accounts.len()), (expected, 11));
+        let [Unreadable { user, error }] = &found.unreadable[..] else { panic!("{:?}", found.unreadable) };
+        assert_eq!(*user, Some(bad), "its entries say whose it is");
+        assert!(!error.is_outage(), "{error}");
+    }
     world.keyspace.dropped().await;
 }
 

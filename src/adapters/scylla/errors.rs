@@ -2,6 +2,7 @@
 
 use metrics::counter;
 use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use scylla::statement::Consistency;
 
 use super::cells::CellError;
@@ -65,6 +66,16 @@ pub(super) fn read_error(error: &ExecutionError) -> LedgerError {
         Scope::Everyone => LedgerError::Unavailable { reason },
         Scope::OnePartition => LedgerError::Unreadable { reason },
     }
+}
+
+/// The rows of a read. None at all: [`super::retry::ReadRetryPolicy`] ended it, because replicas could not read them.
+pub(super) fn rows_of_read(result: QueryResult) -> Result<QueryRowsResult, LedgerError> {
+    if !result.is_rows() {
+        counter!(CQL_ERRORS_TOTAL, "kind" => "failure").increment(1);
+        let reason = "replicas could not read it; their logs say why".to_owned();
+        return Err(LedgerError::Unreadable { reason });
+    }
+    result.into_rows_result().map_err(shape_error)
 }
 
 /// A result that is not of the shape that was asked for.

@@ -11,7 +11,7 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
-use super::errors::{ConnectError, commit_error, read_error, shape_error};
+use super::errors::{ConnectError, commit_error, read_error, rows_of_read, shape_error};
 use super::outcome::Outcome;
 use super::ring::{self, Page, Stretch};
 use super::rows::{AccountRow, Anchored, EntryRow, FileRow, RequestRow, SummaryRow, seq_of};
@@ -89,7 +89,7 @@ impl ScyllaLedger {
         values: impl SerializeRow,
     ) -> Result<QueryRowsResult, LedgerError> {
         let result = self.session().execute_unpaged(statement, values).await;
-        result.map_err(|error| read_error(&error))?.into_rows_result().map_err(shape_error)
+        rows_of_read(result.map_err(|error| read_error(&error))?)
     }
 }
 

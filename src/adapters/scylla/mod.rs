@@ -10,6 +10,7 @@ mod write;
 mod outcome;
 mod errors;
 mod tls;
+mod retry;
 mod session;
 mod ring;
 mod spans;

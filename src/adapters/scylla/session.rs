@@ -9,11 +9,12 @@ use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileBuilde
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::policies::load_balancing::DefaultPolicy;
-use scylla::policies::retry::{DefaultRetryPolicy, FallthroughRetryPolicy};
+use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use super::errors::ConnectError;
+use super::retry::ReadRetryPolicy;
 use super::tls;
 use crate::config::{ScyllaSettings, SerialLevel};
 
@@ -58,7 +59,7 @@ impl Profiles {
             SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: ASK_ANOTHER_AFTER };
         let reads = || {
             profile(settings)
-                .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+                .retry_policy(Arc::new(ReadRetryPolicy))
                 .speculative_execution_policy(Some(Arc::new(another.clone())))
         };
         Self {

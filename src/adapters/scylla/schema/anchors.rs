@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::lock::SchemaLock;
 use super::runner::SchemaError;
-use crate::adapters::scylla::errors::{read_error, shape_error};
+use crate::adapters::scylla::errors::{read_error, rows_of_read, shape_error};
 use crate::adapters::scylla::outcome::Outcome;
 use crate::adapters::scylla::ring::{self, Page, Stretch};
 use crate::adapters::scylla::session::CqlSession;
@@ -93,7 +93,7 @@ impl<'s> Anchors<'s> {
     async fn users(&self, statement: &PreparedStatement, stretch: Stretch) -> Result<Vec<Uuid>, LedgerError> {
         let Stretch { after, to, limit } = stretch;
         let found = self.session.execute_unpaged(statement, (after, to, limit)).await;
-        let found = found.map_err(|error| read_error(&error))?.into_rows_result().map_err(shape_error)?;
+        let found = rows_of_read(found.map_err(|error| read_error(&error))?)?;
         let rows = found.rows::<(Uuid,)>().map_err(shape_error)?;
         rows.map(|row| row.map(|(user,)| user).map_err(shape_error)).collect()
     }
