@@ -52,11 +52,11 @@ pub(super) fn in_flight(is_conditional: bool) -> S3Error {
 }
 
 pub(super) fn no_such_bucket() -> S3Error {
-    s3_error!(NoSuchBucket, "The specified bucket does not exist")
+    s3_error!(NoSuchBucket, "there is no bucket of this name")
 }
 
 pub(super) fn no_such_key() -> S3Error {
-    s3_error!(NoSuchKey, "The specified key does not exist.")
+    s3_error!(NoSuchKey, "there is no object under this key")
 }
 
 pub(super) fn too_large(bytes_max: u64) -> S3Error {
@@ -113,7 +113,7 @@ pub(super) fn body_failed(error: StdError) -> S3Error {
     if let Some(stalled) = stalled(error.as_ref()) {
         s3_error!(RequestTimeout, "{stalled}")
     } else if text.contains("SignatureMismatch") {
-        s3_error!(SignatureDoesNotMatch, "The signature of a chunk is not that of the bytes that came")
+        s3_error!(SignatureDoesNotMatch, "the signature of a chunk does not match its bytes")
     } else if text.contains("Sha256Mismatch") {
         content_sha256_mismatch()
     } else {
@@ -122,7 +122,7 @@ pub(super) fn body_failed(error: StdError) -> S3Error {
 }
 
 fn content_sha256_mismatch() -> S3Error {
-    let why = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    let why = "the body does not have the hash in x-amz-content-sha256";
     let mut error = s3_error!(BadDigest, "{why}");
     if let Some(code) = S3ErrorCode::from_bytes(b"XAmzContentSHA256Mismatch") {
         error.set_code(code);

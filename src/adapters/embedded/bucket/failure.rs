@@ -5,6 +5,21 @@ use hyper::{Response, StatusCode};
 use s3s::{Body, S3Response};
 use uuid::Uuid;
 
+/// Messages for codes that also come without one.
+const MESSAGES: [(&str, &str); 12] = [
+    ("EntityTooSmall", "a part that is not the last has at least 5 MiB"),
+    ("IncompleteBody", "the body is shorter than its Content-Length"),
+    ("InternalError", "the bucket failed; try again"),
+    ("InvalidArgument", "an argument is out of its range"),
+    ("InvalidBucketName", "this is no name of a bucket"),
+    ("InvalidPart", "a part is missing, or its ETag is another"),
+    ("InvalidPartOrder", "the numbers of the parts do not rise"),
+    ("InvalidURI", "the path or the query cannot be read"),
+    ("MalformedXML", "the body is not the XML of this operation"),
+    ("MissingContentLength", "the length of the body is missing"),
+    ("NoSuchUpload", "there is no such upload; it may be completed or aborted"),
+    ("NotImplemented", "this operation is not implemented"),
+];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// An answer that refuses a request.
@@ -65,7 +80,7 @@ impl Failure {
     }
 }
 
-/// Gives an answer an id of its own, also in the XML of an error, and returns it. Logs and support speak of it.
+/// Gives an answer an id, also in the XML of an error, and returns it. An error without a message gets one.
 pub(super) fn identify(answer: &mut Response<Body>) -> HeaderValue {
     let id = format!("{:016X}", Uuid::new_v4().as_u64_pair().0);
     let header = HeaderValue::try_from(&id).unwrap_or(HeaderValue::from_static("none"));
@@ -74,12 +89,22 @@ pub(super) fn identify(answer: &mut Response<Body>) -> HeaderValue {
         let xml = answer.body().bytes().and_then(|xml| String::from_utf8(xml.to_vec()).ok());
         if let Some(before_end) = xml.as_deref().and_then(|xml| xml.strip_suffix("</Error>")) {
             let mut xml = before_end.to_owned();
+            if !xml.contains("<Message>") {
+                let message = message(&xml);
+                push_element(&mut xml, "Message", message);
+            }
             push_element(&mut xml, "RequestId", &id);
             xml.push_str("</Error>");
             *answer.body_mut() = Body::from(xml);
         }
     }
     header
+}
+
+/// The message for an error that has only a code.
+fn message(xml: &str) -> &'static str {
+    let has_code = |(code, _): &&(&str, &str)| xml.contains(&format!("<Code>{code}</Code>"));
+    MESSAGES.iter().find(has_code).map_or("the request cannot be served", |(_, message)| message)
 }
 
 /// Appends an element; characters that XML cannot hold become question marks.
@@ -143,5 +168,16 @@ mod tests {
         let mut taken = Response::new(Body::from("</Error>".to_owned()));
         identify(&mut taken);
         assert_eq!(taken.into_body().bytes().unwrap(), "</Error>", "only errors are changed");
+    }
+    #[test]
+    fn an_error_with_only_a_code_gets_a_message() {
+        for (code, expected) in [("NoSuchUpload", "there is no such upload"), ("Other", "the request cannot")]
+        {
+            let mut bare = Response::new(Body::from(format!("<Error><Code>{code}</Code></Error>")));
+            *bare.status_mut() = StatusCode::NOT_FOUND;
+            identify(&mut bare);
+            let xml = String::from_utf8(bare.into_body().bytes().unwrap().to_vec()).unwrap();
+            assert!(xml.starts_with(&format!("<Error><Code>{code}</Code><Message>{expected}")), "{xml}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::query;
 pub(super) fn check(head: &Parts) -> Result<(), Failure> {
     if head.method == Method::POST && starts_with(&head.headers, CONTENT_TYPE.as_str(), "multipart/form-data")
     {
-        let why = "The specified method is not allowed against this resource.";
+        let why = "form uploads are not allowed";
         return Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", why));
     }
     if starts_with(&head.headers, AUTHORIZATION.as_str(), "aws ") {

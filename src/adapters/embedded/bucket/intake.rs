@@ -119,7 +119,7 @@ impl Declared {
 
 /// A trailer that was announced did not come, so nothing says that the bytes are right.
 fn malformed_trailer(name: &str) -> S3Error {
-    let mut error = s3_error!(InvalidRequest, "The trailer {name} was announced and did not come");
+    let mut error = s3_error!(InvalidRequest, "the trailer {name} was announced and is missing");
     if let Some(code) = S3ErrorCode::from_bytes(b"MalformedTrailerError") {
         error.set_code(code);
         error.set_status_code(StatusCode::BAD_REQUEST);

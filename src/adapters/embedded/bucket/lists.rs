@@ -38,9 +38,8 @@ pub(super) fn asked(
 /// How many items a page has at most. None may be asked for, which gives an empty page.
 pub(super) fn page_size(asked: Option<i32>, name: &str) -> S3Result<usize> {
     let Some(asked) = asked else { return Ok(PAGE_MAX) };
-    let size = usize::try_from(asked).map_err(|_| {
-        s3_error!(InvalidArgument, "Argument {name} must be an integer between 0 and {}", i32::MAX)
-    })?;
+    let size = usize::try_from(asked)
+        .map_err(|_| s3_error!(InvalidArgument, "{name} is a number from 0 to {}", i32::MAX))?;
     Ok(size.min(PAGE_MAX))
 }
 
@@ -48,7 +47,7 @@ pub(super) fn page_size(asked: Option<i32>, name: &str) -> S3Result<usize> {
 pub(super) fn place(token: &str) -> S3Result<String> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok();
     let place = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    place.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
+    place.ok_or_else(|| s3_error!(InvalidArgument, "this is not a continuation token"))
 }
 
 /// How the names of a list are written.

@@ -87,7 +87,7 @@ impl S3Route for Reads {
             Verdict::Proceed => {}
             Verdict::NotModified => return Ok(asked.not_modified(&record)),
             Verdict::Failed(condition) => {
-                let why = "At least one of the pre-conditions you specified did not hold";
+                let why = format!("the condition {condition} does not hold");
                 let failed = Failure::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", why);
                 return Ok(failed.with("Condition", condition).into_s3());
             }
@@ -139,10 +139,7 @@ impl Asked {
         }
         let number = query::value(query, "partNumber").map(|number| part_number(&number)).transpose()?;
         if number.is_some() && request.headers.contains_key(RANGE) {
-            return Err(s3_error!(
-                InvalidRequest,
-                "Cannot specify both Range header and partNumber query parameter"
-            ));
+            return Err(s3_error!(InvalidRequest, "a request has a Range or a partNumber, not both"));
         }
         let mode = request.headers.get(CHECKSUM_MODE);
         let has_checksum = mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"enabled"));
@@ -231,7 +228,7 @@ impl Asked {
 }
 
 fn part_number(number: &str) -> S3Result<u32> {
-    let refused = || invalid("Part number must be an integer between 1 and 10000, inclusive");
+    let refused = || invalid("a part number is a number from 1 to 10000");
     number.parse().ok().filter(|number| (1..=u32::from(PART_NUMBER_MAX)).contains(number)).ok_or_else(refused)
 }
 
@@ -241,7 +238,7 @@ fn invalid(why: &str) -> S3Error {
 
 fn no_such_range(headers: &HeaderMap, size: u64) -> Failure {
     let asked = headers.get(RANGE).map(|range| String::from_utf8_lossy(range.as_bytes()).into_owned());
-    let why = "The requested range is not satisfiable";
+    let why = "the object has no bytes in this range";
     Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", why)
         .with("RangeRequested", asked.unwrap_or_default())
         .with("ActualObjectSize", size.to_string())
@@ -249,7 +246,7 @@ fn no_such_range(headers: &HeaderMap, size: u64) -> Failure {
 }
 
 fn no_such_part(number: u32, record: &Record) -> Failure {
-    let why = "The requested partnumber is not satisfiable";
+    let why = "the object has no part of this number";
     Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", why)
         .with("PartNumberRequested", number.to_string())
         .with("ActualPartCount", record.parts.count().max(1).to_string())

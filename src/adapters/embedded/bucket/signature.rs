@@ -31,10 +31,7 @@ impl S3Auth for OneKey {
         if access_key == self.0.access_key() {
             Ok(SecretKey::from(self.0.expose_secret()))
         } else {
-            Err(s3_error!(
-                InvalidAccessKeyId,
-                "The AWS Access Key Id you provided does not exist in our records."
-            ))
+            Err(s3_error!(InvalidAccessKeyId, "there is no such access key"))
         }
     }
 }
@@ -43,9 +40,9 @@ impl S3Auth for OneKey {
 pub(super) fn check_scope(head: &Parts, region: &str) -> Result<(), Failure> {
     let Some(signed) = Signed::of(&head.uri, &head.headers) else { return Ok(()) };
     let (code, what) = if signed.is_in_query {
-        ("AuthorizationQueryParametersError", "Error parsing the X-Amz-Credential parameter")
+        ("AuthorizationQueryParametersError", "the X-Amz-Credential parameter is malformed")
     } else {
-        ("AuthorizationHeaderMalformed", "The authorization header is malformed")
+        ("AuthorizationHeaderMalformed", "the authorization header is malformed")
     };
     let refused = |why: String| Failure::new(StatusCode::BAD_REQUEST, code, format!("{what}; {why}"));
     // The access key may hold slashes.
@@ -53,11 +50,11 @@ pub(super) fn check_scope(head: &Parts, region: &str) -> Result<(), Failure> {
     let (Some("aws4_request"), Some(service), Some(signed_region)) =
         (scope.next(), scope.next(), scope.next())
     else {
-        let form = "the Credential is mal-formed; expecting \"<access key>/YYYYMMDD/REGION/s3/aws4_request\"";
+        let form = "a credential is ACCESS-KEY/YYYYMMDD/REGION/s3/aws4_request";
         return Err(refused(form.to_owned()));
     };
     if service != "s3" {
-        let why = format!("incorrect service '{}'; this endpoint belongs to 's3'", short(service));
+        let why = format!("the service '{}' is wrong; expecting 's3'", short(service));
         return Err(refused(why));
     }
     if signed_region != region {
@@ -132,9 +129,7 @@ impl Covered {
 
     fn mismatch(&self) -> Failure {
         let refused = |why: &str| {
-            let message = format!(
-                "The request signature we calculated does not match the signature you provided: {why}"
-            );
+            let message = format!("the signature does not match the request: {why}");
             Failure::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message)
         };
         let Some(signed) = Signed::of(&self.uri, &self.headers) else {
@@ -235,7 +230,7 @@ mod tests {
         assert!(other.contains("the region 'us-east-1' is wrong; expecting 'eu-west-1'"), "{other}");
         assert!(other.contains("<Region>eu-west-1</Region>"), "{other}");
         assert!(scope(&query("eu-west-1%2Fsts%2Faws4_request"), &[]).unwrap().contains("'sts'"));
-        assert!(scope(&query("eu-west-1"), &[]).unwrap().contains("mal-formed"));
+        assert!(scope(&query("eu-west-1"), &[]).unwrap().contains("a credential is"));
 
         let header = |region: &str| {
             format!(
