@@ -13,7 +13,7 @@ use crate::connections::{connect, forged, head, read_all, status};
 use crate::world::{World, eventually, new_key};
 
 /// Begins an upload and waits until it is in flight.
-async fn begin(world: &World, head: &str) -> TcpStream {
+pub(crate) async fn begin(world: &World, head: &str) -> TcpStream {
     let before = world.files("tmp");
     let mut stream = connect(world).await;
     stream.write_all(head.as_bytes()).await.unwrap();
