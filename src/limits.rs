@@ -64,8 +64,23 @@ pub const URL_TTL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const UPLOAD_URL_TTL_MAX: Duration = Duration::from_secs(6 * 24 * 3600);
 /// How long a trashed file can be restored.
 pub const TRASH_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How long the row of a file whose bytes are gone is kept.
+/// How long the row of a file whose bytes are gone is kept, if the row does not say when its uploads end.
 pub const GONE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the row of a file is kept after the last upload of it can have ended: twice what the bucket lets our clock be
+/// wrong by.
+pub const FORGET_MARGIN: Duration = Duration::from_secs(30 * 60);
+/// How long a failed or expired file is shown to its owner, with its reason.
+pub const FAILED_RETENTION: Duration = Duration::from_secs(24 * 3600);
+/// Rows of an account that count for nothing, from which on the quick pass looks at the account as the slow one does.
+pub const DEAD_ROWS_SOON: u32 = 256;
+/// Neighbouring rows that one write deletes as a range.
+pub const FORGOTTEN_RANGE_MAX: usize = 4096;
+/// How long entries are kept.
+pub const HISTORY_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Days that a setting may keep entries for.
+pub const HISTORY_DAYS_MAX: u32 = 7300;
+/// Entries of one user that are kept at most, where old ones are trimmed at all. Bounds the partition.
+pub const HISTORY_ENTRIES_MAX: u64 = 250_000;
 /// Days that a setting may keep trashed files for.
 pub const TRASH_DAYS_MAX: u64 = 3650;
 /// Between two looks for what is due.
@@ -177,7 +192,7 @@ pub const PAGE_DEFAULT: usize = 50;
 /// Items of a page at most.
 pub const PAGE_MAX: usize = 200;
 
-/// File rows looked at for one page, however few of them are shown.
+/// File rows that their owner may see and that are looked at for one page, however few of them the filters take.
 pub const LIST_ROWS_MAX: usize = 2_000;
 /// Bytes of an idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
@@ -277,8 +292,8 @@ const _: () = assert!(
     "whatever still lands by a URL lands while the row of its file is there"
 );
 const _: () = assert!(
-    ORPHAN_AGE_MIN.as_secs() < GONE_RETENTION.as_secs(),
-    "what came back before its row was forgotten is seen while the row is there"
+    IDEMPOTENCY_TTL.as_secs() <= FAILED_RETENTION.as_secs(),
+    "who repeats a request learns why its file failed"
 );
 const _: () = assert!(TICKET_AGE_MAX.as_secs() * 60 < UPLOAD_AGE_MIN.as_secs());
 const _: () = assert!(PULL_BATCH_MAX <= ACK_PENDING_MAX);

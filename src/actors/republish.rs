@@ -102,7 +102,7 @@ pub async fn republish(
     let account = account.ok_or(RepublishError::UnknownUser(user))?;
     let to = to.unwrap_or(account.published).min(account.version);
     let mut done = Republished::default();
-    let mut after = from.saturating_sub(1);
+    let mut after = from.saturating_sub(1).max(account.history_floor);
     while after < to {
         let page = in_time(PAGE_WITHIN, unpublished(ledger, user, after)).await?;
         let Some((last, _)) = page.last() else { break };

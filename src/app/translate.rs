@@ -39,6 +39,7 @@ pub(super) fn tree_options(config: &Config) -> TreeOptions {
     let sweep = SweepOptions {
         trash_retention: Duration::from_secs(sweep.trash_days * DAY_SECS),
         orphans,
+        history: config.ledger.history(),
         deep_every: Duration::from_secs(sweep.deep_every_secs),
         accounts_per_sec: sweep.accounts_per_sec,
         objects_per_sec: sweep.objects_per_sec,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,13 +22,35 @@ pub struct S3Settings {
 }
 
 /// Where accounts and files live.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerSettings {
     /// Which backend.
     pub kind: LedgerKind,
+    /// Days that the history of a user is kept, 0 for ever. Longer than the longest outage of the log, or lost events
+    /// cannot be published again.
+    pub history_days: u32,
     /// ScyllaDB or Apache Cassandra.
     pub scylla: ScyllaSettings,
+}
+
+impl LedgerSettings {
+    /// How long entries are kept; none: for ever.
+    #[must_use]
+    pub fn history(&self) -> Option<Duration> {
+        (self.history_days > 0).then(|| Duration::from_secs(u64::from(self.history_days) * 24 * 3600))
+    }
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        let days = limits::HISTORY_RETENTION.as_secs() / (24 * 3600);
+        Self {
+            kind: LedgerKind::default(),
+            history_days: u32::try_from(days).unwrap_or(u32::MAX),
+            scylla: ScyllaSettings::default(),
+        }
+    }
 }
 
 /// A backend of the ledger.

@@ -148,6 +148,14 @@ fn transfers(config: &Config, findings: &mut Findings<'_>) {
     for (key, value, max) in ranges {
         findings.expect((1..=max).contains(&value), key, || format!("{value} must be 1 to {max}"));
     }
+    let (files_max, rows_max) = (config.quota.files_max, config.quota.rows_max);
+    findings.expect(rows_max >= files_max, "quota.rows_max", || {
+        format!("{rows_max} must be at least quota.files_max, {files_max}")
+    });
+    let days = config.ledger.history_days;
+    findings.expect(days <= limits::HISTORY_DAYS_MAX, "ledger.history_days", || {
+        format!("{days} must be 0 to {}", limits::HISTORY_DAYS_MAX)
+    });
     for content_type in &config.upload.allowed_types {
         findings.expect(is_content_type(content_type), "upload.allowed_types", || {
             format!("{content_type:?} must be like image/png or image/*")
@@ -243,6 +251,9 @@ mod tests {
         check(|c| c.shards = 1025, "1025 cannot be");
         check(|c| c.shards = 1024, "");
         check(|c| c.quota.files_max = 50_001, "quota.files_max: 50001 must be 1 to 50000");
+        check(|c| c.quota.rows_max = 49_999, "quota.rows_max: 49999 must be at least quota.files_max, 50000");
+        check(|c| c.quota.rows_max = 60_001, "quota.rows_max: 60001 must be 1 to 60000");
+        check(|c| c.ledger.history_days = 7301, "ledger.history_days: 7301 must be 0 to 7300");
         check(|c| c.quota.default_bytes = u64::MAX, "quota.default_bytes");
         check(|c| c.quota.default_bytes = 0, "");
         check(|c| c.upload.max_bytes = (5 << 30) + 1, "must be 1 to 5368709120");

@@ -31,8 +31,6 @@ pub struct ScyllaSettings {
     pub tls_cert_file: Option<PathBuf>,
     /// The key of our own certificate, in PEM.
     pub tls_key_file: Option<PathBuf>,
-    /// Days that entries are kept, 0 for ever. Longer than the longest outage of the log, or events are lost.
-    pub history_days: u32,
     /// How long one request may take, in milliseconds. A little above the server's own limit for a write.
     pub request_timeout_ms: u64,
 }
@@ -69,24 +67,12 @@ pub enum ScyllaSettingsError {
     /// A client certificate has two halves, and only means something over TLS.
     #[error("tls_cert_file and tls_key_file come together, with tls_ca_file")]
     HalfACertificate,
-    /// Longer than the servers can count.
-    #[error("history_days must be at most {max}, not {0}", max = ScyllaSettings::HISTORY_DAYS_MAX)]
-    History(u32),
     /// No request could be answered, or callers would have given up.
     #[error("request_timeout_ms must be 100 to 6000, not {0}")]
     Timeout(u64),
 }
 
 impl ScyllaSettings {
-    /// A time to live is at most 20 years.
-    pub const HISTORY_DAYS_MAX: u32 = 7300;
-
-    /// How long entries are kept; zero: for ever.
-    #[must_use]
-    pub fn history(&self) -> Duration {
-        Duration::from_secs(u64::from(self.history_days) * 24 * 3600)
-    }
-
     /// How long one request may take.
     #[must_use]
     pub const fn request_timeout(&self) -> Duration {
@@ -116,9 +102,6 @@ impl ScyllaSettings {
         let has_cert = self.tls_cert_file.is_some();
         if has_cert != self.tls_key_file.is_some() || (has_cert && self.tls_ca_file.is_none()) {
             return Err(ScyllaSettingsError::HalfACertificate);
-        }
-        if self.history_days > Self::HISTORY_DAYS_MAX {
-            return Err(ScyllaSettingsError::History(self.history_days));
         }
         if !(100..=6000).contains(&self.request_timeout_ms) {
             return Err(ScyllaSettingsError::Timeout(self.request_timeout_ms));
@@ -150,7 +133,6 @@ impl Default for ScyllaSettings {
             tls_ca_file: None,
             tls_cert_file: None,
             tls_key_file: None,
-            history_days: 90,
             request_timeout_ms: 3000,
         }
     }
@@ -199,7 +181,6 @@ mod tests {
     fn numbers_have_bounds() {
         check(|s| s.nodes.clear(), Err(ScyllaSettingsError::NoNodes));
         check(|s| s.replication = 0, Err(ScyllaSettingsError::Replication(0)));
-        check(|s| s.history_days = 7301, Err(ScyllaSettingsError::History(7301)));
         check(|s| s.request_timeout_ms = 99, Err(ScyllaSettingsError::Timeout(99)));
     }
 }

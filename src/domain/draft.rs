@@ -161,6 +161,12 @@ impl Draft {
         self.write.expected_op.filter(|_| self.is_empty())
     }
 
+    /// The attempt that this draft becomes.
+    #[must_use]
+    pub const fn op(&self) -> OpId {
+        self.write.op
+    }
+
     /// How many more transitions fit.
     #[must_use]
     pub const fn room(&self) -> usize {

@@ -154,11 +154,30 @@ impl File {
         self.status == Status::Trashed && self.trashed_at.is_some_and(|at| now.since(at) > retention)
     }
 
-    /// Whether its row may be forgotten: nothing can come of it any more, and has not for long enough.
+    /// From when its row may be forgotten, none while it counts for something: no upload of it can be running any more, and
+    /// its owner has had the time to see why it failed.
+    ///
+    /// The row must outlive every URL that can still be used: an object that comes back by one is removed because of the
+    /// row. Without it, it would be an orphan.
+    #[must_use]
+    pub fn forgettable_from(&self) -> Option<Timestamp> {
+        if !matches!(self.status, Status::Gone | Status::Expired) {
+            return None;
+        }
+        let uploads_ended = match self.uploads_end_at {
+            Some(end) => end.after(limits::FORGET_MARGIN),
+            None => self.changed_at.after(limits::GONE_RETENTION),
+        };
+        let is_unseen = self.shown() == Shown::Hidden;
+        let was_shown =
+            if is_unseen { self.changed_at } else { self.changed_at.after(limits::FAILED_RETENTION) };
+        Some(uploads_ended.max(was_shown))
+    }
+
+    /// Whether its row may be forgotten now.
     #[must_use]
     pub fn is_forgettable(&self, now: Timestamp) -> bool {
-        matches!(self.status, Status::Gone | Status::Expired)
-            && now.since(self.changed_at) > limits::GONE_RETENTION
+        self.forgettable_from().is_some_and(|from| now > from)
     }
 
     /// Marks that the bytes are gone; nothing if the file is not being deleted.

@@ -18,6 +18,12 @@ use crate::domain::ids::FileId;
 use crate::limits;
 use crate::ports::{FilePage, LedgerPort};
 
+/// Rows of one read, where the first did not fill the page.
+const LIST_STEP: usize = 1000;
+/// Rows read for one page: all that a user may have.
+const READ_MAX: usize = 60_000;
+const _: () = assert!(limits::ROWS_MAX == 60_000, "a page passes over every row that nobody may see");
+
 #[derive(Serialize)]
 struct ListView<'a> {
     items: Vec<FileView<'a>>,
@@ -133,16 +139,19 @@ pub(super) async fn list(call: &OwnCall<'_>) -> Outcome {
 /// Reads rows until the page is full, there are no more, or enough were looked at for one request.
 async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>) -> Result<Found, Problem> {
     let mut files = Vec::with_capacity(filter.size);
-    let mut looked_at = 0;
+    let (mut looked_at, mut read) = (0, 0);
     loop {
         // One more than is needed tells whether there is more. If the filters left gaps, larger steps fill them.
-        let step_min = if looked_at == 0 { 0 } else { limits::PAGE_MAX };
+        let step_min = if read == 0 { 0 } else { LIST_STEP };
         let limit = (filter.size - files.len() + 1).max(step_min);
         let page = FilePage { before, limit };
         let rows = within(call.api.services.ledger.files(call.user(), page)).await?;
         let is_end = rows.len() < limit;
         let count = rows.len();
-        looked_at += count;
+        // Rows that nobody may see are passed over: a page is full unless it is the last. Their number is bounded by
+        // `quota.rows_max`, and they leave within the hour.
+        looked_at += rows.iter().filter(|row| row.shown() != Shown::Hidden).count();
+        read += count;
         for (at, row) in rows.into_iter().enumerate() {
             let id = row.file_id;
             if filter.takes(&row) {
@@ -157,7 +166,7 @@ async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>)
         if is_end {
             return Ok(Found { files, last: None });
         }
-        if looked_at >= limits::LIST_ROWS_MAX {
+        if looked_at >= limits::LIST_ROWS_MAX || read >= READ_MAX {
             return Ok(Found { files, last: before });
         }
     }

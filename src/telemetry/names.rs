@@ -63,7 +63,7 @@ metrics! {
     INGEST_TRIMMED_TOTAL = Counter "wharf_ingest_trimmed_total", "Acknowledged arrivals that were removed from INGEST to make room.";
     SETTLE_SECONDS = Histogram "wharf_settle_seconds", "From an object's landing to its file's settlement.";
     SWEEP_SECONDS = Histogram "wharf_sweep_seconds", "Time of one pass of the sweeper, by pass: due, deep.";
-    SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total" [kind: "deleting" | "drift" | "forgettable" | "late_object" | "missing" | "object" | "orphan" | "reservation" | "trash" | "unpublished" | "upload"], "What sweeps found to do, by kind.";
+    SWEEP_FOUND_TOTAL = Counter "wharf_sweep_found_total" [kind: "deleting" | "drift" | "forgettable" | "history" | "late_object" | "missing" | "object" | "orphan" | "reservation" | "trash" | "unpublished" | "upload"], "What sweeps found to do, by kind.";
     SWEEP_FAILURES_TOTAL = Counter "wharf_sweep_failures_total" [what: "a missing object" | "a reservation" | "accounts" | "an account" | "deleting" | "objects" | "reservations" | "uploads"], "What sweeps could not look at, by what; the next one tries again.";
     SWEEP_DRIFTED_ACCOUNTS = Gauge "wharf_sweep_drifted_accounts", "Accounts whose sums are not those of their rows. Any is a bug.";
     SWEEP_DRIFTED_BYTES = Gauge "wharf_sweep_drifted_bytes", "By how much those sums are wrong.";

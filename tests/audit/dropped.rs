@@ -1,6 +1,4 @@
-//! Entries that the ledger has dropped for their age, and entries that only look so.
-
-use std::time::Duration;
+//! Entries that the ledger has trimmed, and entries that only look so.
 
 use wharfinger::app::Kind;
 use wharfinger::domain::account::Account;
@@ -8,48 +6,30 @@ use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
 use wharfinger::domain::file::{File, Status};
 use wharfinger::domain::ids::UserId;
-use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::LedgerPort as _;
 
 use crate::world::Yard;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How long the ledger keeps an entry.
-const KEPT_DAYS: u32 = 90;
 /// Versions of the user, the last of them a purge.
 const LAST: u64 = 4;
 
-/// Another user, of whom nothing is left but one row, and entries from one version on.
-struct Rest {
-    /// Days since the row was made, and since its file was purged.
-    created: u32,
-    changed: u32,
-    published: u64,
-    /// The entries that are left.
-    entries: &'static [u64],
-}
-
-/// Long idle: everything was dropped.
-const IDLE: Rest = Rest { created: 120, changed: 100, published: LAST, entries: &[] };
-
-/// What the audit says of this user where entries are kept for ever, or for 90 days.
-async fn check(rest: Rest, kept_days: Option<u32>, expected: &[Kind]) {
-    let mut yard = Yard::new().await;
-    yard.options.entries_kept = kept_days.map(|days| days * DAY);
+/// What the audit says of another user with one row, whose history is trimmed up to `floor` and of whom these entries
+/// are left.
+async fn check(floor: u64, left: &[u64], expected: &[Kind]) {
+    let yard = Yard::new().await;
     let user = UserId::from_subject("https://issuer.example", "bob").unwrap();
-    let days_ago = |days: u32| yard.inside.now().before(days * DAY);
-    let row = File {
-        created_at: days_ago(rest.created),
-        changed_at: days_ago(rest.changed),
-        revision: u32::try_from(LAST).unwrap(),
-        ..yard.inside.row(yard.gone).await
-    };
-    let account = Account { version: LAST, published: rest.published, row_count: 1, ..Account::new(user) };
+    let revision = u32::try_from(LAST).unwrap();
+    let row = File { revision, ..yard.inside.row(yard.gone).await };
+    let account =
+        Account { version: LAST, published: LAST, history_floor: floor, row_count: 1, ..Account::new(user) };
     let like = yard.entry(yard.account().await.version).await;
-    let entries = rest.entries.iter().map(|version| entry(&like, &row, *version)).collect();
-    let write = Write { files: vec![row], entries, ..Write::on(account, yard.inside.time.op_id()) };
-    let write = Write { expected: None, ..write };
+    let entries = left.iter().map(|version| entry(&like, &row, *version)).collect();
+    let write = Write::on(account, yard.inside.time.op_id());
+    let write = Write { expected: None, files: vec![row], entries, ..write };
     yard.inside.well.ledger.commit(write).await.unwrap();
+    for version in left {
+        yard.tell_of(user, *version).await;
+    }
     let (findings, _) = yard.audit(Some(user)).await.unwrap();
     let kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds, expected, "{findings:#?}");
@@ -72,40 +52,27 @@ fn entry(like: &Entry, row: &File, version: u64) -> Entry {
         3 => (EntryKind::Deleted, Status::Deleting, Totals::default()),
         _ => (EntryKind::Purged, Status::Gone, Totals::default()),
     };
-    let at: Timestamp = if version == 1 { row.created_at } else { row.changed_at };
+    let at = if version == 1 { row.created_at } else { row.changed_at };
     let (file_id, status) = (Some(row.file_id), Some(status));
     let revision = u32::try_from(version).unwrap();
     Entry { version, kind, file_id, at, size_bytes: size, status, revision, totals, ..like.clone() }
 }
 
+// proves: I28
 #[tokio::test]
-async fn a_user_who_was_idle_longer_than_entries_are_kept_is_not_accused() {
-    check(IDLE, Some(KEPT_DAYS), &[]).await;
-    check(IDLE, None, &[Kind::EntriesMissing]).await;
+async fn what_was_trimmed_is_not_missing() {
+    check(0, &[1, 2, 3, 4], &[]).await;
+    check(2, &[3, 4], &[]).await;
+    check(3, &[4], &[]).await;
 }
 
 // proves: I28
 #[tokio::test]
-async fn entries_are_missing_if_what_they_made_is_younger_than_they_are_kept() {
-    let changed = |changed| Rest { changed, ..IDLE };
-    check(changed(KEPT_DAYS), Some(KEPT_DAYS), &[]).await;
-    check(changed(KEPT_DAYS - 1), Some(KEPT_DAYS), &[Kind::EntriesMissing]).await;
-    let begun = |created| Rest { created, changed: 60, entries: &[3, 4], ..IDLE };
-    check(begun(KEPT_DAYS), Some(KEPT_DAYS), &[]).await;
-    check(begun(KEPT_DAYS - 1), Some(KEPT_DAYS), &[Kind::EntriesMissing]).await;
-    let whole = Rest { entries: &[1, 2, 3, 4], ..begun(KEPT_DAYS - 1) };
-    check(whole, Some(KEPT_DAYS), &[]).await;
-}
-
-// proves: I28
-#[tokio::test]
-async fn entries_that_were_never_told_are_missing_however_old_they_are() {
-    check(Rest { published: LAST - 1, ..IDLE }, Some(KEPT_DAYS), &[Kind::EntriesMissing]).await;
-}
-
-// proves: I28
-#[tokio::test]
-async fn age_excuses_the_start_of_the_entries_and_not_their_end() {
-    let cut = Rest { created: 80, changed: 60, entries: &[1, 2, 3], ..IDLE };
-    check(cut, Some(KEPT_DAYS), &[Kind::EntriesMissing]).await;
+async fn what_is_above_the_floor_must_be_there() {
+    check(0, &[2, 3, 4], &[Kind::EntriesMissing]).await;
+    check(1, &[3, 4], &[Kind::EntriesMissing]).await;
+    check(2, &[4], &[Kind::EntriesMissing]).await;
+    check(1, &[2, 4], &[Kind::EntriesMissing]).await;
+    check(2, &[3], &[Kind::EntriesMissing]).await;
+    check(2, &[], &[Kind::EntriesMissing]).await;
 }

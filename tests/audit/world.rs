@@ -66,7 +66,6 @@ impl Yard {
             trash_retention: wharfinger::limits::TRASH_RETENTION,
             quiet: Duration::ZERO,
             reads_per_sec: None,
-            entries_kept: None,
         };
         let yard = Self { inside, user, pending, processed, trashed, gone, options };
         let version = yard.account().await.version;
@@ -131,6 +130,21 @@ impl Yard {
             write.entries = entries;
         })
         .await;
+    }
+
+    /// Publishes the events of another user's entry.
+    pub(crate) async fn tell_of(&self, user: UserId, version: u64) {
+        let entry = self.inside.well.ledger.entry(user, version).await.unwrap().unwrap();
+        let row = match entry.file_id {
+            Some(file) => self.inside.well.ledger.file(user, file).await.unwrap(),
+            None => None,
+        };
+        let source =
+            EventSource { deployment: "test".to_owned(), bucket: BUCKET.to_owned(), redact_names: false };
+        for event in events_of(&source, user, &entry, row.as_ref()) {
+            let payload = serde_json::to_vec(&event.envelope).unwrap();
+            self.publish(event.subject, event.id.to_string(), payload).await;
+        }
     }
 
     /// Publishes the event of this version, which need not exist.

@@ -322,7 +322,7 @@ fn common(index: usize) -> String {
          admin.listen = \"127.0.0.1:{}\"\ntelemetry.filter = \"warn\"\nquota.default_bytes = {QUOTA_BYTES}\n\
          [[auth.issuers]]\nissuer = \"chaos\"\naudience = \"wharfinger\"\nalgorithm = \"HS256\"\n\
          key_file = \"{FOLDER}/issuer.key\"\n\
-         [ledger]\nkind = \"scylla\"\n[ledger.scylla]\nnodes = [{cql}]\nkeyspace = \"chaos\"\nreplication = 3\nhistory_days = 0\n\
+         [ledger]\nkind = \"scylla\"\nhistory_days = 0\n[ledger.scylla]\nnodes = [{cql}]\nkeyspace = \"chaos\"\nreplication = 3\n\
          [log]\nkind = \"nats\"\n[log.nats]\nurls = [{nats}]\nreplicas = 3\n\
          [queue]\nkind = \"sqs\"\nname = \"chaos\"\nendpoint = \"http://{sqs}\"\nregion = \"us-east-1\"\n\
          access_key_id = \"any\"\nsecret_key_file = \"{FOLDER}/secret\"\n",

@@ -1,6 +1,9 @@
 //! Lists.
 
 use serde_json::Value;
+use wharfinger::domain::draft::Write;
+use wharfinger::domain::file::{File, Reason, Status};
+use wharfinger::ports::LedgerPort as _;
 
 use crate::world::World;
 
@@ -100,6 +103,28 @@ async fn a_search_without_hits_goes_on_with_a_cursor() {
     assert_eq!(names, Vec::<String>::new());
     let next = format!("name_prefix=needle&cursor={}", cursor.unwrap());
     assert_eq!(page(&world, "alice", &next).await, (vec!["needle".to_owned()], None));
+}
+
+// proves: I4
+#[tokio::test]
+async fn deleted_files_leave_no_empty_pages() {
+    let world = World::start().await;
+    world.upload("alice", "living", 1).await;
+    let user = World::user("alice");
+    world.inside.fill(user, (0..2_500).map(|number| format!("gone{number}"))).await;
+    let account = world.inside.well.ledger.load(user).await.unwrap().unwrap();
+    let rows = world.inside.rows(user).await;
+    let hidden = rows.into_iter().filter(|row| row.filename.starts_with("gone")).map(|row| File {
+        status: Status::Gone,
+        reason: Some(Reason::User),
+        ..row
+    });
+    let mut account = account;
+    account.totals.file_count = 1;
+    let write = Write { files: hidden.collect(), ..Write::on(account, world.inside.time.op_id()) };
+    world.inside.well.ledger.commit(write).await.unwrap();
+    assert_eq!(page(&world, "alice", "").await, (vec!["living".to_owned()], None));
+    assert_eq!(page(&world, "alice", "size=1").await, (vec!["living".to_owned()], None));
 }
 
 #[tokio::test]

@@ -81,6 +81,9 @@ impl Client {
             None => self.handle.reserve(user, asked).await,
         };
         drop(self.told("presign", &outcome));
+        if outcome.as_ref().is_ok_and(|reserved| reserved.repeated) {
+            self.state().reached("request repeated");
+        }
         match outcome {
             Ok(reserved) => self.reserved(id, asked_at, user, reserved).await,
             Err(DeskError::Refused(ReserveRefusal::QuotaExceeded {
@@ -303,7 +306,7 @@ impl State {
         }
         for file in ids {
             let key = ObjectKey { user, file };
-            if self.file(user, file).is_none() {
+            if self.last_row(user, file).is_none() {
                 self.broken(format_args!("I7: r{id} is acknowledged and not durable"));
             }
             self.check_chunked(key);

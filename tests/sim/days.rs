@@ -7,7 +7,7 @@ use std::time::Duration;
 use wharfinger::actors::{Orphans, SweepOptions};
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
-use wharfinger::limits::TRASH_RETENTION;
+use wharfinger::limits::{HISTORY_RETENTION, TRASH_RETENTION};
 use wharfinger::ports::{Clock, ManualClock, Stream};
 
 use crate::script::{ASKS, Sim};
@@ -37,7 +37,9 @@ impl Days {
         let trash_retention = *rng.pick(&[short, short, longer, longer, TRASH_RETENTION]);
         let orphans = *rng.pick(&[Orphans::Remove, Orphans::Remove, Orphans::Report, Orphans::Off]);
         let sleep_after = rng.per_mille(350).then(|| rng.between(ASKS / 2, ASKS - 4));
-        Self { rng, sweep: SweepOptions { trash_retention, orphans, ..SweepOptions::default() }, sleep_after }
+        let history = *rng.pick(&[Some(short), Some(longer), Some(HISTORY_RETENTION), None]);
+        let sweep = SweepOptions { trash_retention, orphans, history, ..SweepOptions::default() };
+        Self { rng, sweep, sleep_after }
     }
 
     /// How the sweepers are set in fact.

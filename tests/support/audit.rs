@@ -34,7 +34,6 @@ impl Audit {
             trash_retention: wharfinger::limits::TRASH_RETENTION,
             quiet: Duration::ZERO,
             reads_per_sec: None,
-            entries_kept: None,
         };
         let world = World {
             ledger: ledger.clone(),

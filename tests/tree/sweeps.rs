@@ -5,11 +5,14 @@ use std::time::Duration;
 use wharfinger::actors::{DeskError, Orphans, SweepOptions, TreeOptions};
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::app::{AuditOptions, Auditor, Finding, Kind};
-use wharfinger::domain::decide::Reserve;
+use wharfinger::domain::decide::{Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::moves::Removal;
-use wharfinger::limits::{GONE_RETENTION, MISSING_AGE_MIN, ORPHAN_AGE_MIN, TRASH_RETENTION};
+use wharfinger::limits::{
+    FAILED_RETENTION, FORGET_MARGIN, GONE_RETENTION, IDEMPOTENCY_TTL, MISSING_AGE_MIN, ORPHAN_AGE_MIN,
+    TRASH_RETENTION, UPLOAD_URL_TTL,
+};
 use wharfinger::ports::{LedgerPort as _, ObjectsPort as _, Stream};
 
 use crate::counted::Counted;
@@ -110,26 +113,143 @@ async fn a_setting_says_how_long_trash_is_kept() {
     world.check_bytes(0, 0).await;
 }
 
-// proves: I6
+/// From when a file is reserved until its row may be forgotten, if its owner may not see it.
+fn uploads_end() -> Duration {
+    UPLOAD_URL_TTL + Rules::GRACE + FORGET_MARGIN
+}
+
+// proves: I4 I6
 #[tokio::test]
-async fn rows_of_which_nothing_can_come_are_forgotten_after_a_week_and_not_before() {
+async fn a_row_that_nobody_may_see_is_forgotten_when_no_url_of_it_can_be_used_and_not_before() {
     let world = World::start().await;
     let (gone, kept) = (gone(&world).await, world.upload(7).await);
+    world.wait_until_saved().await;
+    let deleted_by = world.now();
+    world.clock.set(deleted_by.after(uploads_end() - A_MINUTE));
+    world.sweep().await;
+    world.check_status(gone, Status::Gone).await;
+    world.pass(A_MINUTE + A_MOMENT);
+    let version = world.account().await.version;
+    world.sweep().await;
+    assert!(!has_row(&world, gone).await);
+    world.check_status(kept, Status::Processed).await;
+    let account = world.account().await;
+    assert_eq!((account.version, account.row_count), (version, 1), "it is no transition");
+    world.check_ledger().await;
+}
+
+// proves: I4 I6 I18
+#[tokio::test]
+async fn a_file_that_failed_is_shown_for_a_day_and_then_forgotten() {
+    let world = World::start().await;
     let expired = world.reserve(5).await.unwrap();
-    world.pass(Duration::from_secs(3600));
+    world.pass(uploads_end() + A_MOMENT);
     world.sweep().await;
     world.check_status(expired, Status::Expired).await;
     world.wait_until_saved().await;
-    world.pass(GONE_RETENTION - Duration::from_secs(3600 + 5));
+    world.pass(FAILED_RETENTION - A_MINUTE);
     world.sweep().await;
-    world.check_status(gone, Status::Gone).await;
-    world.pass(Duration::from_secs(3600) + A_MOMENT);
-    let version = world.account().await.version;
+    assert!(has_row(&world, expired).await);
+    world.pass(A_MINUTE + A_MOMENT);
     world.sweep().await;
-    assert!(!has_row(&world, gone).await && !has_row(&world, expired).await);
-    world.check_status(kept, Status::Processed).await;
-    assert_eq!(world.account().await.version, version, "it is no transition");
+    assert!(!has_row(&world, expired).await);
     world.check_ledger().await;
+}
+
+// proves: I4
+#[tokio::test]
+async fn neighbouring_rows_are_forgotten_in_one_write() {
+    let world = World::start().await;
+    let kept = world.upload(7).await;
+    for _ in 0..20 {
+        gone(&world).await;
+    }
+    let young = world.upload(8).await;
+    world.wait_until_saved().await;
+    world.pass(uploads_end() + A_MOMENT);
+    let commits = world.plan.calls(Op::Commit);
+    world.sweep().await;
+    assert_eq!(world.plan.calls(Op::Commit), commits + 1, "a range, not a row each");
+    assert_eq!(world.account().await.row_count, 2);
+    world.check_status(kept, Status::Processed).await;
+    world.check_status(young, Status::Processed).await;
+    world.check_ledger().await;
+}
+
+// proves: I4
+#[tokio::test]
+async fn a_loop_of_presigns_and_deletes_fills_no_partition() {
+    let rows_max = 8;
+    let rules = Rules { files_max: 4, rows_max, ..Rules::default() };
+    let world = World::with(Chosen { rules, ..Chosen::default() }).await;
+    for _ in 0..rows_max {
+        gone(&world).await;
+    }
+    let refused = world.reserve(1).await;
+    let too_many = ReserveRefusal::TooManyFiles { files_max: 4 };
+    assert_eq!(refused, Err(DeskError::Refused(too_many)));
+    assert_eq!(world.account().await.row_count, rows_max);
+    world.wait_until_saved().await;
+    world.pass(uploads_end() + A_MOMENT);
+    world.sweep().await;
+    assert_eq!(world.account().await.row_count, 0);
+    world.reserve(1).await.unwrap();
+}
+
+// proves: I9
+#[tokio::test]
+async fn a_repeat_finds_its_file_deleted_after_the_row_was_forgotten() {
+    let world = World::start().await;
+    let key = world.reserve_as(Some(1), 5).await.unwrap();
+    world.land(key).await;
+    world.handle.complete(key.user, key.file).await.unwrap();
+    world.handle.remove(key.user, key.file, Removal::Permanent).await.unwrap();
+    world.wait_for_status(key, Status::Gone).await;
+    world.wait_until_saved().await;
+    world.pass(uploads_end() + A_MOMENT);
+    world.sweep().await;
+    assert!(!has_row(&world, key).await);
+    assert_eq!(world.reserve_as(Some(1), 5).await, Ok(key), "the same file, and nothing is reserved");
+    world.check_bytes(0, 0).await;
+    world.pass(IDEMPOTENCY_TTL);
+    assert_ne!(world.reserve_as(Some(1), 5).await, Ok(key), "its day is over");
+}
+
+// proves: I28
+#[tokio::test]
+async fn history_is_trimmed_when_it_is_older_than_it_is_kept() {
+    let day = Duration::from_secs(24 * 3600);
+    let world = with(SweepOptions { history: Some(day), ..SweepOptions::default() }).await;
+    let old = world.upload(5).await;
+    world.wait_until_saved().await;
+    world.pass(day / 2);
+    world.upload(6).await;
+    world.wait_until_saved().await;
+    world.sweep().await;
+    assert_eq!(world.account().await.history_floor, 0, "nothing is old enough");
+    world.pass(day / 2 + A_MINUTE);
+    world.sweep().await;
+    let account = world.account().await;
+    assert_eq!((account.history_floor, account.version), (2, 4));
+    let left = world.well.ledger.entries_after(world.user, 0, 10).await.unwrap();
+    assert_eq!(left.iter().map(|entry| entry.version).collect::<Vec<_>>(), [3, 4]);
+    world.check_status(old, Status::Processed).await;
+    // The last entry stays, however old: its totals are the account's.
+    world.pass(10 * day);
+    world.sweep().await;
+    assert_eq!(world.account().await.history_floor, 3);
+}
+
+// proves: I28
+#[tokio::test]
+async fn history_that_is_not_published_is_not_trimmed() {
+    let day = Duration::from_secs(24 * 3600);
+    let world = with(SweepOptions { history: Some(day), ..SweepOptions::default() }).await;
+    world.plan.set(Op::Publish(Stream::Events), Fault::Unavailable);
+    world.upload(5).await;
+    world.pass(2 * day);
+    world.sweep().await;
+    assert_eq!(world.account().await.history_floor, 0);
 }
 
 // proves: I21
@@ -304,7 +424,6 @@ async fn check_audit_of_unreadable(spoil: impl Fn(&World), named: Option<UserId>
         trash_retention: TRASH_RETENTION,
         quiet: Duration::ZERO,
         reads_per_sec: None,
-        entries_kept: None,
     };
     let audited = wharfinger::app::World { ledger, log, objects, clock: world.time.clone() };
     let mut told = Vec::new();

@@ -1,8 +1,8 @@
 //! The slow pass: every row of every account, every object of the bucket.
 
-use super::requests::{EndRetention, FILES_PER_REQUEST, Forget};
+use super::requests::{EndRetention, FILES_PER_REQUEST};
 use super::tools::{SweepError, Tools, failed, found, unreadable};
-use super::{shelf, strays, uploads};
+use super::{forgetting, history, shelf, strays, uploads};
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::invariant::Broken;
 use crate::ports::Unreadable;
@@ -57,7 +57,12 @@ async fn accounts(tools: &mut Tools, findings: &mut Findings) {
     }
 }
 
-async fn look_at(tools: &mut Tools, user: UserId, findings: &mut Findings) -> Result<(), SweepError> {
+/// Looks at one account, its rows and its objects.
+pub(super) async fn look_at(
+    tools: &mut Tools,
+    user: UserId,
+    findings: &mut Findings,
+) -> Result<(), SweepError> {
     let Some(mut shelf) = shelf::read(tools, user).await? else { return Ok(()) };
     if let Some(broken) = shelf.drift.take() {
         findings.drifted(user, &broken);
@@ -65,9 +70,12 @@ async fn look_at(tools: &mut Tools, user: UserId, findings: &mut Findings) -> Re
     let past_retention = std::mem::take(&mut shelf.past_retention);
     // What cannot be undone comes after an answer of the bucket, which S3 refuses to whose clock is wrong by 15 minutes:
     // a node that lives weeks ahead must not end everybody's trash.
+    let read_at = shelf.read_at;
     let forgettable = strays::compare(tools, user, shelf, findings).await?;
+    // First: whatever is written makes the rows be read again.
+    forgetting::forget(tools, user, forgettable, read_at).await?;
     end_retention(tools, user, &past_retention).await?;
-    forget(tools, user, &forgettable).await
+    history::trim(tools, user).await
 }
 
 async fn end_retention(tools: &Tools, user: UserId, files: &[FileId]) -> Result<(), SweepError> {
@@ -77,15 +85,6 @@ async fn end_retention(tools: &Tools, user: UserId, files: &[FileId]) -> Result<
         let ended = EndRetention { files: files.to_vec(), retention };
         let ended = tools.parts.desks.ask(user, ended, None).await;
         ended.map_err(|error| SweepError::Desk(error.to_string()))?;
-    }
-    Ok(())
-}
-
-async fn forget(tools: &Tools, user: UserId, files: &[FileId]) -> Result<(), SweepError> {
-    for files in files.chunks(FILES_PER_REQUEST) {
-        files.iter().for_each(|_| found("forgettable"));
-        let forgotten = tools.parts.desks.ask(user, Forget { files: files.to_vec() }, None).await;
-        forgotten.map_err(|error| SweepError::Desk(error.to_string()))?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The quick pass: accounts only. What is past its time, never published, or still to be removed; and the totals.
 
 use super::census::Census;
+use super::deep;
 use super::tools::{ROWS_PAGE, SweepError, Tools, failed, found, unreadable};
 use crate::actors::requests::Expire;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
+use crate::limits::DEAD_ROWS_SOON;
 use crate::ports::{Summary, Unreadable};
 
 /// Looks at every account once. Says whether it came to the end.
@@ -47,6 +49,13 @@ async fn look_at(tools: &mut Tools, account: &Summary) {
         && let Err(error) = end_reservations(tools, account.user).await
     {
         failed("reservations", &error);
+    }
+    // Else a loop of presigns and deletes would fill its partition until the slow pass comes.
+    if account.dead_rows >= DEAD_ROWS_SOON
+        && !tools.is_bucket_away()
+        && let Err(error) = deep::look_at(tools, account.user, &mut deep::Findings::default()).await
+    {
+        failed("an account", &error);
     }
     if account.deleting_count > 0
         && let Err(error) = remove_deleting(tools, account.user).await

@@ -11,6 +11,8 @@ mod throttle;
 mod census;
 mod due;
 mod deep;
+mod forgetting;
+mod history;
 mod shelf;
 mod strays;
 mod uploads;

@@ -11,6 +11,8 @@ pub struct SweepOptions {
     pub trash_retention: Duration,
     /// What to do about objects that are nobody's.
     pub orphans: Orphans,
+    /// How long the entries of a user are kept; none: for ever.
+    pub history: Option<Duration>,
     /// Between two looks at every row and every object, from start to start.
     pub deep_every: Duration,
     /// Accounts that one pass reads in a second at most, from 1.
@@ -40,6 +42,7 @@ impl Default for SweepOptions {
         Self {
             trash_retention: limits::TRASH_RETENTION,
             orphans: Orphans::default(),
+            history: Some(limits::HISTORY_RETENTION),
             deep_every: limits::SWEEP_DEEP_EVERY,
             accounts_per_sec: limits::SWEEP_ACCOUNTS_PER_SEC,
             objects_per_sec: limits::SWEEP_OBJECTS_PER_SEC,

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::actors::ticket::{Context, Decision, Move};
-use crate::domain::draft::Draft;
-use crate::domain::ids::FileId;
+use crate::domain::draft::{Draft, RowRange};
+use crate::domain::ids::{FileId, OpId};
 use crate::limits::COMMIT_TRANSITIONS_MAX;
 
 /// Files in one request: half a write, so that it finds room beside others.
@@ -40,6 +40,53 @@ impl Move for EndRetention {
             }
         }
         Decision::Done(Ok(()))
+    }
+}
+
+/// Forget a range of neighbouring rows as they were read at a write. Nobody looks at them again, so it happens only if
+/// nothing was written since.
+pub(super) struct ForgetRange {
+    /// Which.
+    pub(super) range: RowRange,
+    /// How many rows are in it, each of which may be forgotten.
+    pub(super) count: u32,
+    /// The last write when they were read.
+    pub(super) read_at: OpId,
+}
+
+impl Move for ForgetRange {
+    /// The write that forgets them; none: something was written since, and nothing is forgotten.
+    type Answer = Option<OpId>;
+    type Refusal = Infallible;
+
+    fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Option<OpId>, Infallible> {
+        if draft.untouched_since() == Some(self.read_at) {
+            draft.forget_range(self.range, self.count);
+            return Decision::Done(Ok(Some(draft.op())));
+        }
+        // Memory may be older than what was read.
+        if context.is_fresh { Decision::Done(Ok(None)) } else { Decision::NeedsFresh }
+    }
+}
+
+/// Trim the history up to a version.
+pub(super) struct Trim {
+    /// The last version to delete.
+    pub(super) up_to: u64,
+}
+
+impl Move for Trim {
+    /// The floor after it.
+    type Answer = u64;
+    type Refusal = Infallible;
+
+    fn weight(&self) -> usize {
+        0
+    }
+
+    fn decide(&self, draft: &mut Draft, _context: &Context<'_>) -> Decision<u64, Infallible> {
+        draft.trim(self.up_to);
+        Decision::Done(Ok(draft.account().history_floor))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::tools::{ROWS_PAGE, SweepError, Tools};
 use crate::domain::account::Account;
 use crate::domain::file::{File, Status};
-use crate::domain::ids::{FileId, UserId};
+use crate::domain::ids::{FileId, OpId, UserId};
 use crate::domain::invariant::{Broken, Tally};
 use crate::domain::time::Timestamp;
 
@@ -22,6 +22,8 @@ pub(super) struct Shelf {
     pub(super) past_retention: Vec<FileId>,
     /// What is wrong with the sums, seen twice, each time without a write in between.
     pub(super) drift: Option<Broken>,
+    /// The last write before the rows were read, if nothing was written until all were read.
+    pub(super) read_at: Option<OpId>,
 }
 
 /// A row, as far as the bucket is concerned.
@@ -30,8 +32,10 @@ pub(super) struct Kept {
     pub(super) status: Status,
     /// When its bytes were settled.
     pub(super) processed_at: Option<Timestamp>,
-    /// Nothing can come of it any more, and what there was to tell has been told.
-    pub(super) is_forgettable: bool,
+    /// From when it may be forgotten; none: it counts for something, or not all its events are published.
+    pub(super) forgettable_from: Option<Timestamp>,
+    /// Where it is among all rows: neighbours have neighbouring places.
+    pub(super) place: usize,
 }
 
 /// Reads all rows of a user; none for one that was never written.
@@ -41,13 +45,14 @@ pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<Shelf
     loop {
         let (mut shelf, tally) = read_rows(tools, &account).await?;
         let Some(after) = tools.load(user).await? else { return Ok(None) };
-        let is_still = after.version == account.version;
+        let is_still = after.op == account.op;
         let broken = if is_still { tally.check(&account).err() } else { None };
         tries += 1;
         let is_right = is_still && broken.is_none();
         if is_right || tries >= READS_MAX {
             // Once may be a read that was behind; twice is not.
             shelf.drift = broken.filter(|_| seen_before.is_some());
+            shelf.read_at = account.op.filter(|_| is_right);
             return Ok(Some(shelf));
         }
         seen_before = broken.or(seen_before);
@@ -84,7 +89,8 @@ impl Shelf {
         let kept = Kept {
             status: row.status,
             processed_at: row.processed_at,
-            is_forgettable: is_told && row.is_forgettable(now),
+            forgettable_from: row.forgettable_from().filter(|_| is_told),
+            place: self.kept.len(),
         };
         self.kept.insert(row.file_id, kept);
     }

@@ -12,13 +12,14 @@ use crate::domain::moves::FileRefusal;
 use crate::limits::{MISSING_AGE_MIN, ORPHAN_AGE_MIN, ORPHANS_REMOVED_MAX};
 use crate::ports::ListedObject;
 
-/// Compares the objects of one user with their rows. Returns the rows that may be forgotten.
+/// Compares the objects of one user with their rows. Returns the rows that may be forgotten, each with its place among
+/// all rows.
 pub(super) async fn compare(
     tools: &mut Tools,
     user: UserId,
     mut shelf: Shelf,
     findings: &mut Findings,
-) -> Result<Vec<FileId>, SweepError> {
+) -> Result<Vec<(FileId, usize)>, SweepError> {
     let prefix = format!("{}{user}/", ObjectKey::PREFIX);
     let mut after = None;
     loop {
@@ -37,11 +38,12 @@ pub(super) async fn compare(
             break;
         }
     }
+    // After an answer of the bucket, which refuses those whose clock is far off.
     let now = tools.now();
     let mut forgettable = Vec::new();
     for (file, kept) in shelf.kept {
-        if kept.is_forgettable {
-            forgettable.push(file);
+        if kept.forgettable_from.is_some_and(|from| now > from) {
+            forgettable.push((file, kept.place));
         }
         let is_counted = matches!(kept.status, Status::Processed | Status::Trashed);
         if is_counted && kept.processed_at.is_none_or(|at| now.since(at) > MISSING_AGE_MIN) {

@@ -17,6 +17,7 @@ use crate::actors::remover::Remover;
 use crate::actors::requests::{Settle, Settled};
 use crate::adapters::{Ledger, Objects};
 use crate::domain::decide::Observed;
+use crate::domain::entry::Entry;
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::{account::Account, time::Timestamp};
@@ -124,6 +125,12 @@ impl Tools {
         let entries = in_time(entries).await?;
         let is_all = entries.len() < ENTRIES_PAGE_MAX;
         Ok(is_all.then(|| entries.into_iter().filter_map(|entry| entry.file_id).collect()))
+    }
+
+    /// The entry that made a version, if it is there.
+    pub(super) async fn entry(&mut self, user: UserId, version: u64) -> Result<Option<Entry>, SweepError> {
+        self.accounts.take().await;
+        Ok(in_time(self.parts.ledger.entry(user, version)).await?)
     }
 
     /// A page of keys. Does not count: whoever looks at an object takes it first.

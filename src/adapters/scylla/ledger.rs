@@ -61,8 +61,7 @@ impl ScyllaLedger {
         let statements = Statements::prepare(&cql.session, &cql.profiles)
             .await
             .map_err(|error| unreachable(error.to_string()))?;
-        let history = cql.settings.history();
-        Ok(Self { cql, statements: Arc::new(statements), entry_ttl_secs: 0 }.with_history(history))
+        Ok(Self { cql, statements: Arc::new(statements), entry_ttl_secs: 0 })
     }
 
     /// Keeps the entries written from now on for so long, in whole seconds; zero: for ever.

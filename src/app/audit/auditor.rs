@@ -42,8 +42,6 @@ pub struct AuditOptions {
     pub quiet: Duration,
     /// Reads a second; none: as many as come.
     pub reads_per_sec: Option<u32>,
-    /// How long the ledger keeps an entry; none: for ever.
-    pub entries_kept: Option<Duration>,
 }
 
 /// What an audit read and found.
@@ -181,7 +179,6 @@ impl Auditor {
         let events_since = kept_since(EVENTS_KEPT);
         let view = View {
             due,
-            entries_since: self.options.entries_kept.map(kept_since),
             events_since: self.events_since.map_or(events_since, |since| since.max(events_since)),
             quiet: self.options.quiet,
         };

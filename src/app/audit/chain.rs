@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Finding, Kind};
-use super::rows::{Row, Rows};
+use super::rows::Rows;
 use crate::domain::account::Account;
 use crate::domain::entry::{Entry, EntryKind, Totals};
 use crate::domain::file::{Status, Weight};
 use crate::domain::ids::{FileId, UserId};
-use crate::domain::time::Timestamp;
 
 /// The entries of a user, read from the oldest on.
 #[derive(Debug)]
 pub(super) struct Chain {
     user: UserId,
-    /// Entries made before may have been dropped; none: no entry may.
-    kept_since: Option<Timestamp>,
+    /// Entries up to this version were trimmed.
+    floor: u64,
     /// Every entry since the first version was seen.
     is_whole: bool,
     has_gap: bool,
@@ -45,10 +44,10 @@ struct Step {
 }
 
 impl Chain {
-    pub(super) const fn new(user: UserId, kept_since: Option<Timestamp>) -> Self {
+    pub(super) const fn new(user: UserId, floor: u64) -> Self {
         Self {
             user,
-            kept_since,
+            floor,
             is_whole: true,
             has_gap: false,
             first: None,
@@ -70,7 +69,7 @@ impl Chain {
             Some(last) if entry.version == last.version + 1 => Some(last.totals),
             None if entry.version == 1 => Some(Totals::default()),
             Some(last) => self.gap(last.version + 1, entry.version),
-            // Whether it may be so is judged at the end.
+            // Whether it may be so is judged at the end: what came before may have been trimmed.
             None => {
                 self.is_whole = false;
                 None
@@ -84,7 +83,7 @@ impl Chain {
 
     /// The last entry must be the account's, and the rows as entries left them.
     pub(super) fn end(mut self, account: &Account, rows: &Rows) -> Vec<Finding> {
-        self.judge_start(account, rows);
+        self.judge_start(account);
         self.judge_end(account);
         if account.published > account.version {
             let text =
@@ -95,23 +94,12 @@ impl Chain {
         self.findings
     }
 
-    /// What is missing before the first entry that was seen.
-    fn judge_start(&mut self, account: &Account, rows: &Rows) {
+    /// What is missing before the first entry that was seen: all above the floor of the history must be there.
+    fn judge_start(&mut self, account: &Account) {
         let first = self.first.unwrap_or(account.version + 1);
-        if first > 1 && !self.may_lack(first - 1, account, rows) {
-            self.tell_missing(1, first);
+        if first > self.floor + 1 {
+            self.tell_missing(self.floor + 1, first);
         }
-    }
-
-    /// Whether all up to `version` may have been dropped for their age: they were told, and nothing says that one of
-    /// them is younger. After a gap, which is told, it is not known of which files entries are missing at the start.
-    fn may_lack(&self, version: u64, account: &Account, rows: &Rows) -> bool {
-        let Some(since) = self.kept_since else { return false };
-        let is_complete = |(file, row): (FileId, &Row)| {
-            let step = self.files.get(&file);
-            step.is_some_and(|step| step.is_whole || row.created_at < since)
-        };
-        version <= account.published && (self.has_gap || rows.changed_since(since).all(is_complete))
     }
 
     fn judge_end(&mut self, account: &Account) {

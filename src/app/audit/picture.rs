@@ -20,8 +20,6 @@ const PAGE: usize = 500;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
     pub(super) due: Due,
-    /// Entries made before this may have been dropped; none: no entry may.
-    pub(super) entries_since: Option<Timestamp>,
     /// Events of entries before this may have been dropped.
     pub(super) events_since: Timestamp,
     /// How long the log may be silent before it is believed to have no more.
@@ -72,8 +70,7 @@ pub(super) async fn look(
     look.findings.extend(chain.end(&account, &rows));
     look.events(told).await?;
     let after = look.account().await?;
-    let has_moved =
-        after.is_none_or(|after| (after.version, after.published) != (account.version, account.published));
+    let has_moved = after.is_none_or(|after| (after.version, after.op) != (account.version, account.op));
     Ok(Some(Picture { findings: look.findings, counts: look.counts, has_moved }))
 }
 
@@ -131,8 +128,8 @@ impl Look<'_> {
 
     async fn entries(&mut self, account: &Account) -> Result<(Chain, Told), ReadError> {
         let (ledger, user, view) = (&self.world.ledger, self.user, self.view);
-        let (mut chain, mut told) = (Chain::new(user, view.entries_since), Told::new(user));
-        let (mut after, mut unpublished) = (0, None);
+        let (mut chain, mut told) = (Chain::new(user, account.history_floor), Told::new(user));
+        let (mut after, mut unpublished) = (account.history_floor, None);
         loop {
             let entries = self.pace.read("the ledger", || ledger.entries_after(user, after, PAGE)).await?;
             for entry in &entries {

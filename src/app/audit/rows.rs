@@ -18,7 +18,6 @@ pub(super) struct Row {
     pub(super) size_bytes: u64,
     pub(super) revision: u32,
     etag: Option<String>,
-    pub(super) created_at: Timestamp,
     changed_at: Timestamp,
     trashed_at: Option<Timestamp>,
     has_object: bool,
@@ -73,7 +72,6 @@ impl Rows {
             size_bytes: file.size_bytes,
             revision: file.revision,
             etag: file.etag,
-            created_at: file.created_at,
             changed_at: file.changed_at,
             trashed_at: file.trashed_at,
             has_object: false,
@@ -83,11 +81,6 @@ impl Rows {
 
     pub(super) fn get(&self, file: FileId) -> Option<&Row> {
         self.all.get(&file)
-    }
-
-    /// Rows that were changed at this time or after it.
-    pub(super) fn changed_since(&self, time: Timestamp) -> impl Iterator<Item = (FileId, &Row)> {
-        self.all.iter().filter(move |(_, row)| row.changed_at >= time).map(|(file, row)| (*file, row))
     }
 
     pub(super) fn count(&self) -> usize {

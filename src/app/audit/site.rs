@@ -76,9 +76,6 @@ pub(crate) fn options(config: &Config) -> AuditOptions {
         trash_retention: Duration::from_secs(config.sweep.trash_days * 24 * 3600),
         quiet: if config.log.kind == LogKind::Embedded { Duration::ZERO } else { QUIET },
         reads_per_sec: (!is_embedded).then_some(READS_PER_SEC),
-        entries_kept: (!is_embedded)
-            .then(|| config.ledger.scylla.history())
-            .filter(|history| !history.is_zero()),
     }
 }
 

@@ -194,13 +194,30 @@ fn only_what_is_in_the_trash_long_enough_is_deleted_by_time() {
     assert_eq!(moved, ["trashed: Deleted Deleting(user)"]);
 }
 
+// proves: I4 I18
 #[test]
-fn only_rows_of_which_nothing_can_come_are_forgotten_and_after_a_week() {
-    let changed_at = |row: &File| row.changed_at.after(limits::GONE_RETENTION);
-    let forgettable = |late: Duration| {
-        let rows = rows().into_iter().filter(|(_, row)| row.is_forgettable(changed_at(row).after(late)));
+fn a_row_is_forgotten_when_its_uploads_have_ended_and_its_owner_could_see_why_it_failed() {
+    let uploads_end = rules().release_at(NOW).after(limits::FORGET_MARGIN);
+    let forgettable = |now: Timestamp| {
+        let rows = rows().into_iter().filter(|(_, row)| row.is_forgettable(now));
         rows.map(|(name, _)| name).collect::<Vec<_>>()
     };
-    assert_eq!(forgettable(Duration::ZERO), Vec::<&str>::new());
-    assert_eq!(forgettable(Duration::from_millis(1)), ["gone", "expired", "expired_cancelled"]);
+    let milli = Duration::from_millis(1);
+    assert_eq!(forgettable(uploads_end), Vec::<&str>::new());
+    assert_eq!(forgettable(uploads_end.after(milli)), ["gone"], "who deleted it does not miss it");
+    let (_, expired) = rows().into_iter().find(|(name, _)| *name == "expired").expect("there is one");
+    let shown_until = expired.changed_at.after(limits::FAILED_RETENTION);
+    assert!(!expired.is_forgettable(shown_until));
+    assert!(expired.is_forgettable(shown_until.after(milli)));
+    let all = forgettable(shown_until.after(Duration::from_secs(1)));
+    assert_eq!(all, ["gone", "expired", "expired_cancelled"]);
+}
+
+#[test]
+fn a_row_that_does_not_know_when_its_uploads_end_is_kept_for_a_week() {
+    let (_, gone) = rows().into_iter().find(|(name, _)| *name == "gone").expect("there is one");
+    let gone = File { uploads_end_at: None, ..gone };
+    let week = gone.changed_at.after(limits::GONE_RETENTION);
+    assert!(!gone.is_forgettable(week));
+    assert!(gone.is_forgettable(week.after(Duration::from_millis(1))));
 }

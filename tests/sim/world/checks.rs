@@ -30,7 +30,6 @@ pub(crate) struct Stood {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Last {
     pub(super) version: u64,
-    pub(super) at: u64,
     /// When the file came to its status.
     pub(super) since: u64,
 }
@@ -139,7 +138,7 @@ impl State {
             let still = last.filter(|_| was.is_some_and(|(was, _)| was == is.0));
             was_since = last.map_or(at, |last| last.since);
             let since = still.map_or(at, |last| last.since);
-            seen.last.insert(file, Last { version: entry.version, at, since });
+            seen.last.insert(file, Last { version: entry.version, since });
             if let Some((was, _)) = was.filter(|(was, _)| *was != is.0) {
                 is_new_edge = seen.edges.insert((file, was, is.0));
             }

@@ -1,9 +1,11 @@
-//! What may vanish, and when: trash after its retention, rows after a week, objects only if they are nobody's.
+//! What may vanish, and when: trash after its retention, rows when their uploads have ended, history when it is old,
+//! objects only if they are nobody's.
 
 use wharfinger::actors::Orphans;
-use wharfinger::domain::file::Status;
+use wharfinger::domain::file::{File, Status};
 use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
-use wharfinger::limits::{GONE_RETENTION, ORPHAN_AGE_MIN};
+use wharfinger::domain::time::Timestamp;
+use wharfinger::limits::ORPHAN_AGE_MIN;
 use wharfinger::ports::Stream;
 
 use super::bucket::Object;
@@ -38,14 +40,16 @@ impl State {
         }
     }
 
-    /// 10 and 21: a row is forgotten when nothing has come of it for a week, and all of it is told.
+    /// 4, 10 and 21: a row is forgotten when no upload of it can be running and its owner could see why it failed, and all
+    /// its events are published.
     pub(super) fn check_forgotten(&mut self, user: UserId, file: FileId) {
         let seen = &self.ledger[&user].seen;
         let (Some(row), Some(last)) = (seen.forgotten.get(&file), seen.last.get(&file)) else {
             return self.broken(format_args!("I10: a row is forgotten that never was"));
         };
         let (status, version) = (row.status, last.version);
-        let is_old = self.now + 2 * self.clock_off_max() >= last.at + millis(GONE_RETENTION);
+        let from = row.forgettable_from().map_or(u64::MAX, Timestamp::as_millis);
+        let is_old = self.now + 2 * self.clock_off_max() >= from;
         let told = self.streams[&Stream::Events].told.get(&user).copied().unwrap_or(0);
         if !matches!(status, Status::Gone | Status::Expired) || !is_old {
             self.broken(format_args!("I10: a {status:?} row is forgotten, old enough: {is_old}"));
@@ -55,12 +59,25 @@ impl State {
         self.reached("row forgotten");
     }
 
+    /// 28: an entry is trimmed only when it is older than it is kept.
+    pub(super) fn check_trimmed(&mut self, at: Timestamp) {
+        let kept = self.sweep.history.map_or(u64::MAX / 2, millis);
+        // The clocks of who wrote it, of who wrote one before it, and of who trims.
+        if self.now + 3 * self.clock_off_max() < at.as_millis().saturating_add(kept) {
+            self.broken(format_args!("I28: an entry of {at} is trimmed, and is to be kept {kept} ms"));
+        }
+        self.reached("history trimmed");
+    }
+
     /// 10 and 17: in the end nothing is left whose time was over hours ago.
     pub(crate) fn check_overdue(&mut self, key: ObjectKey, status: Status) {
         let last = self.ledger.get(&key.user).and_then(|of| of.seen.last.get(&key.file)).copied();
         let over_at = match (status, last) {
             (Status::Trashed, Some(last)) => last.since + millis(self.sweep.trash_retention),
-            (Status::Gone | Status::Expired, Some(last)) => last.at + millis(GONE_RETENTION),
+            (Status::Gone | Status::Expired, Some(_)) => {
+                let from = self.file(key.user, key.file).and_then(File::forgettable_from);
+                from.map_or(u64::MAX / 2, Timestamp::as_millis)
+            }
             (Status::Pending | Status::Processed | Status::Deleting, _) | (_, None) => return,
         };
         if self.now > over_at + 2 * 3_600_000 + 2 * self.clock_off_max() {

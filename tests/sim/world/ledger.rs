@@ -129,9 +129,13 @@ impl State {
         for request in &write.requests {
             partition.requests.insert(request.key, request.clone());
         }
-        for version in write.trimmed.clone().into_iter().flatten() {
-            partition.entries.remove(&version);
-        }
+        let trimmed: Vec<Entry> = write
+            .trimmed
+            .clone()
+            .into_iter()
+            .flatten()
+            .filter_map(|version| partition.entries.remove(&version))
+            .collect();
         for entry in &write.entries {
             partition.entries.insert(entry.version, entry.clone());
         }
@@ -145,6 +149,10 @@ impl State {
         let (version, published) = (write.account.version, write.account.published);
         self.note(format_args!("{name} v{version} published {published} {}", kinds.join(" ")));
         self.check_commit(before.as_ref(), write);
+        trimmed.iter().for_each(|entry| self.check_trimmed(entry.at));
+        if write.forgotten.iter().any(|range| range.first != range.last) {
+            self.reached("range forgotten");
+        }
         Ok(())
     }
 

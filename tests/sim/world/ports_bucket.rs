@@ -14,6 +14,9 @@ use super::coming::Coming;
 use super::fate::Crooked;
 use super::port::{Port, Trouble};
 
+/// How far off a clock may be that the bucket answers, in ms.
+const SKEW_MAX: u64 = 15 * 60 * 1000;
+
 impl ObjectsPort for Port {
     async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
         self.call(Op::Head, None, away, |state| Ok(state.head(key))).await
@@ -28,7 +31,14 @@ impl ObjectsPort for Port {
     }
 
     async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
-        self.call(Op::List, None, away, |state| Ok(state.list(&prefix, after.as_ref()))).await
+        self.call(Op::List, None, away, |state| {
+            // As S3 does (`RequestTimeTooSkewed`), so that nothing final is decided on a clock that is far off.
+            if state.watches[self.node].skew.unsigned_abs() > SKEW_MAX {
+                return Err(away(Trouble::Refused));
+            }
+            Ok(state.list(&prefix, after.as_ref()))
+        })
+        .await
     }
 
     async fn create_multipart(

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::field::display;
@@ -35,6 +36,8 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// The first pause after the queue failed; it doubles up to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LAST: Duration = Duration::from_secs(5);
+/// The pause after a panic.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 /// A look at the folder without having been woken, in case a wake was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -67,12 +70,23 @@ pub(super) fn forget_unfinished(layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the queue what happened, in order of the sequence as far as possible, until it is stopped.
+/// Sends the queue what happened, in order of the sequence as far as possible, until it is stopped. After a panic it
+/// starts again: what is not sent yet is on disk.
 pub(super) async fn tell<Q: QueuePort>(store: Arc<Store>, queue: Q, stop: CancellationToken) {
+    while AssertUnwindSafe(send_until(&store, &queue, &stop)).catch_unwind().await.is_err() {
+        tracing::error!("the outbox of the bucket panicked; it starts again in {PAUSE_AFTER_PANIC:?}");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE_AFTER_PANIC) => {}
+        }
+    }
+}
+
+async fn send_until<Q: QueuePort>(store: &Arc<Store>, queue: &Q, stop: &CancellationToken) {
     let (mut pause, mut is_away) = (PAUSE_FIRST, false);
     loop {
         let round = {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(store);
             blocking("read the outbox", move || due(&store.layout))
         };
         let outcome = match round.await {
@@ -86,7 +100,7 @@ pub(super) async fn tell<Q: QueuePort>(store: Arc<Store>, queue: Q, stop: Cancel
             }
             Ok(news) => tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = send_all(&store, &queue, news) => outcome,
+                outcome = send_all(store, queue, news) => outcome,
             },
             Err(_) => Err(Stuck::Disk),
         };

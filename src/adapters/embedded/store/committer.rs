@@ -2,6 +2,7 @@
 //!
 //! The running sync is the batching window: while it runs, jobs gather. There is no timer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,8 +37,18 @@ impl Committer {
         Self { shared, heads, jobs, closers: Vec::new(), runtime: Handle::try_current().ok() }
     }
 
-    /// Works until nobody can send any more, or somebody closes the store; what was accepted is finished.
-    pub(super) fn run(mut self) {
+    /// Works until the end. A panic is the end of the store: what it was writing is not known, and a process that cannot
+    /// write must say so and stop.
+    pub(super) fn run(self) {
+        let shared = Arc::clone(&self.shared);
+        // Nothing of the committer is used after a panic.
+        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            shared.poison("the thread that writes has panicked; start again, and report it");
+        }
+    }
+
+    /// Works until no sender is left, or the store is closed; what was accepted is finished.
+    fn work(mut self) {
         let mut waiting = Vec::with_capacity(BATCH_JOBS_MAX);
         while self.jobs.blocking_recv_many(&mut waiting, BATCH_JOBS_MAX) > 0 {
             let mut jobs = waiting.drain(..);
@@ -108,6 +119,11 @@ impl Committer {
         if rows.is_empty() {
             return Ok(());
         }
+        #[cfg(test)]
+        assert!(
+            !self.shared.is_panicking.load(std::sync::atomic::Ordering::SeqCst),
+            "the test wants a panic"
+        );
         #[cfg(test)]
         if self.shared.is_sync_broken.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(self.shared.poison("the test broke the disk"));

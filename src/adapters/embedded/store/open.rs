@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     is_broken: CancellationToken,
     #[cfg(test)]
     pub(crate) is_sync_broken: std::sync::atomic::AtomicBool,
+    #[cfg(test)]
+    pub(crate) is_panicking: std::sync::atomic::AtomicBool,
     /// Last, so that the folder is given back when all else is gone.
     _lock: FolderLock,
 }
@@ -132,6 +134,8 @@ impl EmbeddedStore {
             is_broken: CancellationToken::new(),
             #[cfg(test)]
             is_sync_broken: std::sync::atomic::AtomicBool::new(false),
+            #[cfg(test)]
+            is_panicking: std::sync::atomic::AtomicBool::new(false),
             _lock: lock,
         });
         shared.log.show(&heads, &[]);

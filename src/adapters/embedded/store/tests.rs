@@ -196,6 +196,23 @@ async fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
     assert_eq!(replay.next(Duration::ZERO).await, Ok(None));
 }
 
+// proves: F32
+#[tokio::test]
+async fn a_panic_of_the_thread_that_writes_is_the_end_of_the_store_and_is_reported() {
+    let (_dir, store) = open(StoreOptions::default());
+    let ledger = store.ledger();
+    let first = write(&Account::new(user()));
+    ledger.commit(first.clone()).await.unwrap();
+    store.shared().is_panicking.store(true, Ordering::SeqCst);
+    let unknown = ledger.commit(write(&first.account)).await;
+    assert!(matches!(unknown, Err(CommitError::Unknown { .. })), "{unknown:?}");
+    let reason = tokio::time::timeout(Duration::from_secs(5), store.broken()).await.expect("it is reported");
+    assert!(reason.contains("panicked"), "{reason}");
+    let refused = ledger.commit(write(&first.account)).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "{refused:?}");
+    assert_eq!(ledger.load(user()).await, Ok(Some(first.account)), "what is on disk can be read");
+}
+
 #[tokio::test]
 async fn a_writer_waits_for_its_turn_and_not_for_ever() {
     let turn_within = Duration::from_millis(20);
