@@ -7,7 +7,7 @@ use crate::domain::ids::{FileId, OpId, UserId};
 use crate::limits::FORGOTTEN_RANGE_MAX;
 
 /// Fewer neighbours are deleted one by one.
-const RANGE_MIN: usize = 3;
+const RANGE_MIN: usize = 2;
 
 /// Forgets rows, each with its place among all rows, as they were read at `read_at`; none: something was written while
 /// they were read, and nothing is known of neighbours.
