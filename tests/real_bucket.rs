@@ -404,6 +404,10 @@ async fn a_bucket_and_a_queue_belong_to_one_ledger_until_they_are_adopted() {
     );
     assert!(last.contains("and this one is ") && last.contains("wharfinger aws adopt"), "{last}");
 
+    let checked = second.run(&["config", "check"]);
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.matches("it belongs to the ledger ").count(), 2, "{checked}");
+
     let adopt = |site: &Site, args: &[&str]| {
         let output = site.run(&[&["aws", "adopt"], args].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -430,6 +434,8 @@ async fn a_bucket_that_comes_late_and_belongs_to_another_ledger_ends_the_process
     let door = Door::new().await;
     let second = Site::new(&bucket_settings(&s3, &door.url, &bucket, &path));
     let mut serve = second.serve().await;
+    let parts = serve.parts().await;
+    assert!(parts.contains("not used before it is known to belong to this ledger: "), "{parts}");
     door.open(&s3);
     let code = serve.wait_for_end().await;
     assert_eq!(code, Some(1), "{}", serve.said());

@@ -4,8 +4,7 @@
 //! other's objects, without an error anywhere. So the first ledger that uses one puts its identity on it.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use uuid::Uuid;
 
@@ -59,14 +58,12 @@ impl Stamp {
 
 /// Keeps a bucket or a queue from being used until it is known to belong to this ledger. Clones share one state.
 #[derive(Clone, Debug, Default)]
-pub(in crate::adapters) struct Hold(Arc<AtomicBool>);
-
-/// What a caller is told meanwhile.
-const HELD: &str = "not used before it is known to belong to this ledger";
+pub(in crate::adapters) struct Hold(Arc<RwLock<Option<String>>>);
 
 impl Hold {
-    pub(in crate::adapters) fn set(&self, is_held: bool) {
-        self.0.store(is_held, Ordering::Release);
+    /// Holds it for this reason; none: it may be used.
+    pub(in crate::adapters) fn set(&self, reason: Option<String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     /// Whether it may be used.
@@ -74,7 +71,10 @@ impl Hold {
     /// # Errors
     /// The reason for the log.
     pub(in crate::adapters) fn check(&self) -> Result<(), String> {
-        if self.0.load(Ordering::Acquire) { Err(HELD.to_owned()) } else { Ok(()) }
+        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(reason) => Err(format!("not used before it is known to belong to this ledger: {reason}")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -97,9 +97,9 @@ mod tests {
         let hold = Hold::default();
         let other = hold.clone();
         assert_eq!(other.check(), Ok(()));
-        hold.set(true);
-        assert!(other.check().is_err());
-        hold.set(false);
+        hold.set(Some("no answer".to_owned()));
+        assert!(other.check().is_err_and(|reason| reason.ends_with("this ledger: no answer")));
+        hold.set(None);
         assert_eq!(other.check(), Ok(()));
     }
 }

@@ -13,14 +13,16 @@ use rustix::fs::Access;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 use super::engines::Engines;
 use super::start_error::{folder_advice, listen_advice};
 use super::{cursor_key, data_dir, translate};
 use crate::adapters::jetstream::JetStreamLog;
 use crate::adapters::s3::{S3Bucket, S3Signer};
-use crate::adapters::scylla::{CqlSession, MigrationState, Migrations};
+use crate::adapters::scylla::{CqlSession, LazyScyllaLedger, MigrationState, Migrations};
 use crate::adapters::sqs::SqsQueue;
+use crate::adapters::{Ledger, Stamp, StampError};
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, ManageStreams, QueueKind, SignerKind};
 use crate::domain::ids::ObjectKey;
 use crate::http::Authenticator;
@@ -64,9 +66,10 @@ pub async fn config_check(config: &Config) -> Vec<Checked> {
         all.push(Checked { part, outcome: outcome.map(named).map_err(|said| format!("{name}: {said}")) });
     };
     engine("ledger", engines.ledger(), within(ledger(config)).await);
+    let identity = timeout(ANSWER_WITHIN, identity(config)).await.ok().flatten();
     engine("log", engines.log(), within(log(config)).await);
-    engine("queue", engines.queue(), within(queue(config)).await);
-    engine("objects", engines.objects(), within(objects(config)).await);
+    engine("queue", engines.queue(), within(queue(config, identity)).await);
+    engine("objects", engines.objects(), within(objects(config, identity)).await);
     engine("signer", engines.signer(), within(signer(config)).await);
     all
 }
@@ -191,26 +194,51 @@ async fn log(config: &Config) -> Result<String, String> {
     }
 }
 
-async fn queue(config: &Config) -> Result<String, String> {
+async fn queue(config: &Config, identity: Option<Uuid>) -> Result<String, String> {
     match config.queue.kind {
         QueueKind::Embedded => Ok(String::new()),
         QueueKind::Sqs => {
             let options = translate::sqs(config).map_err(|error| error.to_string())?;
-            let depth = SqsQueue::open(&options).await.depth().await.map_err(|error| error.reason)?;
-            Ok(format!("{} notifications wait", depth.waiting))
+            let queue = SqsQueue::open(&options).await;
+            let depth = queue.depth().await.map_err(|error| error.reason)?;
+            Ok(format!("{} notifications wait, {}", depth.waiting, owner(&queue.stamp().await, identity)?))
         }
     }
 }
 
-async fn objects(config: &Config) -> Result<String, String> {
+async fn objects(config: &Config, identity: Option<Uuid>) -> Result<String, String> {
     match config.objects.kind {
         BucketKind::Embedded => Ok(String::new()),
         BucketKind::S3 => {
             let options = translate::s3(config).map_err(|error| error.to_string())?;
             let bucket = S3Bucket::open(&options, Clock::System).await;
             let listed = bucket.list(ObjectKey::PREFIX.to_owned(), None).await;
-            listed.map(|_| "it can be listed".to_owned()).map_err(|error| error.to_string())
+            listed.map_err(|error| error.to_string())?;
+            Ok(format!("it can be listed, {}", owner(&bucket.stamp().await, identity)?))
         }
+    }
+}
+
+/// The identity of the ledger, where it can be asked without opening it.
+async fn identity(config: &Config) -> Option<Uuid> {
+    match config.ledger.kind {
+        LedgerKind::Embedded => None,
+        LedgerKind::Scylla => {
+            let ledger = Ledger::Scylla(LazyScyllaLedger::new(config.ledger.scylla.clone()));
+            ledger.identity().await.ok()
+        }
+    }
+}
+
+/// Which ledger a bucket or a queue belongs to; an error if it is known to be another one than ours.
+fn owner(stamp: &Result<Option<Stamp>, StampError>, ours: Option<Uuid>) -> Result<String, String> {
+    match (stamp, ours) {
+        (Ok(Some(stamp)), Some(ours)) if stamp.ledger != ours => {
+            Err(format!("it belongs to the ledger {stamp}, and this one is {ours}"))
+        }
+        (Ok(Some(stamp)), _) => Ok(format!("it belongs to the ledger {stamp}")),
+        (Ok(None), _) => Ok("it belongs to no ledger yet".to_owned()),
+        (Err(error), _) => Ok(format!("which ledger it belongs to is not known: {error}")),
     }
 }
 

@@ -98,10 +98,10 @@ impl Stamped {
         self.put(stamp).await
     }
 
-    fn hold(&self, is_held: bool) {
+    fn hold(&self, reason: Option<String>) {
         match self {
-            Self::Bucket(bucket) => bucket.hold(is_held),
-            Self::Queue(queue) => queue.hold(is_held),
+            Self::Bucket(bucket) => bucket.hold(reason),
+            Self::Queue(queue) => queue.hold(reason),
         }
     }
 }
@@ -147,10 +147,10 @@ impl Identity {
         self,
         foreign: watch::Sender<Option<String>>,
     ) -> Result<Option<impl Future<Output = ()> + Send + 'static>, IdentityError> {
-        self.hold(true);
+        self.hold(Some("it was not asked yet"));
         let reason = match timeout(ANSWER_WITHIN, self.check()).await {
             Ok(Ok(())) => {
-                self.hold(false);
+                self.hold(None);
                 return Ok(None);
             }
             Ok(Err(IdentityError::Unknown(reason))) => reason,
@@ -159,6 +159,7 @@ impl Identity {
             }
             Err(_) => format!("no answer within {ANSWER_WITHIN:?}"),
         };
+        self.hold(Some(&reason));
         tracing::warn!(
             "bucket and queue are not used before they are known to belong to this ledger: {reason}"
         );
@@ -170,11 +171,11 @@ impl Identity {
             sleep(ASK_AGAIN).await;
             match self.check().await {
                 Ok(()) => {
-                    self.hold(false);
+                    self.hold(None);
                     tracing::info!("bucket and queue belong to this ledger");
                     return;
                 }
-                Err(IdentityError::Unknown(reason)) => tracing::debug!("asked again in vain: {reason}"),
+                Err(IdentityError::Unknown(reason)) => self.hold(Some(&reason)),
                 Err(error @ (IdentityError::Foreign { .. } | IdentityError::Unreadable { .. })) => {
                     foreign.send_replace(Some(error.to_string()));
                     return;
@@ -183,9 +184,9 @@ impl Identity {
         }
     }
 
-    fn hold(&self, is_held: bool) {
+    fn hold(&self, reason: Option<&str>) {
         for (stamped, _) in &self.shared {
-            stamped.hold(is_held);
+            stamped.hold(reason.map(str::to_owned));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::limits;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct S3Settings {
-    /// Where it listens.
+    /// The address and port of the embedded S3 endpoint.
     pub listen: SocketAddr,
     /// Bytes of the disk that uploads leave free. With less, uploads are refused for now and the process is not ready.
     pub reserve_bytes: u64,
@@ -25,7 +25,7 @@ pub struct S3Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LedgerSettings {
-    /// Which backend.
+    /// The engine of the ledger: accounts, files and entries.
     pub kind: LedgerKind,
     /// Days that the history of a user is kept, 0 for ever. Longer than the longest outage of the log, or lost events
     /// cannot be published again.
@@ -68,7 +68,7 @@ pub enum LedgerKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// Which backend.
+    /// The engine of the log: arrivals, events and dead letters.
     pub kind: LogKind,
     /// NATS JetStream.
     pub nats: NatsSettings,
@@ -85,27 +85,27 @@ pub enum LogKind {
     Nats,
 }
 
-/// Where the bucket tells what happened.
+/// The queue of the notifications of the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSettings {
-    /// Which backend.
+    /// The engine of the queue of notifications.
     pub kind: QueueKind,
     /// Loops that move notifications into the log, side by side.
     pub pollers: usize,
-    /// SQS: the queue's URL; this or `name`.
+    /// The URL of the queue; set this or `queue.name`.
     pub url: String,
-    /// SQS: the queue's name.
+    /// The name of the queue; set this or `queue.url`.
     pub name: String,
-    /// SQS: where it is; empty: in the bucket's region.
+    /// The region of the queue; empty: that of the bucket.
     pub region: String,
-    /// SQS: `http://127.0.0.1:9324`; empty: that of `url`, or where AWS has it.
+    /// The endpoint of SQS, like `http://127.0.0.1:9324`; empty: that of `queue.url`, or the one of AWS.
     pub endpoint: String,
-    /// SQS: whose requests these are; empty: the credential chain of AWS.
+    /// The access key for the queue; empty: the credential chain of AWS.
     pub access_key_id: String,
-    /// SQS: a file with the secret that belongs to it.
+    /// A file with the secret of `queue.access_key_id`.
     pub secret_key_file: PathBuf,
-    /// SQS: how long a notification that was received stays hidden, in seconds.
+    /// How long a received notification stays hidden from other receivers, in seconds.
     pub visibility_secs: u64,
 }
 
@@ -124,21 +124,21 @@ pub enum QueueKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BucketSettings {
-    /// Which backend.
+    /// The engine of the bucket.
     pub kind: BucketKind,
-    /// Its name.
+    /// The name of the bucket.
     pub bucket: String,
-    /// Its region.
+    /// The region of the bucket.
     pub region: String,
-    /// Where clients reach it, `https://s3.example.com`; empty: where we do.
+    /// The endpoint at which clients reach the bucket, like `https://s3.example.com`; empty: the same as ours.
     pub public_endpoint: String,
-    /// S3: where we reach it, `http://127.0.0.1:7070`; empty: where AWS has it.
+    /// The endpoint at which the service reaches the bucket, like `http://127.0.0.1:7070`; empty: the one of AWS.
     pub endpoint: String,
-    /// S3: whether URLs name it in their path instead of in their host.
+    /// Whether URLs name the bucket in their path instead of in their host.
     pub path_style: bool,
-    /// S3: whose requests these are; empty: the credential chain of AWS.
+    /// The access key for the bucket; empty: the credential chain of AWS.
     pub access_key_id: String,
-    /// S3: a file with the secret that belongs to it.
+    /// A file with the secret of `objects.access_key_id`.
     pub secret_key_file: PathBuf,
 }
 
@@ -153,15 +153,15 @@ pub enum BucketKind {
     S3,
 }
 
-/// Who signs.
+/// The signer of uploads and downloads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignerSettings {
-    /// Which backend.
+    /// The engine of the signer; must fit `objects.kind`.
     pub kind: SignerKind,
-    /// S3: whose signatures these are; empty: as for `objects`.
+    /// The access key to sign with; empty: that of `objects`.
     pub access_key_id: String,
-    /// S3: a file with the secret that belongs to it.
+    /// A file with the secret of `signer.access_key_id`.
     pub secret_key_file: PathBuf,
 }
 

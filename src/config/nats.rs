@@ -25,9 +25,9 @@ pub struct NatsSettings {
     pub tls_key_file: Option<PathBuf>,
     /// Refuses servers without TLS. `tls://` does so too.
     pub tls_required: bool,
-    /// Where answers to us are sent; users with permissions have one each (`nats/accounts.conf`).
+    /// The subject below which replies are received; users with permissions have one each (`nats/accounts.conf`).
     pub inbox_prefix: String,
-    /// Whether streams are made, looked at, or left alone.
+    /// Whether missing streams are created, streams are checked only, or not looked at.
     pub manage_streams: ManageStreams,
     /// Copies of each stream, 1 to 5; at least 3 to survive the loss of a server.
     pub replicas: u8,
@@ -37,9 +37,9 @@ pub struct NatsSettings {
     pub events_bytes_max: u64,
     /// Bytes DLQ may hold; the oldest records give way.
     pub dlq_bytes_max: u64,
-    /// Whether arrivals that come together are stored together.
+    /// Whether arrivals of one batch are stored in one request.
     pub atomic_batches: AtomicBatches,
-    /// How long a reader may get nothing before the server is asked whether it keeps something back.
+    /// How long a reader may receive nothing before the server is asked whether it holds something back, in seconds.
     pub stalled_after_secs: u64,
 }
 

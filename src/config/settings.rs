@@ -17,11 +17,11 @@ use crate::limits;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the embedded backends keep their data.
+    /// The folder in which embedded parts keep their data.
     pub data_dir: PathBuf,
-    /// The deployment's name, in every event's `source`.
+    /// The name of the deployment, part of the `source` of every event.
     pub deployment: String,
-    /// Slices of users. Fixed for the life of a deployment.
+    /// Slices of users that are worked on in order. Fixed for the life of a deployment.
     pub shards: u16,
     /// Declares that only one process of this deployment ever runs. Required where `embedded` parts stand beside
     /// parts that processes share: a second process would not see what the first one keeps.
@@ -40,7 +40,7 @@ pub struct Config {
     pub download: DownloadSettings,
     /// Events.
     pub events: EventSettings,
-    /// The search for what nobody told us.
+    /// The periodic search for missed arrivals, overdue work and orphans.
     pub sweep: SweepSettings,
     /// The embedded S3 endpoint.
     pub s3: S3Settings,
@@ -48,11 +48,11 @@ pub struct Config {
     pub ledger: LedgerSettings,
     /// Where events live.
     pub log: LogSettings,
-    /// Where the bucket tells what happened.
+    /// The queue of the notifications of the bucket.
     pub queue: QueueSettings,
     /// The bucket.
     pub objects: BucketSettings,
-    /// Who signs.
+    /// The signer of uploads and downloads.
     pub signer: SignerSettings,
     /// Logs.
     pub telemetry: TelemetrySettings,
@@ -62,11 +62,11 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
-    /// Where it listens.
+    /// The address and port of the API.
     pub listen: SocketAddr,
-    /// How clients reach it, without a final slash; what links begin with. Empty: links are relative.
+    /// The URL at which clients reach the API, without a final slash; links start with it. Empty: links are relative.
     pub public_url: String,
-    /// Connections at the same time.
+    /// Connections that may be open at the same time.
     pub connections_max: usize,
     /// Origins of pages that may call it, `https://app.example.com`; `loopback`: pages of this machine, any port.
     pub allowed_origins: Vec<String>,
@@ -79,7 +79,7 @@ pub struct HttpSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
-    /// Where it listens.
+    /// The address and port of health and metrics.
     pub listen: SocketAddr,
 }
 
@@ -87,7 +87,7 @@ pub struct AdminSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthSettings {
-    /// Whose tokens count.
+    /// The issuers whose tokens are accepted.
     pub issuers: Vec<IssuerSettings>,
 }
 
@@ -95,11 +95,11 @@ pub struct AuthSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSettings {
-    /// The token's `iss`, to the letter.
+    /// The `iss` of its tokens, exactly.
     pub issuer: String,
-    /// What the token's `aud` must hold.
+    /// The value that the `aud` of its tokens must contain.
     pub audience: String,
-    /// The only algorithm that counts for this issuer.
+    /// The only algorithm that is accepted from this issuer.
     pub algorithm: IssuerAlgorithm,
     /// A file with the key: the secret's bytes (HS256) or a public key in PEM.
     pub key_file: PathBuf,
@@ -132,9 +132,9 @@ pub enum IssuerAlgorithm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSettings {
-    /// Bytes of a user without a limit of their own.
+    /// Bytes that a user may store, unless an admin sets another limit.
     pub default_bytes: u64,
-    /// Files of a user.
+    /// Files that a user may have, trashed and pending ones included.
     pub files_max: u32,
     /// What is known of files of a user, deleted ones included: those are known until no URL of theirs can be used.
     /// Above it nothing new is reserved. At least `files_max`.
@@ -145,9 +145,9 @@ pub struct QuotaSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UploadSettings {
-    /// Bytes of one file.
+    /// Bytes of one file at most.
     pub max_bytes: u64,
-    /// How long a signed upload may be started, in seconds. At most 6 days: what is known of a deleted file is forgotten
+    /// How long a signed upload may be started, in seconds. At most 6 days: the row of a deleted file is forgotten
     /// after 7, and no upload of it may land after that.
     pub url_ttl_secs: u64,
     /// Content types that may be declared; empty: all. `image/*` takes a whole family.
@@ -174,7 +174,7 @@ pub struct EventSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetrySettings {
-    /// What is logged, in the syntax of `tracing`'s `EnvFilter`.
+    /// Which lines are logged, in the syntax of `tracing`'s `EnvFilter`.
     pub filter: String,
     /// `auto` (JSON off a terminal), `json` or `text`.
     pub format: String,

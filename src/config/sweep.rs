@@ -13,7 +13,7 @@ const DAY_SECS: u64 = 24 * 3600;
 pub struct SweepSettings {
     /// Days that a file stays in the trash before it is deleted for good.
     pub trash_days: u64,
-    /// What to do about objects older than a day that no row knows: `off`, `report` or `remove`. Turn `remove` on only
+    /// What is done about orphans, objects older than a day without a row. Turn `remove` on only
     /// when reports have shown what it would do, and off while a backup is being restored.
     pub orphans: OrphanSetting,
     /// Seconds between two looks at every row and every object.

@@ -64,8 +64,8 @@ impl S3Bucket {
         }
     }
 
-    /// Keeps everything else from using the bucket, or lets it.
-    pub fn hold(&self, is_held: bool) {
-        self.hold.set(is_held);
+    /// Keeps everything else from using the bucket, for this reason; none: it may be used.
+    pub fn hold(&self, reason: Option<String>) {
+        self.hold.set(reason);
     }
 }

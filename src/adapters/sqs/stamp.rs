@@ -41,8 +41,8 @@ impl SqsQueue {
         self.connected.url().await.map_err(|error| StampError::Unavailable(error.reason))
     }
 
-    /// Keeps everything else from using the queue, or lets it.
-    pub fn hold(&self, is_held: bool) {
-        self.hold.set(is_held);
+    /// Keeps everything else from using the queue, for this reason; none: it may be used.
+    pub fn hold(&self, reason: Option<String>) {
+        self.hold.set(reason);
     }
 }
