@@ -434,8 +434,11 @@ async fn a_bucket_that_comes_late_and_belongs_to_another_ledger_ends_the_process
     let door = Door::new().await;
     let second = Site::new(&bucket_settings(&s3, &door.url, &bucket, &path));
     let mut serve = second.serve().await;
-    let parts = serve.parts().await;
-    assert!(parts.contains("not used before it is known to belong to this ledger: "), "{parts}");
+    let deadline = Instant::now() + SOON;
+    while !serve.parts().await.contains("not used before it is known to belong to this ledger: ") {
+        assert!(Instant::now() < deadline, "{}", serve.parts().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     door.open(&s3);
     let code = serve.wait_for_end().await;
     assert_eq!(code, Some(1), "{}", serve.said());
