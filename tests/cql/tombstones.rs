@@ -14,8 +14,9 @@ use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 use wharfinger::adapters::scylla::{Migration, Migrations, ScyllaLedger};
 use wharfinger::domain::account::Account;
+use wharfinger::domain::entry::Entry;
 use wharfinger::domain::ids::{FileId, UserId};
-use wharfinger::ports::{FilePage, LedgerPort as _, ScanPage, Unreadable};
+use wharfinger::ports::{FilePage, LedgerError, LedgerPort as _, ScanPage, Unreadable};
 
 use crate::proxy::Proxy;
 use crate::schema::Keyspace;
@@ -154,6 +155,24 @@ impl World {
         };
         let batches = ids.chunks(BATCH).map(<[Uuid]>::to_vec);
         stream::iter(batches.map(write)).buffer_unordered(8).try_collect::<()>().await.expect("written");
+    }
+
+    /// Entries of a user, up to a version, that are not there any more.
+    async fn expire_entries(&self, user: UserId, last: i64) {
+        let nulls: Vec<String> = COLUMNS.iter().map(|column| format!("{column} = null")).collect();
+        let text = format!(
+            "UPDATE user_ledger SET {} WHERE user_id = ? AND kind = 1 AND file_id = ? AND seq = ?",
+            nulls.join(", ")
+        );
+        let statement = self.prepared(&text).await;
+        let versions: Vec<i64> = (1..=last).collect();
+        for versions in versions.chunks(BATCH) {
+            let mut batch = Batch::new(BatchType::Unlogged);
+            versions.iter().for_each(|_| batch.append_statement(statement.clone()));
+            let values: Vec<(Uuid, Uuid, i64)> =
+                versions.iter().map(|version| (user.uuid(), Uuid::nil(), *version)).collect();
+            self.session.batch(&batch, values).await.expect("written");
+        }
     }
 
     /// An account as an earlier release wrote it: without an anchor row.
@@ -316,6 +335,34 @@ async fn bringing_the_tables_up_to_date_gives_every_account_its_anchor() {
     assert_eq!(Migrations::shipped().apply(&cql).await, Ok(Vec::new()), "no file was left to apply");
     users.push(anchored);
     world.check_scan(&users).await;
+    world.keyspace.dropped().await;
+}
+
+/// As entries of an earlier release are, once their time to live has run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_have_expired_do_not_stop_the_history() {
+    let Some(world) = World::new().await else { return };
+    let user = new_user();
+    let expired = if is_full() { 20_000 } else { 4_000 };
+    let put = world.prepared("UPDATE user_ledger SET version = ?, published = ? WHERE user_id = ?").await;
+    world.session.execute_unpaged(&put, (expired, expired, user.uuid())).await.expect("written");
+    world.expire_entries(user, expired).await;
+    let last = add(&world.ledger, user, 5).await.version;
+    let first = last - 4;
+
+    let versions = |found: Result<Vec<Entry>, LedgerError>| -> Vec<u64> {
+        found.expect("read").iter().map(|entry| entry.version).collect()
+    };
+    assert_eq!(versions(world.ledger.entries_after(user, 0, 100).await), Vec::from_iter(first..=last));
+    assert_eq!(versions(world.ledger.entries_after(user, first, 2).await), [first + 1, first + 2]);
+    for (before, expected) in [(u64::MAX, last), (first + 2, first + 1), (first, first - 1), (300, 0)] {
+        let started = Instant::now();
+        let found = versions(world.ledger.entries_before(user, (0, before), 201).await);
+        assert_eq!(found, (first..=expected).rev().collect::<Vec<_>>(), "before {before}");
+        report(&format!("a page of history behind {expired} expired entries: {:?}", started.elapsed()));
+    }
+    let above_floor = world.ledger.entries_before(user, (first - 1, u64::MAX), 201).await;
+    assert_eq!(versions(above_floor).len(), 5, "what is at or below the floor is not looked at");
     world.keyspace.dropped().await;
 }
 

@@ -12,6 +12,7 @@ use scylla::statement::prepared::PreparedStatement;
 use uuid::Uuid;
 
 use super::errors::{ConnectError, commit_error, read_error, rows_of_read, shape_error};
+use super::history::{self, Versions};
 use super::outcome::Outcome;
 use super::ring::{self, Page, Stretch};
 use super::rows::{AccountRow, Anchored, EntryRow, FileRow, RequestRow, SummaryRow, seq_of};
@@ -143,10 +144,17 @@ impl LedgerPort for ScyllaLedger {
         after: u64,
         limit_max: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        let (Ok(after), Some(limit)) = (i64::try_from(after), limit(limit_max)) else {
+        let (Ok(seq), Some(limit)) = (i64::try_from(after), limit(limit_max)) else {
             return Ok(Vec::new());
         };
-        all::<EntryRow, Entry>(&self.read(&self.statements.entries_after, (user.uuid(), after, limit)).await?)
+        match self.read(&self.statements.entries_after, (user.uuid(), seq, limit)).await {
+            Ok(found) => all::<EntryRow, Entry>(&found),
+            Err(LedgerError::Unreadable { .. }) => {
+                let version = self.version(user).await?;
+                history::oldest(after, version, limit_max, |range| self.entries_of(user, range)).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn entries_before(
@@ -155,14 +163,15 @@ impl LedgerPort for ScyllaLedger {
         (floor, before): (u64, u64),
         limit_max: usize,
     ) -> Result<Vec<Entry>, LedgerError> {
-        let (Ok(floor), Some(limit)) = (i64::try_from(floor), limit(limit_max)) else {
-            return Ok(Vec::new());
-        };
-        // Every version is below 2^63, so a later `before` means all of them.
-        let before = i64::try_from(before).unwrap_or(i64::MAX);
-        all::<EntryRow, Entry>(
-            &self.read(&self.statements.entries_before, (user.uuid(), floor, before, limit)).await?,
-        )
+        let Some(limit) = limit(limit_max) else { return Ok(Vec::new()) };
+        let between = Versions { after: floor, before };
+        match self.entries_between(user, between, limit).await {
+            Err(LedgerError::Unreadable { .. }) => {
+                let version = self.version(user).await?;
+                history::newest(between, version, limit_max, |range| self.entries_of(user, range)).await
+            }
+            outcome => outcome,
+        }
     }
 
     async fn commit(&self, write: Write) -> Result<(), CommitError> {
@@ -248,6 +257,27 @@ impl ScyllaLedger {
     async fn add_anchor(&self, user: UserId) -> Result<(), LedgerError> {
         let added = self.session().execute_unpaged(&self.statements.add_anchor, (user.uuid(),)).await;
         added.map(drop).map_err(|error| read_error(&error))
+    }
+
+    async fn version(&self, user: UserId) -> Result<u64, LedgerError> {
+        Ok(self.load(user).await?.map_or(0, |account| account.version))
+    }
+
+    /// Entries between two versions, newest first.
+    async fn entries_between(
+        &self,
+        user: UserId,
+        Versions { after, before }: Versions,
+        limit: i32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        // Every version is below 2^63, so a later one means all of them.
+        let [after, before] = [after, before].map(|version| i64::try_from(version).unwrap_or(i64::MAX));
+        let found = self.read(&self.statements.entries_before, (user.uuid(), after, before, limit)).await?;
+        all::<EntryRow, Entry>(&found)
+    }
+
+    async fn entries_of(&self, user: UserId, range: Versions) -> Result<Vec<Entry>, LedgerError> {
+        self.entries_between(user, range, i32::MAX).await
     }
 
     async fn files_of_span(

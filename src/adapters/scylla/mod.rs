@@ -14,6 +14,7 @@ mod retry;
 mod session;
 mod ring;
 mod spans;
+mod history;
 mod identity;
 mod schema;
 mod ledger;

@@ -111,8 +111,8 @@ macro_rules! select_entry {
 const ENTRY: &str = select_entry!("AND seq = ? LIMIT 1");
 const ENTRIES_AFTER: &str = select_entry!("AND seq > ? ORDER BY kind DESC, seq ASC, file_id ASC LIMIT ?");
 const ENTRIES_BEFORE: &str = select_entry!("AND seq > ? AND seq < ? LIMIT ?");
-const TRIM_ENTRIES: &str = "DELETE FROM user_ledger WHERE user_id = :user_id AND kind = 1 AND seq >= :first \
-     AND seq <= :last";
+// From the beginning, so that all trims of a user are one range in the end.
+const TRIM_ENTRIES: &str = "DELETE FROM user_ledger WHERE user_id = :user_id AND kind = 1 AND seq <= :last";
 const PUT_ENTRY: &str = "INSERT INTO user_ledger (user_id, kind, seq, file_id, entry_kind, entry_op, at, \
      size_bytes, status, reason, visibility, revision, used_after, reserved_after, trashed_after, count_after, \
      limit_after, state_after, threshold_percent) VALUES (:user_id, 1, :seq, :file_id, :entry_kind, :entry_op, :at, \

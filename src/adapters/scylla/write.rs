@@ -77,7 +77,6 @@ pub(super) struct PutRequest {
 #[derive(Debug, SerializeRow)]
 pub(super) struct TrimEntries {
     user_id: Uuid,
-    first: i64,
     last: i64,
 }
 
@@ -142,8 +141,7 @@ pub(super) fn rows(write: &Write, ttl_secs: i32) -> Result<Vec<Bound>, CellError
         rows.push(Bound::Request(Box::new(PutRequest { user_id, ttl_secs: REQUEST_TTL_SECS, request })));
     }
     if let Some(trimmed) = &write.trimmed {
-        let (first, last) = (bigint("seq", *trimmed.start())?, bigint("seq", *trimmed.end())?);
-        rows.push(Bound::Trimmed(TrimEntries { user_id, first, last }));
+        rows.push(Bound::Trimmed(TrimEntries { user_id, last: bigint("seq", *trimmed.end())? }));
     }
     for entry in &write.entries {
         rows.push(Bound::Entry(Box::new(PutEntry { user_id, ttl_secs, entry: EntryRow::try_from(entry)? })));
