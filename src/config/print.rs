@@ -63,8 +63,8 @@ impl Page<'_> {
         let assignment = format!("{key} = {}", text::shown(key, value));
         let missing = choice::missing_choice(&self.loaded.config, key);
         lines.push(match (missing, value) {
+            (_, Value::Empty(..)) => format!("# {key} is not set"),
             (Some(choice), _) => format!("# {assignment:ORIGIN_COLUMN$} # counts only with {choice}"),
-            (None, Value::Empty(..)) => format!("# {key} is not set"),
             (None, _) => format!("{assignment:ORIGIN_COLUMN$} # {origin}"),
         });
     }
