@@ -75,7 +75,8 @@ pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Ou
         }
         Route::Own(own) => {
             let terms = Terms { action: own.action(), produces: own.produces(), consumes: own.consumes() };
-            run_own(admit(call, terms)?, own, body).await
+            // The work of a request is large, and would have room in every connection if it were not boxed.
+            Box::pin(run_own(admit(call, terms)?, own, body)).await
         }
         Route::Admin(asked) => {
             let (action, consumes) = (asked.action(), asked.consumes());
