@@ -91,8 +91,10 @@ impl Site<'_> {
     pub(super) fn ledger(&self, upkeep: &mut Upkeep) -> Ledger {
         match self.config.ledger.kind {
             LedgerKind::Embedded => {
+                let store = self.embedded.store();
                 self.health.up(Part::Ledger);
-                Ledger::Embedded(self.embedded.store().ledger())
+                upkeep.start(store.clone().watch_room(self.health.clone(), self.clock.clone()));
+                Ledger::Embedded(store.ledger())
             }
             LedgerKind::Scylla => {
                 let ledger = Ledger::Scylla(LazyScyllaLedger::new(self.config.ledger.scylla.clone()));

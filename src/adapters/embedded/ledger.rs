@@ -11,7 +11,7 @@ use super::EmbeddedStore;
 use super::store::{Batch, Heads, Heard, Job, ReadError, Tables, Unsent, row, split, tell, u64_at, unrow};
 use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::{RowRange, Write};
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, EntryKind};
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, OpId, UserId};
 use crate::ports::{
@@ -43,6 +43,7 @@ pub(crate) struct EncodedWrite {
     requests: Vec<([u8; 24], Slice)>,
     entries: Vec<([u8; 24], Slice)>,
     trimmed: Option<RangeInclusive<u64>>,
+    is_beginning: bool,
 }
 
 /// What tells one write of an account from every other: the version after it, and the attempt that made it.
@@ -69,6 +70,11 @@ impl Head {
 }
 
 impl EncodedWrite {
+    /// Whether it makes files, for which more will be written.
+    pub(crate) const fn begins_something(&self) -> bool {
+        self.is_beginning
+    }
+
     pub(crate) fn new(write: &Write) -> Self {
         let user = write.account.user;
         let head = Head { version: write.account.version, op: write.op };
@@ -91,6 +97,7 @@ impl EncodedWrite {
             requests: write.requests.iter().map(request).collect(),
             entries: write.entries.iter().map(entry).collect(),
             trimmed: write.trimmed.clone(),
+            is_beginning: write.entries.iter().any(|entry| entry.kind == EntryKind::Reserved),
         }
     }
 }

@@ -75,7 +75,10 @@ impl Committer {
                     self.closers.push(closer);
                 }
                 (job, Some(trouble)) => job.refuse(&trouble),
-                (job, None) => answers.push(job.apply(&self.shared, &mut self.heads, &mut batch)),
+                (job, None) => match self.shared.room.refusal(job.need()) {
+                    Some(reason) => job.refuse(&reason),
+                    None => answers.push(job.apply(&self.shared, &mut self.heads, &mut batch)),
+                },
             }
         }
         if self.shared.trouble().is_none() && self.shared.log.consumers_are_due() {

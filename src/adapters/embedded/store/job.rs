@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::batch::{Batch, Heads};
 use super::open::Shared;
+use super::room::Need;
 use super::tables::ReadError;
 use crate::adapters::embedded::ledger::{self, EncodedWrite};
 use crate::adapters::embedded::log::{self, EncodedChain, EncodedRecord, Trim, Trimmed};
@@ -102,6 +103,21 @@ impl Job {
             }
             Self::Bury { number, deliveries } => Answer::note(queue::bury(number, deliveries, tables, batch)),
             Self::Close(_) => Answer::Nobody,
+        }
+    }
+
+    /// What it means for the disk.
+    pub(super) fn need(&self) -> Need {
+        match self {
+            Self::Commit(write, _) if write.begins_something() => Need::Beginning,
+            Self::Commit(..)
+            | Self::Trim(..)
+            | Self::SaveConsumers
+            | Self::Delete(..)
+            | Self::Recount { .. }
+            | Self::Bury { .. }
+            | Self::Close(_) => Need::Freeing,
+            Self::Publish(..) | Self::PublishChains(..) | Self::Send(..) => Need::Finishing,
         }
     }
 

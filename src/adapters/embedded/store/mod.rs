@@ -9,6 +9,7 @@ mod identity;
 mod tidy;
 mod job;
 mod batch;
+mod room;
 mod committer;
 mod open;
 

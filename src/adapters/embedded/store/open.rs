@@ -16,12 +16,14 @@ use super::committer::Committer;
 use super::folder::{FolderLock, OpenError};
 use super::identity;
 use super::job::{Job, Reply, Unsent};
+use super::room::Room;
 use super::tables::{ReadError, Tables};
 use super::tidy::tidy;
 use crate::adapters::embedded::log::{self, LogShared};
 use crate::adapters::embedded::queue::QueueShared;
-use crate::adapters::embedded::{EmbeddedLedger, EmbeddedLog, EmbeddedQueue, QueuePolicy};
+use crate::adapters::embedded::{EmbeddedLedger, EmbeddedLog, EmbeddedQueue, FreeSpace, QueuePolicy};
 use crate::ports::Clock;
+use crate::telemetry::health::{Health, Part, Source};
 
 /// Jobs that wait for the committer.
 const JOBS_MAX: usize = 1024;
@@ -31,6 +33,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 /// in a table of their own, accounts name their last write, rows know when their uploads end.
 const FORMAT: u8 = 3;
 const FORMAT_KEY: &str = "format";
+/// Between two looks at the room of the disk.
+const ROOM_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Whose reports of the ledger's health are about the room of the disk.
+const DISK: Source = 1;
 /// The engine's own folder inside the data folder.
 const ENGINE_DIR: &str = "engine";
 
@@ -72,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) options: StoreOptions,
     pub(crate) log: LogShared,
     pub(crate) queue: QueueShared,
+    pub(crate) room: Room,
     trouble: OnceLock<String>,
     /// Cancelled when there is trouble.
     is_broken: CancellationToken,
@@ -114,6 +121,19 @@ impl EmbeddedStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_with(dir: &Path, clock: Clock, options: StoreOptions) -> Result<Self, OpenError> {
+        Self::open_on(dir, clock, options, FreeSpace::of(dir.to_path_buf()))
+    }
+
+    /// Opens the store on a disk with this much room.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_on(
+        dir: &Path,
+        clock: Clock,
+        options: StoreOptions,
+        space: FreeSpace,
+    ) -> Result<Self, OpenError> {
         let lock = FolderLock::take(dir)?;
         let window = log::Window::default();
         let engine_fails = |error| OpenError::from_engine(dir, error);
@@ -126,6 +146,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared {
             log: LogShared::new(window),
             queue: QueueShared::default(),
+            room: Room::new(space),
             tables,
             identity,
             clock,
@@ -191,6 +212,18 @@ impl EmbeddedStore {
         let shared = self.shared();
         shared.is_broken.cancelled().await;
         shared.trouble().unwrap_or_default()
+    }
+
+    /// Tells `health`, again and again, whether there is room for anything new, so that readiness is false and one line
+    /// is logged while there is not. Ends when it is dropped.
+    pub async fn watch_room(self, health: Health, clock: Clock) {
+        loop {
+            match self.shared().room.shortage() {
+                Some(reason) => health.down_from(Part::Ledger, DISK, &reason, clock.now()),
+                None => health.up_from(Part::Ledger, DISK),
+            }
+            tokio::time::sleep(ROOM_LOOK_EVERY).await;
+        }
     }
 
     pub(crate) fn shared(&self) -> &Shared {

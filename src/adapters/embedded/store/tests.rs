@@ -1,6 +1,7 @@
 //! Jobs applied by hand, and a committer whose disk breaks.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,17 +12,19 @@ use super::batch::{Batch, Heads};
 use super::job::{Answer, Job, Reply};
 use super::open::{EmbeddedStore, StoreOptions};
 use super::{OpenError, Tables};
-use crate::adapters::embedded::QueuePolicy;
 use crate::adapters::embedded::ledger::EncodedWrite;
 use crate::adapters::embedded::log::EncodedRecord;
+use crate::adapters::embedded::{FreeSpace, QueuePolicy};
 use crate::domain::account::Account;
 use crate::domain::draft::{Draft, Write};
+use crate::domain::entry::EntryKind;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::ports::{
     Clock, CommitError, LedgerError, LedgerPort, LogPort, NewRecord, PublishError, QueuePort, ReplayFrom,
     ReplayPort, Stored, Stream,
 };
+use crate::telemetry::health::Health;
 
 const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
 
@@ -194,6 +197,44 @@ async fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
     assert_eq!(ledger.load(user()).await, Ok(Some(first.account)), "what was on disk can be read");
     let mut replay = log.replay(Stream::Ingest, ">".to_owned(), ReplayFrom::Start).await.unwrap();
     assert_eq!(replay.next(Duration::ZERO).await, Ok(None));
+}
+
+// proves: F37
+#[tokio::test]
+async fn a_full_disk_stops_new_files_and_no_delete_and_all_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let space = FreeSpace::fixed(Arc::clone(&free));
+    let store = EmbeddedStore::open_on(dir.path(), Clock::System, StoreOptions::default(), space).unwrap();
+    let ledger = store.ledger();
+    let reserving = || {
+        let mut write = write(&Account::new(user()));
+        write.entries[0].kind = EntryKind::Reserved;
+        write
+    };
+    free.store(0, Ordering::SeqCst);
+    let refused = ledger.commit(reserving()).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "{refused:?}");
+    let health = Health::default();
+    let watch = tokio::spawn(store.clone().watch_room(health.clone(), Clock::System));
+    eventually(|| !health.is_ready()).await;
+    ledger.commit(write(&Account::new(user()))).await.expect("what makes no file is written");
+    store.queue(QueuePolicy::default()).send("x".to_owned()).await.unwrap_err();
+    free.store(u64::MAX, Ordering::SeqCst);
+    eventually(|| health.is_ready()).await;
+    let other = UserId::from_uuid(uuid::Uuid::from_u128(2));
+    let mut later = write(&Account::new(other));
+    later.entries[0].kind = EntryKind::Reserved;
+    ledger.commit(later).await.expect("there is room again");
+    watch.abort();
+}
+
+async fn eventually(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never was so");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 // proves: F32
