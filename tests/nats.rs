@@ -3,6 +3,12 @@
 //! Runs when `WHARFDEV_TEST_NATS` names a server (`nats://127.0.0.1:4222`) that holds nothing of worth. Faults are
 //! tried on servers that the tests start themselves from `WHARFDEV_TEST_NATS_BIN` or `target/servers/bin`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests stop at the first surprise, and say what they skip"
+)]
+
 /// Makes one test of each case of a suite, if there is a server.
 macro_rules! cases {
     ($suite:ident, $world:expr, $($case:ident)*) => {

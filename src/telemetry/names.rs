@@ -50,7 +50,7 @@ metrics! {
     BUILD_INFO = Gauge "wharf_build_info", "Always 1; the label tells the version.";
     // actors
     DESKS = Gauge "wharf_desks", "Accounts in memory; those that rest for a minute are dropped.";
-    DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total" [outcome: "applied" | "conflict" | "unavailable" | "unknown"], "Conditional writes to the ledger, by outcome.";
+    DESK_COMMITS_TOTAL = Counter "wharf_desk_commits_total" [outcome: "applied" | "conflict" | "refused" | "unavailable" | "unknown"], "Conditional writes to the ledger, by outcome.";
     DESK_UNKNOWN_RESOLVED_TOTAL = Counter "wharf_desk_unknown_resolved_total" [by: "ours" | "not_ours" | "in_doubt" | "unanswered"], "Writes whose outcome was unknown, by what the ledger says: ours, not_ours, in_doubt (it may land later), unanswered.";
     DESK_COMMIT_SECONDS = Histogram "wharf_desk_commit_seconds", "Time of one conditional write.";
     DESK_OPS_PER_COMMIT = Histogram "wharf_desk_ops_per_commit", "Requests that left together in one write.";
