@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::warn;
 
 use super::error::Problem;
@@ -48,6 +48,8 @@ pub(super) struct EventFeed {
     is_due: bool,
     failures: u32,
     is_log_down: bool,
+    /// When the stream has been silent for as long as it may.
+    heartbeat_at: Instant,
     health: Health,
     clock: Clock,
 }
@@ -117,6 +119,7 @@ impl EventFeed {
             is_due: last_id.is_some(),
             failures: 0,
             is_log_down: false,
+            heartbeat_at: Instant::now() + EVENT_HEARTBEAT,
             health: services.health.clone(),
             clock: services.clock.clone(),
         })
@@ -126,10 +129,12 @@ impl EventFeed {
     pub(super) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.ready.pop_front() {
+                self.heartbeat_at = Instant::now() + EVENT_HEARTBEAT;
                 return Some(frame);
             }
             let is_heartbeat_due = if self.is_due { self.look_or_pause().await? } else { self.wait().await };
             if is_heartbeat_due {
+                self.heartbeat_at = Instant::now() + EVENT_HEARTBEAT;
                 return Some(Bytes::from_static(HEARTBEAT));
             }
         }
@@ -179,9 +184,15 @@ impl EventFeed {
         self.health.heard(Part::ReplayEvents, &answer, self.clock.now());
     }
 
-    /// Waits until something new is announced, at most for one heartbeat; says whether it was that long.
+    /// Waits until something is announced, at most until a heartbeat is due; says whether it is. What was delivered
+    /// already may be announced again, and puts no heartbeat off.
     async fn wait(&mut self) -> bool {
-        match self.bell.next(EVENT_HEARTBEAT).await {
+        let left = self.heartbeat_at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.is_due = true;
+            return true;
+        }
+        match self.bell.next(left).await {
             Ok(Some(record)) => {
                 self.log_is(None);
                 self.is_due = version_of(&record).is_none_or(|version| version > self.place.after);
@@ -193,7 +204,7 @@ impl EventFeed {
                     warn!(user_id = %self.user, error = %error, "an event stream goes on without the log");
                 }
                 self.log_is(Some(&error));
-                sleep(EVENT_HEARTBEAT).await;
+                sleep_until(self.heartbeat_at).await;
             }
         }
         // What was not announced is found all the same.

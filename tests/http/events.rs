@@ -12,7 +12,7 @@ use wharfinger::adapters::Log;
 use wharfinger::adapters::embedded::EmbeddedStore;
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::event::filter_of;
-use wharfinger::limits::EVENT_STREAMS_PER_USER_MAX;
+use wharfinger::limits::{EVENT_HEARTBEAT, EVENT_STREAMS_PER_USER_MAX};
 use wharfinger::ports::{LogPort, NewRecord, Record, ReplayFrom, ReplayPort, Stream};
 
 use crate::inside::eventually;
@@ -212,6 +212,32 @@ async fn a_tail_that_the_log_has_lost_is_read_from_the_ledger() {
     tokio::time::pause();
     assert_eq!(reader.told(5).await[4], "5 files.reserved");
     tokio::time::resume();
+}
+
+// proves: F27
+#[tokio::test]
+async fn old_news_that_the_log_tells_again_put_no_heartbeat_off() {
+    let world = World::start().await;
+    world.presign("alice", "a", 1).await;
+    let old = published(&world, "alice", 1).await.pop().unwrap();
+    let mut reader = Reader::open(&world, "alice", None).await;
+    reader.read_until("retry").await;
+    tokio::time::pause();
+    let again = async {
+        for number in 0.. {
+            tokio::time::sleep(EVENT_HEARTBEAT / 2).await;
+            let Record { subject, headers, payload, .. } = old.clone();
+            let record = NewRecord { subject, id: format!("again-{number}"), headers, payload };
+            // The clock runs ahead of the disk, so the answer may come too late; the record comes all the same.
+            drop(world.inside.well.log.publish(Stream::Events, record).await);
+        }
+    };
+    let heartbeats = reader.read(|seen| seen.matches(":\n\n").count() >= 3);
+    tokio::select! {
+        () = again => {}
+        seen = heartbeats => assert_eq!(events_of(seen).count(), 0, "{seen}"),
+        () = tokio::time::sleep(EVENT_HEARTBEAT * 8) => panic!("no heartbeats"),
+    }
 }
 
 // proves: F35
