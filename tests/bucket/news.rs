@@ -49,6 +49,17 @@ async fn news_wait_while_the_queue_is_away() {
     eventually("an empty outbox", || (world.files("outbox") == 0).then_some(())).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_a_panic_the_outbox_starts_again_and_sends_what_is_on_disk() {
+    let world = World::new().await;
+    world.heard.panic_once();
+    world.put(new_key(), b"first").await;
+    eventually("the panic", || (!world.heard.will_panic()).then_some(())).await;
+    world.put(new_key(), b"second").await;
+    assert_eq!(names(&world.heard.wait_for(2).await), ["ObjectCreated:Put", "ObjectCreated:Put"]);
+    eventually("an empty outbox", || (world.files("outbox") == 0).then_some(())).await;
+}
+
 #[tokio::test]
 async fn news_that_were_not_told_are_told_after_a_restart() {
     let world = World::new().await;

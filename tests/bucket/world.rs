@@ -25,9 +25,10 @@ use wharfinger::telemetry::health::{Health, Part, PartState};
 /// How long anything here may take.
 pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 
-/// A queue that only hears; it refuses while it is away.
+/// A queue that keeps what it is sent. It can refuse, and it can panic once.
 #[derive(Clone, Default)]
 pub(crate) struct Heard {
+    panics_next: Arc<Mutex<bool>>,
     bodies: Arc<Mutex<Vec<String>>>,
     is_away: Arc<Mutex<bool>>,
     refused: Arc<Mutex<usize>>,
@@ -36,6 +37,16 @@ pub(crate) struct Heard {
 impl Heard {
     pub(crate) fn set_away(&self, is_away: bool) {
         *self.is_away.lock().unwrap() = is_away;
+    }
+
+    /// Panics at the next notification.
+    pub(crate) fn panic_once(&self) {
+        *self.panics_next.lock().unwrap() = true;
+    }
+
+    /// Whether the panic is still to come.
+    pub(crate) fn will_panic(&self) -> bool {
+        *self.panics_next.lock().unwrap()
     }
 
     /// How often something was not taken.
@@ -57,6 +68,8 @@ impl Heard {
 
 impl QueuePort for Heard {
     async fn send(&self, body: String) -> Result<(), QueueError> {
+        let panics = std::mem::take(&mut *self.panics_next.lock().unwrap());
+        assert!(!panics, "the panic that the test asked for");
         if *self.is_away.lock().unwrap() {
             *self.refused.lock().unwrap() += 1;
             return Err(QueueError { reason: "away".to_owned() });
