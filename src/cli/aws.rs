@@ -1,7 +1,7 @@
 //! `wharfinger aws setup`: bucket and queues as they should be.
 
 use clap::{Args, Subcommand};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::failure::Failure;
 use super::output;
@@ -36,13 +36,16 @@ pub(super) fn run(command: &AwsCommand) -> Result<(), Failure> {
     }
 }
 
+/// What the calls of one command run on.
+fn runtime() -> Result<Runtime, Failure> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Failure::other(format!("cannot start: {error}")))
+}
+
 fn setup(args: &SetupArgs) -> Result<(), Failure> {
     let config = settings::load(&args.settings, Vec::new())?.config;
     check(&config)?;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let steps = runtime.block_on(app::aws_setup(&config, args.dry_run));
     let steps = steps.map_err(|error| Failure::other(error.to_string()).with_code(error.exit_code()))?;
     for step in &steps {
@@ -60,10 +63,7 @@ fn setup(args: &SetupArgs) -> Result<(), Failure> {
 fn adopt(args: &SetupArgs) -> Result<(), Failure> {
     let config = settings::load(&args.settings, Vec::new())?.config;
     check(&config)?;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+    let runtime = runtime()?;
     let lines = runtime.block_on(app::aws_adopt(&config, args.dry_run));
     runtime.shutdown_background();
     let lines = lines.map_err(|error| Failure::other(error.to_string()))?;

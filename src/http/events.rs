@@ -15,7 +15,7 @@ use super::error::{FieldFault, Problem};
 use super::event_feed::EventFeed;
 use super::event_frame::GREETING;
 use super::event_slots::EventSlot;
-use super::meters::Counted;
+use crate::telemetry::Counted;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram};
 
 use super::route::Template;
-use crate::telemetry::names;
+use crate::telemetry::{Counted, names};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
@@ -74,22 +74,6 @@ impl Meters {
             || metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => word),
         );
         histogram.record(took.as_secs_f64());
-    }
-}
-
-/// One of the things that a gauge counts.
-pub(super) struct Counted(Gauge);
-
-impl Counted {
-    fn start(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }
 

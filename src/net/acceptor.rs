@@ -16,6 +16,7 @@ use super::registry::Registry;
 use super::stop::Stop;
 use super::watch::{Stall, Watch};
 use crate::limits;
+use crate::telemetry::Counted;
 
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(5);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -164,22 +165,6 @@ impl Acceptor {
         self.connections.close();
         self.stop.now.cancel();
         self.connections.wait().await;
-    }
-}
-
-/// One of the things that a gauge counts.
-struct Counted(Gauge);
-
-impl Counted {
-    fn start(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }
 

@@ -5,6 +5,8 @@ pub mod names;
 pub mod logs;
 mod story;
 mod recorder;
+mod counted;
 
+pub use counted::Counted;
 pub use logs::{STORY, millis};
 pub use recorder::MetricsHandle;

@@ -141,10 +141,10 @@ fn judge_orphan(tools: &Tools, key: ObjectKey, size_bytes: u64, findings: &mut F
     let may_remove = tools.parts.options.orphans == Orphans::Remove;
     if may_remove && findings.orphans_removed < ORPHANS_REMOVED_MAX {
         findings.orphans_removed += 1;
-        tracing::warn!(user_id = %key.user, file_id = %key.file, size_bytes, "an object is nobody's and is removed");
+        tracing::warn!(user_id = %key.user, file_id = %key.file, size_bytes, "an orphan object is removed");
         tools.parts.remover.remove(key);
     } else {
-        tracing::warn!(user_id = %key.user, file_id = %key.file, size_bytes, "an object is nobody's and stays");
+        tracing::warn!(user_id = %key.user, file_id = %key.file, size_bytes, "an orphan object stays");
     }
 }
 
