@@ -13,7 +13,7 @@ use wharfinger::adapters::embedded::EmbeddedStore;
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::event::filter_of;
 use wharfinger::limits::{EVENT_HEARTBEAT, EVENT_STREAMS_PER_USER_MAX};
-use wharfinger::ports::{LogPort, NewRecord, Record, ReplayFrom, ReplayPort, Stream};
+use wharfinger::ports::{LogPort, NewRecord, PublishError, Record, ReplayFrom, ReplayPort, Stream};
 
 use crate::inside::eventually;
 use crate::world::{NOW, PATIENCE, World};
@@ -122,10 +122,16 @@ pub(crate) async fn published(world: &World, name: &str, count: usize) -> Vec<Re
     eventually("the log to have them", look).await
 }
 
-/// Puts a record into another log.
+/// Puts a record into another log, again while it is unavailable, as the publisher does.
 pub(crate) async fn copy(record: Record, to: &Log) {
     let Record { subject, id, headers, payload, .. } = record;
-    to.publish(Stream::Events, NewRecord { subject, id, headers, payload }).await.unwrap();
+    let record = NewRecord { subject, id, headers, payload };
+    let publish = async || match to.publish(Stream::Events, record.clone()).await {
+        Ok(_) => Some(()),
+        Err(PublishError::Unavailable { .. } | PublishError::Unknown { .. }) => None,
+        Err(refused) => panic!("{refused}"),
+    };
+    eventually("the log to take it", publish).await;
 }
 
 // proves: I21

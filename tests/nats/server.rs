@@ -32,7 +32,7 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { jetstream: "max_file: 4GB", rest: String::new(), passwords: Vec::new() }
+        Self { jetstream: "max_file: 8GB", rest: String::new(), passwords: Vec::new() }
     }
 }
 
