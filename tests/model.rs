@@ -11,6 +11,7 @@ use std::io::Write as _;
 
 use wharfinger_model::history::{self, Judge};
 use wharfinger_model::quota::{self, Bounds, Check, Protocol, RELIABLE};
+use wharfinger_model::upkeep::{self, Condition};
 use wharfinger_model::{Model, Report, Verdict, search};
 
 /// Searches, and prints a line in any case, and the way to a disaster when it is asked for.
@@ -264,4 +265,72 @@ fn an_unanswered_request_may_be_done_again_after_somebody_undid_it() {
     let bounds = history::Bounds { once: true, ..REQUESTS };
     let world = history::World { protocol: history::RELIABLE, bounds };
     check_breaks("one request, one entry", &world, "one request made two entries", 13);
+}
+
+/// Two nodes and one file, for which the client asks twice.
+const UPKEEP: upkeep::Bounds = upkeep::Bounds { has_two_nodes: true, asks: 2, files: 1, has_reader: false };
+/// One node, which may die and leave a write behind, and time for a second file.
+const TWO_FILES: upkeep::Bounds = upkeep::Bounds { has_two_nodes: false, files: 2, ..UPKEEP };
+
+fn upkeep(protocol: upkeep::Protocol, bounds: upkeep::Bounds) -> upkeep::World {
+    upkeep::World { protocol, bounds }
+}
+
+// proves: I4 I9 I21 I23 I28 F2 F42
+#[test]
+fn rows_history_and_requests_leave_when_nothing_needs_them_any_more() {
+    check_holds("upkeep, two nodes", &upkeep(upkeep::RELIABLE, UPKEEP));
+    check_holds("upkeep, two files", &upkeep(upkeep::RELIABLE, TWO_FILES));
+    let read = upkeep::Bounds { has_reader: true, files: 1, ..TWO_FILES };
+    check_holds("upkeep, with a reader", &upkeep(upkeep::RELIABLE, read));
+}
+
+// proves: I23 F2 F42
+#[test]
+fn writes_without_a_version_of_their_own_undo_each_other_where_the_version_alone_is_compared() {
+    let rule = "I23: a write took back what another one had written";
+    let version = upkeep::Protocol { condition: Condition::Version, ..upkeep::RELIABLE };
+    check_breaks("version alone", &upkeep(version, UPKEEP), rule, 11);
+    let condition = Condition::VersionWithoutTransition;
+    let version = upkeep::Protocol { condition, ..upkeep::RELIABLE };
+    check_breaks("version alone without a transition", &upkeep(version, UPKEEP), rule, 15);
+}
+
+// proves: I21
+#[test]
+fn a_row_that_is_forgotten_before_its_last_event_is_out_loses_the_event() {
+    let protocol = upkeep::Protocol { keeps_rows_for_events: false, ..upkeep::RELIABLE };
+    check_breaks("forgotten too early", &upkeep(protocol, UPKEEP), "I21: a row was forgotten", 10);
+}
+
+// proves: I21 I28
+#[test]
+fn history_that_is_trimmed_above_what_is_published_loses_its_events() {
+    let protocol = upkeep::Protocol { trims_below_published: false, ..upkeep::RELIABLE };
+    check_breaks("trimmed above published", &upkeep(protocol, UPKEEP), "I21: an entry was trimmed", 10);
+}
+
+// proves: I28 F33
+#[test]
+fn a_young_entry_that_is_trimmed_makes_an_applied_write_look_lost() {
+    let protocol = upkeep::Protocol { trims_old_entries: false, ..upkeep::RELIABLE };
+    check_breaks("trimmed young", &upkeep(protocol, UPKEEP), "a write whose answer was lost", 13);
+}
+
+// proves: I28
+#[test]
+fn a_reader_whose_place_is_trimmed_must_compare_versions() {
+    let protocol = upkeep::Protocol { reports_gaps: false, ..upkeep::RELIABLE };
+    let bounds = upkeep::Bounds { has_reader: true, ..UPKEEP };
+    check_breaks("a gap that is not reported", &upkeep(protocol, bounds), "I28: a reader passed over", 12);
+}
+
+// proves: I9
+#[test]
+fn a_request_that_is_forgotten_within_its_day_reserves_again() {
+    let rule = "I9: a request reserved a second time";
+    let short = upkeep::Protocol { remembers_for_a_day: false, ..upkeep::RELIABLE };
+    check_breaks("forgotten within a day", &upkeep(short, TWO_FILES), rule, 12);
+    let with_row = upkeep::Protocol { remembers_apart: false, ..upkeep::RELIABLE };
+    check_breaks("forgotten with the row", &upkeep(with_row, TWO_FILES), rule, 19);
 }

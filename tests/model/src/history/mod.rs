@@ -2,6 +2,9 @@
 //!
 //! The user has one file, and the requests put it into the trash and take it out again, so that doing one of them
 //! twice is not the same as doing it once.
+//!
+//! Writes of the mark alone are ordered by the version here, which allows more than the product does: it also compares
+//! the attempt, see [`crate::upkeep`]. What holds here holds there.
 
 mod protocol;
 mod state;
