@@ -124,6 +124,7 @@ pub(super) fn settings(folder: &Path) -> IssuerSettings {
         audience: AUDIENCE.to_owned(),
         algorithm: IssuerAlgorithm::HS256,
         key_file: folder.join(KEY_FILE),
+        kid: None,
         roles_claim: ROLES_CLAIM.to_owned(),
         subject: None,
     }

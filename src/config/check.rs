@@ -7,7 +7,7 @@ use super::backends::BucketKind;
 use super::choice;
 use super::load::Origins;
 use super::problem::Problem;
-use super::settings::Config;
+use super::settings::{Config, IssuerSettings};
 use crate::domain::origins::LOOPBACK;
 use crate::domain::shard::ShardCount;
 use crate::limits;
@@ -111,6 +111,13 @@ fn issuers(config: &Config, findings: &mut Findings<'_>) {
         let texts = [&issuer.issuer, &issuer.audience, &issuer.roles_claim];
         findings.expect(texts.iter().all(|text| !text.is_empty()), "auth.issuers", || {
             format!("issuer, audience and roles_claim of {:?} must not be empty", issuer.issuer)
+        });
+        findings.expect(issuer.kid.as_deref().is_none_or(IssuerSettings::is_kid), "auth.issuers", || {
+            format!(
+                "kid of {:?} must be 1 to {} letters, digits or ._:=+@-",
+                issuer.issuer,
+                limits::TOKEN_KID_BYTES_MAX
+            )
         });
         findings.expect(seen.insert(&issuer.issuer), "auth.issuers", || {
             format!("{:?} is there twice; one issuer has one key and one algorithm", issuer.issuer)
@@ -321,6 +328,7 @@ mod tests {
             audience: "wharfinger".to_owned(),
             algorithm: super::super::IssuerAlgorithm::ES256,
             key_file: "key.pem".into(),
+            kid: None,
             roles_claim: "roles".to_owned(),
             subject: Some(super::super::SubjectKind::Name),
         };

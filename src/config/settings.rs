@@ -103,12 +103,24 @@ pub struct IssuerSettings {
     pub algorithm: IssuerAlgorithm,
     /// A file with the key: the secret's bytes (HS256) or a public key in PEM.
     pub key_file: PathBuf,
-    /// The claim that holds the roles.
+    /// The name of the key, as the `kid` of a token gives it. A token without `kid` is fine; one with another is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// The claim that holds the roles, a list of strings.
     #[serde(default = "roles_claim")]
     pub roles_claim: String,
     /// What the token's `sub` is. Left out: a name, and a warning if it is a UUID. Needed beside other issuers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectKind>,
+}
+
+impl IssuerSettings {
+    /// Whether a text can be the name of a key.
+    #[must_use]
+    pub fn is_kid(text: &str) -> bool {
+        (1..=limits::TOKEN_KID_BYTES_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:=+@-".contains(&b))
+    }
 }
 
 fn roles_claim() -> String {

@@ -65,6 +65,7 @@ mod tests {
             audience: "files".to_owned(),
             algorithm: IssuerAlgorithm::HS256,
             key_file: "key".into(),
+            kid: None,
             roles_claim: "roles".to_owned(),
             subject,
         }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
@@ -93,6 +94,7 @@ impl World {
             audience: "files".to_owned(),
             algorithm: IssuerAlgorithm::HS256,
             key_file,
+            kid: None,
             roles_claim: "roles".to_owned(),
             subject: None,
         }];
@@ -138,6 +140,16 @@ impl World {
             claims[name] = value.clone();
         }
         sign_hs256(SECRET, &claims)
+    }
+
+    /// A token of a user whose header names this key.
+    pub(crate) fn token_of_key(name: &str, kid: Option<&str>) -> String {
+        let header = kid.map_or(json!({"alg": "HS256"}), |kid| json!({"alg": "HS256", "kid": kid}));
+        let token = Self::token(name);
+        let claims = token.split('.').nth(1).unwrap();
+        let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header.to_string()));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// `"GET /v1/files"` by `name` ("" for nobody), with more headers, and a body.

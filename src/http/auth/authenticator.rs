@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::cache::{Digest, TokenCache, Verified};
 use super::issuer::{self, AuthConfigError, Issuer};
-use crate::config::AuthSettings;
+use crate::config::{AuthSettings, IssuerSettings};
 use crate::domain::ids::{SubjectError, UserId};
 use crate::domain::policy::{Caller, Role};
 use crate::domain::time::Timestamp;
@@ -104,12 +104,16 @@ impl Authenticator {
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenFault> {
-        check_header(&decode_header(token)?)?;
+        let header = decode_header(token)?;
+        check_header(&header)?;
         // Not trusted: it only finds the issuer, whose key and rules then judge the whole token.
         let Unverified { iss } = insecure_decode_claims(token)?;
         let issuer =
             self.issuers.iter().find(|issuer| issuer.settings.issuer == iss).ok_or(TokenFault::Invalid)?;
         let claims = decode::<Claims>(token, &issuer.key, &issuer.validation)?.claims;
+        if !issuer.has_key(header.kid.as_deref()) {
+            return Err(TokenFault::Invalid);
+        }
         let caller = Caller {
             user: issuer.user_of(&claims.sub).ok_or(TokenFault::Invalid)?,
             role: role_of(claims.others.get(&issuer.settings.roles_claim)),
@@ -127,12 +131,8 @@ impl Authenticator {
 
 /// What a header may say. Keys that it brings along are ignored.
 fn check_header(header: &Header) -> Result<(), TokenFault> {
-    let is_sane = |kid: &String| {
-        kid.len() <= limits::TOKEN_KID_BYTES_MAX
-            && kid.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:=+@-".contains(&b))
-    };
     // `crit` names extensions that must be understood, and none is.
-    if header.crit.is_some() || !header.kid.as_ref().is_none_or(is_sane) {
+    if header.crit.is_some() || !header.kid.as_deref().is_none_or(IssuerSettings::is_kid) {
         return Err(TokenFault::Invalid);
     }
     Ok(())
@@ -145,13 +145,12 @@ fn time_of(number: &Number) -> Result<Timestamp, TokenFault> {
     span.map(|span| Timestamp::default().after(span)).ok_or(TokenFault::Invalid)
 }
 
-/// The strongest role of a list or of words with spaces between; unknown ones count for nothing.
+/// The strongest role of a list of strings; unknown ones count for nothing, and so does a claim of another shape.
 fn role_of(claim: Option<&Value>) -> Role {
-    let strongest = |words: &mut dyn Iterator<Item = &str>| words.filter_map(Role::parse).max();
     let found = match claim {
-        Some(Value::String(words)) => strongest(&mut words.split(' ')),
-        Some(Value::Array(words)) => strongest(&mut words.iter().filter_map(Value::as_str)),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => None,
+        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).filter_map(Role::parse).max(),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))
+        | None => None,
     };
     found.unwrap_or(Role::User)
 }

@@ -63,6 +63,8 @@ pub(super) struct Issuer {
     pub(super) validation: Validation,
     /// Warns once of a `sub` whose user id an earlier version chose in another way.
     changed: Once,
+    /// Warns once of a token that names a key, where the settings give the key no name.
+    unnamed: Once,
 }
 
 impl Issuer {
@@ -80,6 +82,21 @@ impl Issuer {
             });
         }
         settings.user_of(subject).ok()
+    }
+
+    /// Whether a token that this key has verified names no key, or this one.
+    pub(super) fn has_key(&self, kid: Option<&str>) -> bool {
+        let Some(kid) = kid else { return true };
+        if self.settings.kid.is_none() {
+            self.unnamed.call_once(|| {
+                warn!(
+                    "tokens of {:?} name the key {kid:?}, which the settings do not, and are refused: if that is the key \
+                     of the key_file, set kid = {kid:?} in the [[auth.issuers]] section",
+                    self.settings.issuer
+                );
+            });
+        }
+        self.settings.kid.as_deref() == Some(kid)
     }
 }
 
@@ -117,7 +134,13 @@ fn read(settings: &IssuerSettings) -> Result<Issuer, AuthConfigError> {
     // Times are judged by our own clock, after everything else.
     validation.validate_exp = false;
     validation.validate_nbf = false;
-    Ok(Issuer { settings: settings.clone(), key: key?, validation, changed: Once::new() })
+    Ok(Issuer {
+        settings: settings.clone(),
+        key: key?,
+        validation,
+        changed: Once::new(),
+        unnamed: Once::new(),
+    })
 }
 
 fn read_file(settings: &IssuerSettings, path: &Path) -> Result<Vec<u8>, AuthConfigError> {

@@ -67,6 +67,7 @@ fn settings(dir: &TempDir, algorithm: IssuerAlgorithm, key: &[u8]) -> AuthSettin
             audience: "files".to_owned(),
             algorithm,
             key_file,
+            kid: None,
             roles_claim: "roles".to_owned(),
             subject: None,
         }],
@@ -188,7 +189,12 @@ fn a_token_is_expired_only_if_everything_else_is_right() {
 fn the_strongest_role_counts() {
     for (roles, expected) in [
         (json!(["user", "admin"]), Role::Admin),
-        (json!("support user"), Role::Support),
+        (json!(["support"]), Role::Support),
+        (json!("admin"), Role::User),
+        (json!("support user"), Role::User),
+        (json!(["support admin"]), Role::User),
+        (json!([["admin"]]), Role::User),
+        (json!(null), Role::User),
         (json!(["root", 7]), Role::User),
         (json!({"admin": true}), Role::User),
         (json!([]), Role::User),
@@ -214,10 +220,43 @@ fn the_header_chooses_nothing() {
         json!({"alg": "HS256", "jku": "https://evil.example/keys", "x5u": "https://evil.example"}),
         Ok(()),
     );
-    for kid in ["../../etc/passwd", "a'b", "nul\0", &"x".repeat(129), "a b"] {
+    for kid in ["../../etc/passwd", "a'b", "nul\0", &"x".repeat(129), "a b", ""] {
         check_header(json!({"alg": "HS256", "kid": kid}), INVALID);
     }
-    check_header(json!({"alg": "HS256", "kid": "2026-11:key_1"}), Ok(()));
+}
+
+/// What becomes of a token with this `kid`, where the settings give the key this name.
+fn check_kid(algorithm: IssuerAlgorithm, configured: Option<&str>, kid: Option<&str>, is_known: bool) {
+    let (key, sign) = key_pair(algorithm);
+    let dir = TempDir::new().unwrap();
+    let mut settings = settings(&dir, algorithm, &key);
+    settings.issuers[0].kid = configured.map(str::to_owned);
+    let authenticator = Authenticator::from_config(&settings).unwrap();
+    let mut header = json!({"alg": format!("{algorithm:?}")});
+    if let Some(kid) = kid {
+        header["kid"] = json!(kid);
+    }
+    for (exp, code) in [(NOW_SECS + 60, None), (NOW_SECS - 60, Some(ErrorCode::TokenExpired))] {
+        let expected = if is_known { code } else { Some(ErrorCode::TokenInvalid) };
+        let token = token(&header, &claims_with(&json!({"exp": exp})), &*sign);
+        let judged = authenticator.caller_of(&token, NOW);
+        assert_eq!(
+            judged.err().map(|problem| problem.code()),
+            expected,
+            "{algorithm:?} {configured:?} {kid:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_a_token_names_must_be_the_one_of_the_settings() {
+    for algorithm in [IssuerAlgorithm::HS256, IssuerAlgorithm::ES256] {
+        check_kid(algorithm, None, None, true);
+        check_kid(algorithm, Some("2026-11:key_1"), None, true);
+        check_kid(algorithm, Some("2026-11:key_1"), Some("2026-11:key_1"), true);
+        check_kid(algorithm, Some("2026-11:key_1"), Some("2026-11:key_2"), false);
+        check_kid(algorithm, None, Some("2026-11:key_1"), false);
+    }
 }
 
 #[test]
