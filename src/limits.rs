@@ -137,6 +137,8 @@ pub const TRIM_EVERY: Duration = Duration::from_secs(10);
 pub const DELIVERIES_MAX: u32 = 10;
 /// Object inspections (HEAD and gates) at the same time.
 pub const INSPECTIONS_MAX: usize = 64;
+/// Bytes of an object that are read to see whether it is what it was declared as.
+pub const FIRST_BYTES: usize = 16;
 
 /// Deliveries one SQS receive can return.
 pub const QUEUE_BATCH_MAX: usize = 10;

@@ -291,6 +291,21 @@ impl Handle {
         self.ask(user, SetState(state)).await
     }
 
+    /// The first bytes of a file's object, as the bucket has them; none if it is not there. Which file that may be, the
+    /// caller decides.
+    ///
+    /// # Errors
+    /// See [`DeskError`]; the domain never refuses.
+    pub async fn first_bytes(
+        &self,
+        user: UserId,
+        file: FileId,
+    ) -> Result<Option<Vec<u8>>, DeskError<Infallible>> {
+        let _slot = self.enter()?;
+        let bytes = self.inspector.first_bytes(ObjectKey { user, file }).await;
+        bytes.map_err(|_| DeskError::ObjectsUnavailable)
+    }
+
     /// The totals of the deployment, as the last sweep counted them; none before the first has. Never waits.
     #[must_use]
     pub fn census(&self) -> Option<Arc<Census>> {

@@ -45,9 +45,7 @@ impl Inspector {
         seen_at: Timestamp,
     ) -> Result<Option<Observed>, ObjectsError> {
         let answer = timeout(INSPECT_WITHIN, self.head(key)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            Err(ObjectsError::Unavailable { reason: format!("no answer within {INSPECT_WITHIN:?}") })
-        });
+        let answer = answer.unwrap_or_else(|_| Err(late()));
         self.health.heard(Part::Objects, &answer, self.clock.now());
         let answer = answer?;
         let (size_bytes, is_there) = (answer.as_ref().map(|meta| meta.size_bytes), answer.is_some());
@@ -64,9 +62,27 @@ impl Inspector {
         }))
     }
 
+    /// The first bytes of an object; none if it is not there.
+    ///
+    /// # Errors
+    /// The bucket does not answer, or not in time.
+    pub(super) async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        let read = async {
+            let _place = self.places.acquire().await;
+            self.objects.first_bytes(key).await
+        };
+        let answer = timeout(INSPECT_WITHIN, read).await.unwrap_or_else(|_| Err(late()));
+        self.health.heard(Part::Objects, &answer, self.clock.now());
+        answer
+    }
+
     async fn head(&self, key: ObjectKey) -> Result<Option<crate::ports::ObjectMeta>, ObjectsError> {
         let _place = self.places.acquire().await;
         metrics::counter!(names::INSPECTIONS_TOTAL).increment(1);
         self.objects.head(key).await
     }
+}
+
+fn late() -> ObjectsError {
+    ObjectsError::Unavailable { reason: format!("no answer within {INSPECT_WITHIN:?}") }
 }

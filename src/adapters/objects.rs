@@ -30,6 +30,15 @@ impl ObjectsPort for Objects {
         }
     }
 
+    async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        match self {
+            Self::Embedded(bucket) => bucket.first_bytes(key).await,
+            Self::S3(bucket) => Box::pin(bucket.first_bytes(key)).await,
+            Self::Faulty(bucket) => bucket.first_bytes(key).await,
+            Self::Any(bucket) => bucket.first_bytes(key).await,
+        }
+    }
+
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.delete(key).await,

@@ -67,12 +67,15 @@ async fn signed(call: &OwnCall<'_>, file: FileId, method: DownloadMethod) -> Res
     let state = account?.map_or(AccountState::Active, |account| account.state);
     policy::decide(&call.caller, Action::MoveBytes, call.user(), state)?;
     row.downloadable()?;
-    let (content_type, disposition) = served_as(&row, asked.disposition);
+    let disposition = match asked.disposition {
+        Disposition::Inline if is_what_it_says(call, &row).await? => Disposition::Inline,
+        Disposition::Inline | Disposition::Attachment => Disposition::Attachment,
+    };
     let grant = DownloadGrant {
         key: ObjectKey { user: call.user(), file },
         method,
         disposition: disposition::value(disposition, &row.filename),
-        content_type: content_type.to_owned(),
+        content_type: media::served(&row.content_type).to_owned(),
         now: call.now,
         ttl: asked.ttl,
     };
@@ -106,9 +109,12 @@ impl Asked {
     }
 }
 
-/// The type and the disposition that are safe to answer with, whatever was declared and asked.
-fn served_as(file: &File, asked: Disposition) -> (&str, Disposition) {
-    let is_inline = asked == Disposition::Inline && media::may_be_inline(&file.content_type);
-    let disposition = if is_inline { Disposition::Inline } else { Disposition::Attachment };
-    (media::served(&file.content_type), disposition)
+/// Whether a file may be shown in a page: by its declared type, and by its first bytes, which are read for such a type
+/// only.
+async fn is_what_it_says(call: &OwnCall<'_>, file: &File) -> Result<bool, Problem> {
+    if !media::may_be_inline(&file.content_type) {
+        return Ok(false);
+    }
+    let bytes = call.api.services.handle.first_bytes(call.user(), file.file_id).await?;
+    Ok(bytes.is_some_and(|bytes| media::begins_as(&file.content_type, &bytes)))
 }

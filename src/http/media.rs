@@ -117,6 +117,17 @@ pub(super) fn may_be_inline(declared: &str) -> bool {
     INLINE.contains(&essence(declared))
 }
 
+/// Whether bytes begin as a file of this declared type does; a type that may not be inline never does.
+pub(super) fn begins_as(declared: &str, bytes: &[u8]) -> bool {
+    match essence(declared) {
+        "image/png" => bytes.starts_with(b"\x89PNG\r\n\x1a\n"),
+        "image/jpeg" => bytes.starts_with(b"\xff\xd8\xff"),
+        "image/gif" => bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a"),
+        "image/webp" => bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"),
+        _ => false,
+    }
+}
+
 /// Whether the caller takes an answer of this type.
 ///
 /// # Errors
@@ -292,6 +303,28 @@ mod tests {
         assert_eq!(served("text/plain; charset=utf-8"), "text/plain");
         assert_eq!(served("video/mp4"), "video/mp4");
         assert!(may_be_inline("image/png") && !may_be_inline("application/pdf"));
+    }
+
+    #[test]
+    fn what_may_be_inline_is_known_by_its_first_bytes() {
+        let samples: [(&str, &[u8]); 4] = [
+            ("image/png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
+            ("image/jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF"),
+            ("image/gif", b"GIF89a\x01\0\x01\0"),
+            ("image/webp", b"RIFF\x24\0\0\0WEBPVP8 "),
+        ];
+        for (declared, bytes) in samples {
+            assert!(may_be_inline(declared) && bytes.len() <= limits::FIRST_BYTES, "{declared}");
+            for (other, _) in samples {
+                assert_eq!(begins_as(other, bytes), other == declared, "{declared} as {other}");
+            }
+            for wrong in [&b"<html>"[..], b"", &bytes[..3], b"<svg xmlns=", b"RIFF\x24\0\0\0WAVEfmt "] {
+                // Three bytes tell a JPEG.
+                assert_eq!(begins_as(declared, wrong), wrong == b"\xff\xd8\xff" && declared == "image/jpeg");
+            }
+        }
+        assert_eq!(samples.len(), INLINE.len(), "each of them is known");
+        assert!(!begins_as("text/html", b"<html>"));
     }
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {

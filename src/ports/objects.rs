@@ -14,7 +14,13 @@ pub trait ObjectsPort: Send + Sync {
     /// What the bucket knows of an object; none if it is not there.
     fn head(&self, key: ObjectKey) -> impl Future<Output = Result<Option<ObjectMeta>, ObjectsError>> + Send;
 
-    /// Removes an object.
+    /// The first bytes of an object, at most [`FIRST_BYTES`](crate::limits::FIRST_BYTES); none if it is not there.
+    fn first_bytes(
+        &self,
+        key: ObjectKey,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, ObjectsError>> + Send;
+
+    /// Removes an object for good. The bucket may refuse signed uploads of its key from then on.
     fn delete(&self, key: ObjectKey) -> impl Future<Output = Result<(), ObjectsError>> + Send;
 
     /// Keys that start with `prefix` and are above `after`, in order, at most 1000.

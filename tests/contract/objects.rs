@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use wharfinger::domain::ids::ObjectKey;
+use wharfinger::limits::FIRST_BYTES;
 use wharfinger::ports::{Clock, ObjectsError, ObjectsPort, Part, PartGrant, SignerPort};
 
 use crate::http::{Embedded, Http, file_of, grant, new_user};
@@ -26,6 +27,7 @@ pub(crate) async fn objects(bucket: &impl ObjectsPort, signer: &impl SignerPort)
 pub(crate) async fn whole_objects(bucket: &impl ObjectsPort, signer: &impl SignerPort) {
     let http = Http::new();
     what_was_put_is_seen_at_once(bucket, signer, &http).await;
+    first_bytes_are_few(bucket, signer, &http).await;
     removing_twice_is_fine(bucket, signer, &http).await;
     keys_are_listed_in_order_above_a_key(bucket, signer, &http).await;
 }
@@ -60,13 +62,25 @@ async fn put_part(signer: &impl SignerPort, http: &Http, to: (ObjectKey, &str, u
 async fn what_was_put_is_seen_at_once(bucket: &impl ObjectsPort, signer: &impl SignerPort, http: &Http) {
     let key = file_of(new_user());
     assert_eq!(bucket.head(key).await, Ok(None));
+    assert_eq!(bucket.first_bytes(key).await, Ok(None));
     put(signer, http, key, b"hello").await;
     let meta = bucket.head(key).await.expect("head").expect("it is there");
     assert_eq!((meta.size_bytes, meta.etag.as_str()), (5, "5d41402abc4b2a76b9719d911017c592"));
     assert_eq!(meta.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(bucket.first_bytes(key).await.expect("bytes").as_deref(), Some(&b"hello"[..]));
     let now = Clock::System.now();
     let apart = now.since(meta.landed_at).max(meta.landed_at.since(now));
     assert!(apart < Duration::from_secs(120), "{apart:?} between its clock and ours");
+}
+
+async fn first_bytes_are_few(bucket: &impl ObjectsPort, signer: &impl SignerPort, http: &Http) {
+    for length in [0, 1, FIRST_BYTES, FIRST_BYTES + 1, 100_000] {
+        let key = file_of(new_user());
+        let body: Vec<u8> = (0_u8..=u8::MAX).cycle().take(length).collect();
+        put(signer, http, key, &body).await;
+        let found = bucket.first_bytes(key).await.expect("bytes").expect("it is there");
+        assert_eq!(found, body[..length.min(FIRST_BYTES)], "of {length}");
+    }
 }
 
 async fn removing_twice_is_fine(bucket: &impl ObjectsPort, signer: &impl SignerPort, http: &Http) {
@@ -76,8 +90,6 @@ async fn removing_twice_is_fine(bucket: &impl ObjectsPort, signer: &impl SignerP
         assert_eq!(bucket.delete(key).await, Ok(()));
         assert_eq!(bucket.head(key).await, Ok(None));
     }
-    put(signer, http, key, b"again").await;
-    assert!(bucket.head(key).await.expect("head").is_some(), "a removed key can be used again");
 }
 
 async fn keys_are_listed_in_order_above_a_key(

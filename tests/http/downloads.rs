@@ -3,13 +3,26 @@
 use serde_json::{Value, json};
 
 use crate::world::World;
-use wharfinger::domain::ids::FileId;
+use wharfinger::adapters::faulty::{Fault, Op};
+use wharfinger::domain::ids::{FileId, ObjectKey};
 
 async fn upload(world: &World, filename: &str, content_type: &str) -> FileId {
     let body = json!({"filename": filename, "size_bytes": 5, "content_type": content_type});
     let answer = world.post("alice", "POST /v1/files", &body).await.json();
     let file = FileId::parse(answer["file_id"].as_str().unwrap()).unwrap();
     world.land("alice", file).await;
+    world.send("alice", &format!("POST /v1/files/{file}/complete"), &[], "").await;
+    file
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and the rest";
+
+async fn upload_bytes(world: &World, filename: &str, content_type: &str, bytes: &[u8]) -> FileId {
+    let body = json!({"filename": filename, "size_bytes": bytes.len(), "content_type": content_type});
+    let answer = world.post("alice", "POST /v1/files", &body).await.json();
+    let file = FileId::parse(answer["file_id"].as_str().unwrap()).unwrap();
+    let key = ObjectKey { user: World::user("alice"), file };
+    world.inside.put_bytes(key, content_type.to_owned(), bytes).await;
     world.send("alice", &format!("POST /v1/files/{file}/complete"), &[], "").await;
     file
 }
@@ -39,7 +52,7 @@ async fn check(world: &World, file: FileId, query: &str, expected: &str) {
 #[tokio::test]
 async fn a_download_is_an_attachment_unless_it_is_safe_to_show() {
     let world = World::start().await;
-    let png = upload(&world, "a.png", "image/png").await;
+    let png = upload_bytes(&world, "a.png", "image/png", PNG).await;
     check(&world, png, "", "image/png attachment; filename=\"a.png\"; filename*=UTF-8''a.png").await;
     check(&world, png, "?disposition=inline", "image/png inline; filename=\"a.png\"; filename*=UTF-8''a.png")
         .await;
@@ -51,6 +64,50 @@ async fn a_download_is_an_attachment_unless_it_is_safe_to_show() {
     check(&world, html, "?disposition=attachment", bytes).await;
     let answer = world.get("alice", &format!("/v1/files/{png}/download-url?disposition=x")).await;
     assert_eq!(answer.told(), "400 validation_failed");
+}
+
+#[tokio::test]
+async fn what_is_not_what_it_was_declared_as_is_an_attachment() {
+    let world = World::start().await;
+    let asked = "?disposition=inline";
+    for (content_type, bytes, expected) in [
+        ("image/png", PNG, "image/png inline"),
+        ("image/png", b"<html><script>alert(1)</script>", "image/png attachment"),
+        ("image/png", b"GIF89a and the rest", "image/png attachment"),
+        ("image/gif", b"GIF89a and the rest", "image/gif inline"),
+        ("image/jpeg", PNG, "image/jpeg attachment"),
+        ("image/webp", b"", "image/webp attachment"),
+        ("text/html", PNG, "application/octet-stream attachment"),
+        ("application/pdf", b"%PDF-1.7", "application/pdf attachment"),
+    ] {
+        let file = upload_bytes(&world, "a", content_type, bytes).await;
+        check(&world, file, asked, &format!("{expected}; filename=\"a\"; filename*=UTF-8''a")).await;
+        for method in ["GET", "HEAD"] {
+            let answer =
+                world.send("alice", &format!("{method} /v1/files/{file}/content{asked}"), &[], "").await;
+            let (_, disposition) = expected.split_once(' ').unwrap();
+            let place = answer.header("location").unwrap();
+            assert!(place.contains(&format!("response-content-disposition={disposition}%3B")), "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn first_bytes_are_read_only_for_what_may_be_shown() {
+    let world = World::start().await;
+    let png = upload_bytes(&world, "a.png", "image/png", PNG).await;
+    let text = upload(&world, "a.txt", "text/plain").await;
+    let ask = async |file: FileId, query: &str| {
+        world.get("alice", &format!("/v1/files/{file}/download-url{query}")).await.told()
+    };
+    assert_eq!(ask(png, "").await, "200");
+    assert_eq!(ask(text, "?disposition=inline").await, "200");
+    assert_eq!(world.inside.plan.calls(Op::FirstBytes), 0);
+    world.inside.plan.set(Op::FirstBytes, Fault::Unavailable);
+    assert_eq!(ask(png, "?disposition=inline").await, "503 objects_unavailable");
+    assert_eq!(ask(png, "?disposition=attachment").await, "200");
+    assert_eq!(ask(text, "?disposition=inline").await, "200");
+    assert_eq!(world.inside.plan.calls(Op::FirstBytes), 1);
 }
 
 // proves: I11

@@ -164,9 +164,14 @@ impl Inside {
 
     /// Puts an object of so many bytes into the bucket, whether a row knows of it or not.
     pub(crate) async fn put(&self, key: ObjectKey, size_bytes: u64, content_type: String) {
+        self.put_bytes(key, content_type, &filler(size_bytes)).await;
+    }
+
+    /// Puts these bytes into the bucket.
+    pub(crate) async fn put_bytes(&self, key: ObjectKey, content_type: String, bytes: &[u8]) {
         let grant = UploadGrant {
             key,
-            size_bytes,
+            size_bytes: u64::try_from(bytes.len()).unwrap(),
             content_type,
             checksum_sha256: None,
             metadata: Vec::new(),
@@ -174,7 +179,7 @@ impl Inside {
             ttl: Duration::from_secs(60),
         };
         let signed = self.well.signer.upload(&grant).await.unwrap();
-        assert_eq!(send(&signed, size_bytes).await, 200);
+        assert_eq!(send(&signed, bytes).await, 200);
     }
 
     /// Puts a chunk of a file into the bucket, as its owner would. Returns what the bucket says.
@@ -190,7 +195,7 @@ impl Inside {
             ttl: Duration::from_secs(60),
         };
         let signed = self.well.signer.part(&grant).await.unwrap();
-        send(&signed, chunk.size_bytes).await
+        send(&signed, &filler(chunk.size_bytes)).await
     }
 
     /// Whether the bucket still knows the upload of a file in chunks.
@@ -279,14 +284,19 @@ impl Drop for Inside {
 }
 
 /// Sends so many bytes as they were signed for; returns the status.
-async fn send(signed: &SignedRequest, size_bytes: u64) -> u16 {
+fn filler(size_bytes: u64) -> Vec<u8> {
+    vec![b'x'; usize::try_from(size_bytes).unwrap()]
+}
+
+async fn send(signed: &SignedRequest, bytes: &[u8]) -> u16 {
     let mut request = Request::builder().method(signed.method).uri(signed.url.expose());
     // The client sends the length of a body by itself, but not that of an empty one.
-    for (name, value) in signed.headers.iter().filter(|(name, _)| name != "content-length" || size_bytes == 0)
+    for (name, value) in
+        signed.headers.iter().filter(|(name, _)| name != "content-length" || bytes.is_empty())
     {
         request = request.header(name, value);
     }
-    let bytes = Bytes::from(vec![b'x'; usize::try_from(size_bytes).unwrap()]);
+    let bytes = Bytes::copy_from_slice(bytes);
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answer = client.request(request.body(Full::new(bytes)).unwrap()).await.unwrap();
     let (head, body) = answer.into_parts();

@@ -32,6 +32,7 @@ type Metadata = Vec<(String, String)>;
 /// The port without its types of futures.
 trait Erased: Send + Sync {
     fn head(&self, key: ObjectKey) -> Answer<'_, Option<ObjectMeta>>;
+    fn first(&self, key: ObjectKey) -> Answer<'_, Option<Vec<u8>>>;
     fn delete(&self, key: ObjectKey) -> Answer<'_, ()>;
     fn list(&self, prefix: String, after: Option<String>) -> Answer<'_, ObjectPage>;
     fn create<'a>(&'a self, key: ObjectKey, content_type: &'a str, metadata: Metadata) -> Answer<'a, String>;
@@ -44,6 +45,10 @@ trait Erased: Send + Sync {
 impl<O: ObjectsPort> Erased for O {
     fn head(&self, key: ObjectKey) -> Answer<'_, Option<ObjectMeta>> {
         Box::pin(ObjectsPort::head(self, key))
+    }
+
+    fn first(&self, key: ObjectKey) -> Answer<'_, Option<Vec<u8>>> {
+        Box::pin(self.first_bytes(key))
     }
 
     fn delete(&self, key: ObjectKey) -> Answer<'_, ()> {
@@ -78,6 +83,10 @@ impl<O: ObjectsPort> Erased for O {
 impl ObjectsPort for AnyObjects {
     async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
         self.0.head(key).await
+    }
+
+    async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        self.0.first(key).await
     }
 
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {

@@ -71,6 +71,7 @@ pub enum Op {
     QueueDelete,
     QueueExtend,
     Head,
+    FirstBytes,
     ObjectDelete,
     List,
     CreateMultipart,
@@ -107,6 +108,7 @@ impl Op {
             | Self::Trim => Port::Log,
             Self::QueueSend | Self::QueueReceive | Self::QueueDelete | Self::QueueExtend => Port::Queue,
             Self::Head
+            | Self::FirstBytes
             | Self::ObjectDelete
             | Self::List
             | Self::CreateMultipart
@@ -152,6 +154,7 @@ impl Op {
             Self::CompleteMultipart => 35,
             Self::AbortMultipart => 36,
             Self::ListUploads => 37,
+            Self::FirstBytes => 38,
             Self::SignUpload => 40,
             Self::SignPart => 41,
             Self::SignDownload => 42,

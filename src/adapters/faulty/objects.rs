@@ -36,6 +36,10 @@ impl ObjectsPort for FaultyObjects {
         self.call(Op::Head, None, || self.inner.head(key)).await
     }
 
+    async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        self.call(Op::FirstBytes, None, || self.inner.first_bytes(key)).await
+    }
+
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         self.call(Op::ObjectDelete, Some(()), || self.inner.delete(key)).await
     }

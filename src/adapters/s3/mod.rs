@@ -9,6 +9,7 @@ mod skew;
 mod failure;
 mod port;
 mod multipart;
+mod first_bytes;
 mod watch;
 mod stamp;
 mod signer;

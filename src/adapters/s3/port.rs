@@ -97,6 +97,14 @@ impl ObjectsPort for S3Bucket {
         }
     }
 
+    async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        self.usable()?;
+        match self.get_first_bytes(key).await? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.check_bucket().await.map(|()| None),
+        }
+    }
+
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         self.usable()?;
         let deleted = self.s3.delete_object().bucket(&*self.bucket).key(key.to_string()).send().await;

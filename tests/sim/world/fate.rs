@@ -143,7 +143,8 @@ fn ill(op: Op, rng: &mut Rng) -> Way {
         | Op::Head
         | Op::List
         | Op::ListParts
-        | Op::ListUploads => *rng.pick(&[Way::Refused, Way::Refused, Way::Lost, Way::Stalled]),
+        | Op::ListUploads
+        | Op::FirstBytes => *rng.pick(&[Way::Refused, Way::Refused, Way::Lost, Way::Stalled]),
     }
 }
 
@@ -173,7 +174,8 @@ pub(crate) const fn word_of(op: Op) -> &'static str {
         | Op::QueueSend
         | Op::List
         | Op::ListParts
-        | Op::ListUploads => "read",
+        | Op::ListUploads
+        | Op::FirstBytes => "read",
     }
 }
 

@@ -22,6 +22,11 @@ impl ObjectsPort for Port {
         self.call(Op::Head, None, away, |state| Ok(state.head(key))).await
     }
 
+    async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        // Objects have no bytes here, and nothing that is simulated reads any.
+        self.call(Op::FirstBytes, None, away, |state| Ok(state.head(key).map(|_| Vec::new()))).await
+    }
+
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         self.call(Op::ObjectDelete, Some(Coming::Delete(key)), away, |state| {
             state.delete_object(key);

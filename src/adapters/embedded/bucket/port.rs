@@ -96,6 +96,12 @@ impl ObjectsPort for EmbeddedBucket {
         }))
     }
 
+    async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
+        let store = Arc::clone(&self.store);
+        let read = move || store.first_bytes(&key.to_string());
+        Ok(blocking("read an object", read).await?)
+    }
+
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         let store = Arc::clone(&self.store);
         Ok(blocking("remove an object", move || store.delete(&key.to_string())).await?)

@@ -4,7 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +26,7 @@ use super::visit::Turn;
 use crate::adapters::embedded::free_space::FreeSpace;
 use crate::adapters::embedded::held_file::HeldFile;
 use crate::admission::{Flights, Shares};
+use crate::limits::FIRST_BYTES;
 use crate::ports::Clock;
 
 /// Locks that keys share; two keys of one lock only wait for each other's sync.
@@ -216,6 +217,15 @@ impl Store {
             Ok(place) => record::open(&place),
             Err(KeyError) => Ok(None),
         }
+    }
+
+    /// The first bytes of an object, at most [`FIRST_BYTES`].
+    pub(super) fn first_bytes(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
+        let Some((file, record)) = self.find(key)? else { return Ok(None) };
+        let length = usize::try_from(record.size_bytes).map_or(FIRST_BYTES, |size| size.min(FIRST_BYTES));
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Some(bytes))
     }
 
     /// Removes an object, durably; nothing happens if it is not there.
