@@ -18,7 +18,7 @@ use tracing::field::display;
 use strikes::Strikes;
 
 use super::desks::Desks;
-use super::inspector::Inspector;
+use super::inspector::{Inspector, log_inspected};
 use super::remover::Remover;
 use super::requests::{Settle, Settled};
 use crate::adapters::{Log, LogConsumer};
@@ -238,11 +238,16 @@ async fn judge(parts: &FeedParts, delivery: &LogDelivery, is_out: bool) -> Verdi
 async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries: u32) -> Verdict {
     let seen = match parts.inspector.inspect(key, arrival.seen_at).await {
         Ok(Some(seen)) => seen,
-        Ok(None) => return counted("no_object", Verdict::Done),
+        Ok(None) => {
+            log_inspected(key, None, None);
+            return counted("no_object", Verdict::Done);
+        }
         Err(_) => return counted("bucket_away", Verdict::Away),
     };
-    let landed_at = seen.landed_at;
-    match parts.desks.ask(key.user, Settle { file: key.file, seen }, None).await {
+    let (landed_at, size_bytes) = (seen.landed_at, seen.size_bytes);
+    let settled = parts.desks.ask(key.user, Settle { file: key.file, seen }, None).await;
+    log_inspected(key, Some(size_bytes), settled.as_ref().ok().and_then(Settled::row));
+    match settled {
         Ok(Settled::File(file)) => {
             let delay = parts.clock.now().since(landed_at);
             metrics::histogram!(names::SETTLE_SECONDS).record(delay);

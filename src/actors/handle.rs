@@ -12,7 +12,7 @@ mod chunked;
 
 use super::chunks::Chunks;
 use super::desks::Desks;
-use super::inspector::Inspector;
+use super::inspector::{Inspector, log_inspected};
 use super::remover::Remover;
 use super::requests::{Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
 use super::sweeper::{Census, CensusBoard};
@@ -78,8 +78,10 @@ pub struct Reserved {
 pub enum Completed {
     /// The file as it stands now: processed, or failed with a reason.
     Settled(Box<File>),
-    /// The bucket has no object yet.
+    /// The bucket has no object yet, and the file does not come in chunks.
     NotThere(Box<File>),
+    /// All chunks have arrived, and the bucket is making one object of them.
+    Joining(Box<File>),
     /// These chunks have not arrived yet.
     Incomplete(Vec<Chunk>),
     /// The chunks were given up: nothing can come of this file any more.
@@ -106,6 +108,7 @@ pub struct Handle {
     clock: Clock,
     census: CensusBoard,
     completing: Flights<ObjectKey, Result<Completed, DeskError<FileRefusal>>>,
+    reserving: Flights<chunked::RequestKey, chunked::Outcome>,
     gate: Arc<Semaphore>,
     admission_max: u32,
     is_draining: Arc<AtomicBool>,
@@ -124,6 +127,7 @@ impl Handle {
             clock,
             census,
             completing: Flights::default(),
+            reserving: Flights::default(),
             gate,
             admission_max,
             is_draining: Arc::default(),
@@ -183,7 +187,11 @@ impl Handle {
     async fn complete_once(&self, key: ObjectKey) -> Result<Completed, DeskError<FileRefusal>> {
         match self.look(key).await? {
             Some(seen) => self.settle(key, seen).await,
-            None => self.complete_chunks(key.user, self.row(key).await?).await,
+            None => {
+                let row = self.row(key).await;
+                log_inspected(key, None, row.as_ref().ok());
+                self.complete_chunks(key.user, row?).await
+            }
         }
     }
 
@@ -194,8 +202,10 @@ impl Handle {
     }
 
     async fn settle(&self, key: ObjectKey, seen: Observed) -> Result<Completed, DeskError<FileRefusal>> {
-        let settle = Settle { file: key.file, seen };
-        match self.desks.ask(key.user, settle, None).await.map_err(DeskError::infallible)? {
+        let size_bytes = seen.size_bytes;
+        let settled = self.desks.ask(key.user, Settle { file: key.file, seen }, None).await;
+        log_inspected(key, Some(size_bytes), settled.as_ref().ok().and_then(Settled::row));
+        match settled.map_err(DeskError::infallible)? {
             Settled::File(file) => Ok(Completed::Settled(file)),
             Settled::Remove(file) => {
                 self.remover.remove(key);

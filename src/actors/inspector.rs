@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::adapters::Objects;
 use crate::domain::decide::Observed;
+use crate::domain::file::File;
 use crate::domain::ids::ObjectKey;
 use crate::domain::time::Timestamp;
 use crate::limits::INSPECTIONS_MAX;
@@ -35,7 +36,8 @@ impl Inspector {
         Self { objects, clock, health, places: Arc::new(Semaphore::new(INSPECTIONS_MAX)) }
     }
 
-    /// What is to be known of an object that somebody told us of at `seen_at`; none if it is not there.
+    /// What is to be known of an object that was announced at `seen_at`; none if it is not there. The caller logs it, by
+    /// [`log_inspected`].
     ///
     /// # Errors
     /// The bucket does not answer, or not in time.
@@ -47,10 +49,7 @@ impl Inspector {
         let answer = timeout(INSPECT_WITHIN, self.head(key)).await;
         let answer = answer.unwrap_or_else(|_| Err(late()));
         self.health.heard(Part::Objects, &answer, self.clock.now());
-        let answer = answer?;
-        let (size_bytes, is_there) = (answer.as_ref().map(|meta| meta.size_bytes), answer.is_some());
-        tracing::info!(target: STORY, { user_id = %key.user, file_id = %key.file, gate = "head", is_there, size_bytes }, "gate asked");
-        Ok(answer.map(|meta| Observed {
+        Ok(answer?.map(|meta| Observed {
             size_bytes: meta.size_bytes,
             etag: meta.etag,
             checksum_sha256: meta.checksum_sha256,
@@ -81,6 +80,13 @@ impl Inspector {
         metrics::counter!(names::INSPECTIONS_TOTAL).increment(1);
         self.objects.head(key).await
     }
+}
+
+/// Logs what an inspection found: the size of the object, if it is there. The caller does, when it knows the file's row,
+/// which names the trace.
+pub(super) fn log_inspected(key: ObjectKey, size_bytes: Option<u64>, row: Option<&File>) {
+    let (trace_id, is_there) = (row.and_then(File::trace_id), size_bytes.is_some());
+    tracing::info!(target: STORY, { user_id = %key.user, file_id = %key.file, trace_id, gate = "head", is_there, size_bytes }, "gate asked");
 }
 
 fn late() -> ObjectsError {

@@ -22,6 +22,16 @@ pub(super) enum Settled {
     Unknown,
 }
 
+impl Settled {
+    /// The file's row, if there is one.
+    pub(super) fn row(&self) -> Option<&File> {
+        match self {
+            Self::File(row) | Self::Remove(row) => Some(row),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// Settle a file whose object is there.
 pub(super) struct Settle {
     /// Which.
@@ -150,10 +160,12 @@ impl Move for Look {
     }
 }
 
-/// Look at a file that comes in chunks, before one of them is signed.
+/// Look at a file and at its owner's state, before its upload goes on.
 pub(super) struct LookOpen {
     /// Which.
     pub(super) file: FileId,
+    /// Whether it must come in chunks.
+    pub(super) needs_chunks: bool,
 }
 
 impl Move for LookOpen {
@@ -176,7 +188,7 @@ impl Move for LookOpen {
         let row = draft.row(self.file).filter(|row| row.shown() != Shown::Hidden);
         Decision::Done(match row {
             None => Err(FileRefusal::NotFound),
-            Some(row) if row.multipart.is_none() => Err(FileRefusal::NotChunked),
+            Some(row) if self.needs_chunks && row.multipart.is_none() => Err(FileRefusal::NotChunked),
             Some(row) => Ok(OpenUpload {
                 file: row.clone(),
                 release_at: draft.account().pending.get(&self.file).map(|open| open.release_at),
@@ -229,7 +241,7 @@ impl Move for Restore {
     }
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
-        of_file(draft, context, self.file, |row| {
+        while_active(draft, context, self.file, |row| {
             row.check_revision(self.if_revision)?;
             row.restore(context.now)
         })
@@ -253,7 +265,21 @@ impl Move for Update {
     }
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<File, FileRefusal> {
-        of_file(draft, context, self.file, |row| row.update(&self.patch, context.now))
+        while_active(draft, context, self.file, |row| row.update(&self.patch, context.now))
+    }
+}
+
+/// As [`of_file`], but nothing of a suspended account.
+fn while_active(
+    draft: &mut Draft,
+    context: &Context<'_>,
+    file: FileId,
+    decide: impl FnOnce(&File) -> Result<Option<Transition>, FileRefusal>,
+) -> Decision<File, FileRefusal> {
+    match draft.account().state {
+        AccountState::Active => of_file(draft, context, file, decide),
+        AccountState::Suspended if context.is_fresh => Decision::Done(Err(FileRefusal::Suspended)),
+        AccountState::Suspended => Decision::NeedsFresh,
     }
 }
 

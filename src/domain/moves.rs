@@ -26,6 +26,9 @@ pub enum FileRefusal {
     /// It is not in the trash.
     #[error("the file is not in the trash")]
     NotInTrash,
+    /// An admin suspended the account.
+    #[error("the account is suspended")]
+    Suspended,
     /// It comes whole.
     #[error("the file does not come in chunks")]
     NotChunked,

@@ -43,9 +43,11 @@ pub struct Caller {
 pub enum Action {
     /// Read own files, usage, events.
     ReadOwn,
-    /// Change or delete own files.
+    /// Delete own files.
+    DeleteOwn,
+    /// Rename or restore own files.
     ChangeOwn,
-    /// Take or hand out bytes: presign an upload, sign a download.
+    /// Take or hand out bytes: presign or complete an upload, sign a download.
     MoveBytes,
     /// Read what admins read.
     ReadAdmin,
@@ -76,11 +78,13 @@ pub fn decide(caller: &Caller, action: Action, owner: UserId, state: AccountStat
         Action::ReadAdmin if caller.role >= Role::Support => Ok(()),
         Action::ChangeAdmin if caller.role >= Role::Admin => Ok(()),
         Action::ReadAdmin | Action::ChangeAdmin => Err(Denied::AdminRequired),
-        Action::ReadOwn | Action::ChangeOwn | Action::MoveBytes if owner != caller.user => {
+        Action::ReadOwn | Action::DeleteOwn | Action::ChangeOwn | Action::MoveBytes
+            if owner != caller.user =>
+        {
             Err(Denied::NotTheirs)
         }
-        Action::MoveBytes if state == AccountState::Suspended => Err(Denied::Suspended),
-        Action::ReadOwn | Action::ChangeOwn | Action::MoveBytes => Ok(()),
+        Action::ChangeOwn | Action::MoveBytes if state == AccountState::Suspended => Err(Denied::Suspended),
+        Action::ReadOwn | Action::DeleteOwn | Action::ChangeOwn | Action::MoveBytes => Ok(()),
     }
 }
 

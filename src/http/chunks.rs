@@ -43,12 +43,12 @@ pub(super) async fn sign(call: &OwnCall<'_>, file: FileId, number: ChunkRef) -> 
     let chunk = chunk.ok_or_else(|| Problem::new(ErrorCode::ChunkNotFound))?;
     let now = services.clock.now();
     let ttl = ttl_of(&open, services.options.upload_url_ttl, now);
-    let (Some(multipart), Some(ttl)) = (open.file.multipart, ttl) else {
-        return Err(Problem::new(ErrorCode::UploadExpired));
+    let (Some(multipart), Some(ttl)) = (&open.file.multipart, ttl) else {
+        return Err(not_signed(&open.file));
     };
     let grant = PartGrant {
         key: ObjectKey { user: call.user(), file },
-        upload_id: multipart.upload_id,
+        upload_id: multipart.upload_id.clone(),
         number: chunk.number,
         size_bytes: chunk.size_bytes,
         now,
@@ -74,6 +74,16 @@ fn ttl_of(open: &OpenUpload, url_ttl: Duration, now: Timestamp) -> Option<Durati
     (!whole.is_zero()).then_some(whole)
 }
 
+/// Why nothing more can be sent for a file.
+fn not_signed(file: &File) -> Problem {
+    match file.shown() {
+        Shown::Pending => Problem::new(ErrorCode::UploadExpired),
+        Shown::Processed | Shown::Trashed => Problem::new(ErrorCode::UploadComplete),
+        Shown::Failed(reason) => Problem::failed(reason),
+        Shown::Hidden => Problem::no_such_file(),
+    }
+}
+
 #[derive(Serialize)]
 struct ChunksView {
     file_id: FileId,
@@ -97,11 +107,7 @@ pub(super) async fn list(call: &OwnCall<'_>, file: FileId) -> Outcome {
             view_of(&file, |chunk| parts.get(&chunk.number) == Some(&chunk.size_bytes))?
         }
         Arrived::Gone(file) => {
-            return Err(match file.shown() {
-                Shown::Failed(reason) => Problem::failed(reason),
-                Shown::Hidden => Problem::no_such_file(),
-                Shown::Pending | Shown::Processed | Shown::Trashed => Problem::new(ErrorCode::UploadExpired),
-            });
+            return Err(not_signed(&file));
         }
     };
     let bytes_about = 128 + view.chunks.len() * 64;

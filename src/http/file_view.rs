@@ -59,6 +59,40 @@ impl<'a> FileView<'a> {
     }
 }
 
+/// What a file that is pending waits for.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Awaiting {
+    step: &'static str,
+    missing_bytes: u64,
+}
+
+impl Awaiting {
+    /// The bucket makes one object of chunks that have all arrived.
+    pub(super) const ASSEMBLY: Self = Self { step: "assembly", missing_bytes: 0 };
+
+    /// The client sends the bytes, all in one request.
+    pub(super) const fn upload_of(file: &File) -> Self {
+        Self { step: "upload", missing_bytes: file.size_bytes }
+    }
+}
+
+#[derive(Serialize)]
+struct AwaitingView<'a> {
+    #[serde(flatten)]
+    file: FileView<'a>,
+    awaiting: Awaiting,
+}
+
+/// A file that is not settled yet as an answer, with what it waits for.
+///
+/// # Errors
+/// `file_not_found` if its owner deleted it.
+pub(super) fn respond_awaiting(file: &File, awaiting: Awaiting) -> Result<Response<Body>, Problem> {
+    let view = FileView::of(file).ok_or_else(Problem::no_such_file)?;
+    let view = AwaitingView { file: view, awaiting };
+    Ok(answer::json(StatusCode::ACCEPTED, &view, Keep::Never, FileView::BYTES_ABOUT + 64))
+}
+
 /// A file as an answer, with its tag.
 ///
 /// # Errors

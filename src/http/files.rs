@@ -9,7 +9,7 @@ use super::body;
 use super::conditions::{self, IfMatch};
 use super::dispatch::OwnCall;
 use super::error::{ErrorCode, Problem};
-use super::file_view;
+use super::file_view::{self, Awaiting};
 use super::json::{Field, Object};
 use super::query::Query;
 use super::services::within;
@@ -18,6 +18,7 @@ use crate::actors::Completed;
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::FileId;
 use crate::domain::moves::{FilePatch, Removal};
+use crate::domain::policy::{self, Action};
 use crate::ports::LedgerPort;
 
 /// The caller's file, unless they deleted it.
@@ -102,11 +103,15 @@ pub(super) async fn restore(call: &OwnCall<'_>, file: FileId) -> Outcome {
     file_view::respond(StatusCode::OK, &restored)
 }
 
-/// `POST /v1/files/{file_id}/complete`: 200 with the settled file, 202 while the bucket has nothing.
+/// `POST /v1/files/{file_id}/complete`: 200 with the settled file, 202 and what is awaited while there is no object.
 pub(super) async fn complete(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    match call.api.services.handle.complete(call.user(), file).await? {
+    let handle = &call.api.services.handle;
+    let open = handle.upload_state(call.user(), file).await?;
+    policy::decide(&call.caller, Action::MoveBytes, call.user(), open.state)?;
+    match handle.complete(call.user(), file).await? {
         Completed::Settled(file) => file_view::respond(StatusCode::OK, &file),
-        Completed::NotThere(file) => file_view::respond(StatusCode::ACCEPTED, &file),
+        Completed::NotThere(file) => file_view::respond_awaiting(&file, Awaiting::upload_of(&file)),
+        Completed::Joining(file) => file_view::respond_awaiting(&file, Awaiting::ASSEMBLY),
         Completed::Incomplete(missing) => {
             Err(Problem::chunks_incomplete(missing.iter().map(|chunk| chunk.number).collect()))
         }

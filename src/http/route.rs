@@ -115,7 +115,8 @@ impl Own {
             | Self::PresignBatch
             | Self::SignChunk(..)
             | Self::SignDownload(_)
-            | Self::GoDownload(_) => Action::MoveBytes,
+            | Self::GoDownload(_)
+            | Self::Complete(_) => Action::MoveBytes,
             Self::List
             | Self::Show(_)
             | Self::ListChunks(_)
@@ -123,7 +124,8 @@ impl Own {
             | Self::Usage
             | Self::Ledger
             | Self::Events => Action::ReadOwn,
-            Self::Update(_) | Self::Remove(_) | Self::Restore(_) | Self::Complete(_) => Action::ChangeOwn,
+            Self::Remove(_) => Action::DeleteOwn,
+            Self::Update(_) | Self::Restore(_) => Action::ChangeOwn,
         }
     }
 

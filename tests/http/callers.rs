@@ -109,6 +109,77 @@ async fn a_cookie_counts_but_not_from_another_site() {
 }
 
 #[tokio::test]
+async fn a_token_that_names_an_unknown_key_is_refused() {
+    let world = World::configured(|config| config.auth.issuers[0].kid = Some("one".to_owned())).await;
+    for (kid, expected) in [(None, "200"), (Some("one"), "200"), (Some("two"), "401 token_invalid")] {
+        let token = format!("Bearer {}", World::token_of_key("alice", kid));
+        check(&world, &[("authorization", &token)], expected).await;
+    }
+    let unnamed = World::start().await;
+    let token = format!("Bearer {}", World::token_of_key("alice", Some("one")));
+    check(&unnamed, &[("authorization", &token)], "401 token_invalid").await;
+}
+
+#[tokio::test]
+async fn only_a_list_gives_roles() {
+    let world = World::start().await;
+    for (roles, expected) in [
+        (json!(["admin"]), "200"),
+        (json!("admin"), "403 admin_required"),
+        (json!({"admin": true}), "403 admin_required"),
+    ] {
+        let token = format!("Bearer {}", World::token_with(json!({"sub": "olga", "roles": roles})));
+        let answer = world.send("", "GET /v1/admin/users?sub=olga", &[("authorization", &token)], "").await;
+        assert_eq!(answer.told(), expected, "{roles}");
+    }
+}
+
+/// Every route of a user's own, with a file of each kind, asked by a suspended user.
+#[tokio::test]
+async fn a_suspended_user_reads_and_deletes_and_does_nothing_else() {
+    let world = World::start().await;
+    let (done, binned) = (world.upload("alice", "a.txt", 5).await, world.upload("alice", "b.txt", 5).await);
+    world.send("alice", &format!("DELETE /v1/files/{binned}"), &[], "").await;
+    let whole = world.presign("alice", "c.txt", 5).await;
+    world.land("alice", whole).await;
+    let chunked = json!({"filename": "d", "size_bytes": 9, "content_type": "a/b", "chunk_bytes": 5 << 20});
+    let chunked = world.post("alice", "POST /v1/files", &chunked).await.json()["file_id"].clone();
+    let chunked = chunked.as_str().unwrap();
+    world.inside.handle.set_state(World::user("alice"), AccountState::Suspended).await.unwrap();
+    let one = json!({"filename": "e", "size_bytes": 1, "content_type": "a/b"});
+    let (one, batch, name) =
+        (one.to_string(), json!({"files": [one]}).to_string(), json!({"filename": "f"}).to_string());
+    let refused = "403 user_suspended";
+    let rows = [
+        ("POST /v1/files".to_owned(), one.as_str(), refused),
+        ("POST /v1/files/presign-upload".to_owned(), &one, refused),
+        ("POST /v1/files/presign-batch".to_owned(), &batch, refused),
+        (format!("PATCH /v1/files/{chunked}/chunks/1"), "", refused),
+        (format!("POST /v1/files/{whole}/complete"), "", refused),
+        (format!("POST /v1/files/{chunked}/complete"), "", refused),
+        (format!("POST /v1/files/{done}/complete"), "", refused),
+        (format!("PATCH /v1/files/{done}"), &name, refused),
+        (format!("POST /v1/files/{binned}/restore"), "", refused),
+        (format!("GET /v1/files/{done}/download-url"), "", refused),
+        (format!("GET /v1/files/{done}/content"), "", refused),
+        ("GET /v1/files".to_owned(), "", "200"),
+        (format!("GET /v1/files/{done}"), "", "200"),
+        (format!("GET /v1/files/{chunked}/chunks"), "", "200"),
+        (format!("GET /v1/files/{done}/timeline"), "", "200"),
+        ("GET /v1/usage".to_owned(), "", "200"),
+        ("GET /v1/usage/ledger".to_owned(), "", "200"),
+        (format!("DELETE /v1/files/{done}"), "", "204"),
+        (format!("DELETE /v1/files/{done}?permanent=true"), "", "204"),
+        (format!("DELETE /v1/files/{whole}"), "", "204"),
+    ];
+    for (what, body, expected) in rows {
+        let headers: &[_] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };
+        assert_eq!(world.send("alice", &what, headers, body).await.told(), expected, "{what}");
+    }
+    assert_eq!(world.get("alice", "/v1/usage").await.json()["state"], "suspended");
+}
+
+#[tokio::test]
 async fn a_suspended_account_gets_no_signature() {
     let world = World::start().await;
     let file = world.upload("alice", "a.txt", 5).await;

@@ -162,10 +162,27 @@ async fn the_bucket_says_which_chunks_have_arrived_and_complete_which_are_missin
     }
     let seen = world.get("alice", &format!("/v1/files/{file}/chunks")).await.json();
     assert_eq!(seen["arrived_bytes"], CHUNK + 7);
-    assert_eq!(sign(&world, "alice", &file, "1").await.told(), "410 upload_expired");
+    assert_eq!(sign(&world, "alice", &file, "1").await.told(), "409 upload_complete");
     assert_eq!(world.get("alice", "/v1/usage").await.json()["used_bytes"], CHUNK + 7);
     let link = world.get("alice", &format!("/v1/files/{file}/download-url")).await;
     assert_eq!(link.told(), "200");
+    world.send("alice", &format!("DELETE /v1/files/{file}"), &[], "").await;
+    assert_eq!(sign(&world, "alice", &file, "1").await.told(), "409 upload_complete", "in the trash");
+    world.send("alice", &format!("DELETE /v1/files/{file}?permanent=true"), &[], "").await;
+    assert_eq!(sign(&world, "alice", &file, "1").await.told(), "404 file_not_found");
+}
+
+#[tokio::test]
+async fn a_file_whose_chunks_are_being_joined_says_so() {
+    let world = World::start().await;
+    let file = presign(&world, 9).await;
+    land(&world, &file, 1).await;
+    // As if another request had joined the chunks meanwhile, and the bucket still knew them.
+    world.inside.plan.next(Op::CompleteMultipart, Fault::Corrupt);
+    let early = complete(&world, &file).await;
+    assert_eq!((early.told().as_str(), &early.json()["status"]), ("202", &json!("pending")));
+    assert_eq!(early.json()["awaiting"], json!({"step": "assembly", "missing_bytes": 0}));
+    assert_eq!(complete(&world, &file).await.told(), "200");
 }
 
 // proves: I27
@@ -205,7 +222,8 @@ async fn nothing_is_signed_for_who_may_not_or_for_what_was_given_up() {
     assert_eq!(sign(&world, "alice", &file, "1").await.told(), "403 user_suspended");
     world.inside.handle.set_state(user, AccountState::Active).await.unwrap();
     world.send("alice", &format!("DELETE /v1/files/{file}"), &[], "").await;
-    assert_eq!(sign(&world, "alice", &file, "1").await.told(), "410 upload_expired");
+    let signed = sign(&world, "alice", &file, "1").await;
+    assert_eq!((signed.told().as_str(), &signed.json()["reason"]), ("409 file_failed", &json!("cancelled")));
     let seen = world.get("alice", &format!("/v1/files/{file}/chunks")).await;
     assert_eq!((seen.told().as_str(), &seen.json()["reason"]), ("409 file_failed", &json!("cancelled")));
     let done = complete(&world, &file).await;

@@ -172,8 +172,11 @@ async fn trash_comes_back_and_delete_does_not() {
     check(&world, "alice", &format!("DELETE /v1/files/{file}"), "204").await;
     let usage = world.get("alice", "/v1/usage").await.json();
     assert_eq!((&usage["used_bytes"], &usage["trashed_bytes"]), (&json!(5), &json!(5)));
-    check(&world, "alice", &restore, "200").await;
-    check(&world, "alice", &restore, "200").await;
+    let restored = world.send("alice", &restore, &[], "").await;
+    let again = world.send("alice", &restore, &[], "").await;
+    assert_eq!((restored.told().as_str(), &restored.json()["status"]), ("200", &json!("processed")));
+    assert_eq!((again.told().as_str(), again.json()), ("200", restored.json()), "the file as it is");
+    assert_eq!(again.header("etag"), restored.header("etag"), "nothing has changed");
     check(&world, "alice", &format!("DELETE /v1/files/{file}?permanent=maybe"), "400 validation_failed")
         .await;
     check(&world, "alice", &format!("DELETE /v1/files/{file}?permanent=true"), "204").await;
@@ -202,10 +205,12 @@ async fn complete_settles_once_the_bytes_are_there() {
     let complete = format!("POST /v1/files/{file}/complete");
     let early = world.send("alice", &complete, &[], "").await;
     assert_eq!((early.told().as_str(), &early.json()["status"]), ("202", &json!("pending")));
+    assert_eq!(early.json()["awaiting"], json!({"step": "upload", "missing_bytes": 5}));
     world.land("alice", file).await;
     for _ in 0..2 {
         let settled = world.send("alice", &complete, &[], "").await;
         assert_eq!((settled.told().as_str(), &settled.json()["status"]), ("200", &json!("processed")));
+        assert!(settled.json()["awaiting"].is_null(), "{settled:?}");
     }
     let usage = world.get("alice", "/v1/usage").await.json();
     let expected = json!({"used_bytes": 5, "reserved_bytes": 0, "trashed_bytes": 0, "limit_bytes": 1 << 30,

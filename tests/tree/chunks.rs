@@ -27,9 +27,17 @@ async fn reserve_as(
     key: Option<u64>,
     sizes: &[u64],
 ) -> Result<Reserved, DeskError<ReserveRefusal>> {
+    reserve_with(world, handle, key.map(|key| IdempotencyKey { key, body: 1 }), sizes).await
+}
+
+async fn reserve_with(
+    world: &World,
+    handle: &Handle,
+    idempotency: Option<IdempotencyKey>,
+    sizes: &[u64],
+) -> Result<Reserved, DeskError<ReserveRefusal>> {
     let uploads: Vec<_> = sizes.iter().map(|size| world.upload_of("a.bin", *size)).collect();
     let chunk_bytes: BTreeMap<_, _> = uploads.iter().map(|upload| (upload.file_id, CHUNK)).collect();
-    let idempotency = key.map(|key| IdempotencyKey { key, body: 1 });
     handle.reserve_chunked(world.user, Reserve { uploads, idempotency, subject: None }, &chunk_bytes).await
 }
 
@@ -128,6 +136,43 @@ async fn a_repeat_finds_the_same_upload_and_begins_no_other() {
     world.check_bytes(0, SIZE).await;
 }
 
+// proves: I9
+#[tokio::test]
+async fn requests_with_one_key_at_the_same_time_begin_one_upload() {
+    let world = World::start().await;
+    world.plan.set(Op::CreateMultipart, Fault::Hang);
+    let release = async {
+        world.calls(Op::CreateMultipart, 1).await;
+        world.plan.heal();
+    };
+    let ask = || reserve_as(&world, &world.handle, Some(1), &[SIZE]);
+    let (all, ()) = tokio::join!(join_all((0..8).map(|_| ask())), release);
+    let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
+    assert!(all.iter().all(|one| one.files == all[0].files), "{all:?}");
+    assert_eq!(all.iter().filter(|one| !one.repeated).count(), 1, "{all:?}");
+    assert_eq!(world.plan.calls(Op::CreateMultipart), 1);
+    assert_eq!(world.plan.calls(Op::Commit), 1);
+    world.check_bytes(0, SIZE).await;
+}
+
+#[tokio::test]
+async fn another_body_under_a_key_that_is_being_carried_out_is_refused() {
+    let world = World::start().await;
+    world.plan.set(Op::CreateMultipart, Fault::Hang);
+    let release = async {
+        world.calls(Op::CreateMultipart, 1).await;
+        world.plan.heal();
+    };
+    let (one, other, ()) = tokio::join!(
+        reserve_as(&world, &world.handle, Some(1), &[SIZE]),
+        reserve_with(&world, &world.handle, Some(IdempotencyKey { key: 1, body: 2 }), &[7]),
+        release
+    );
+    assert_eq!(one.unwrap().files.len(), 1);
+    assert_eq!(other, Err(DeskError::Refused(ReserveRefusal::IdempotencyReused)));
+    assert_eq!(world.plan.calls(Op::CreateMultipart), 1);
+}
+
 // proves: I9 F5
 #[tokio::test]
 async fn of_two_owners_that_begin_the_same_request_one_keeps_its_upload() {
@@ -210,7 +255,7 @@ async fn many_completes_at_once_are_one_file() {
     let key = landed(&world).await;
     let all = futures_util::future::join_all((0..8).map(|_| complete(&world, key))).await;
     let is_fine = |completed: &Result<Completed, _>| {
-        matches!(completed, Ok(Completed::Settled(_) | Completed::NotThere(_)))
+        matches!(completed, Ok(Completed::Settled(_) | Completed::Joining(_)))
     };
     assert!(all.iter().all(is_fine), "{all:?}");
     let completed = complete(&world, key).await;

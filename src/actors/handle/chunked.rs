@@ -1,21 +1,30 @@
 //! The part of the door for files that come in chunks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Completed, DeskError, Handle, Reserved};
 use crate::actors::chunks::Finish;
+use crate::actors::inspector::log_inspected;
 use crate::actors::requests::{Look, LookOpen};
 use crate::actors::reserving::Probe;
 use crate::domain::account::AccountState;
 use crate::domain::chunks::ChunkPlan;
-use crate::domain::decide::{NewUpload, Reserve, ReserveRefusal};
+use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal};
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::moves::FileRefusal;
 use crate::domain::time::Timestamp;
 use crate::ports::ObjectsError;
+
+/// A user's request with an idempotency key.
+pub(super) type RequestKey = (UserId, u64);
+/// What such a request came to, with the body that it had.
+pub(super) type Outcome = (IdempotencyKey, Result<Reserved, DeskError<ReserveRefusal>>);
 
 /// A file for which something may still be uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,17 +52,46 @@ impl Handle {
     /// As [`Handle::reserve`], where the files in `chunk_bytes` come in chunks of so many bytes.
     ///
     /// The bucket begins their uploads before the write that keeps their names; what the write does not keep is given
-    /// up again. A write of unknown outcome leaves that to the sweep.
+    /// up again. A write of unknown outcome leaves that to the sweep. Requests with one idempotency key that come at the
+    /// same time begin one upload: the others wait for the first and repeat its answer.
     ///
     /// # Errors
     /// As [`Handle::reserve`].
     pub async fn reserve_chunked(
         &self,
         user: UserId,
-        mut asked: Reserve,
+        asked: Reserve,
         chunk_bytes: &BTreeMap<FileId, u64>,
     ) -> Result<Reserved, DeskError<ReserveRefusal>> {
         let slot = self.enter()?;
+        let Some(idempotency) = asked.idempotency else {
+            return self.begin_and_reserve(user, asked, chunk_bytes, Some(slot)).await;
+        };
+        let is_first = Arc::new(AtomicBool::new(false));
+        let work = || {
+            is_first.store(true, Ordering::Relaxed);
+            let (handle, asked, chunk_bytes) = (self.clone(), asked.clone(), chunk_bytes.clone());
+            async move {
+                let outcome = handle.begin_and_reserve(user, asked, &chunk_bytes, None).await;
+                (idempotency, outcome)
+            }
+        };
+        let (answered, outcome) = self.reserving.run((user, idempotency.key), |_| true, work).await;
+        if answered != idempotency {
+            // Another body under the same key: the ledger knows that request by now.
+            return self.begin_and_reserve(user, asked, chunk_bytes, Some(slot)).await;
+        }
+        let repeated = !is_first.load(Ordering::Relaxed);
+        outcome.map(|reserved| Reserved { repeated: reserved.repeated || repeated, ..reserved })
+    }
+
+    async fn begin_and_reserve(
+        &self,
+        user: UserId,
+        mut asked: Reserve,
+        chunk_bytes: &BTreeMap<FileId, u64>,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reserved, DeskError<ReserveRefusal>> {
         // A refusal or a repeat costs the bucket nothing.
         if let Some(repeat) = self.desks.ask(user, Probe(asked.clone()), None).await? {
             return Ok(repeat);
@@ -67,7 +105,7 @@ impl Handle {
             self.give_up(user, ours);
             return Err(DeskError::ObjectsUnavailable);
         }
-        let reserved = self.desks.ask_since(user, asked, Some(slot), since).await;
+        let reserved = self.desks.ask_since(user, asked, slot, since).await;
         match &reserved {
             Ok(reserved) => {
                 let is_kept = |upload: &(FileId, String)| {
@@ -113,7 +151,19 @@ impl Handle {
         user: UserId,
         file: FileId,
     ) -> Result<OpenUpload, DeskError<FileRefusal>> {
-        self.ask(user, LookOpen { file }).await
+        self.ask(user, LookOpen { file, needs_chunks: true }).await
+    }
+
+    /// What is to be known of a file before its upload is completed.
+    ///
+    /// # Errors
+    /// [`FileRefusal::NotFound`], and see [`DeskError`].
+    pub async fn upload_state(
+        &self,
+        user: UserId,
+        file: FileId,
+    ) -> Result<OpenUpload, DeskError<FileRefusal>> {
+        self.ask(user, LookOpen { file, needs_chunks: false }).await
     }
 
     /// Which chunks of a file have arrived, as the bucket says.
@@ -122,7 +172,8 @@ impl Handle {
     /// [`FileRefusal::NotFound`], [`FileRefusal::NotChunked`], and see [`DeskError`].
     pub async fn arrived(&self, user: UserId, file: FileId) -> Result<Arrived, DeskError<FileRefusal>> {
         let _slot = self.enter()?;
-        let OpenUpload { file: row, .. } = self.desks.ask(user, LookOpen { file }, None).await?;
+        let look = LookOpen { file, needs_chunks: true };
+        let OpenUpload { file: row, .. } = self.desks.ask(user, look, None).await?;
         let key = ObjectKey { user, file };
         match row.shown() {
             Shown::Processed | Shown::Trashed => return Ok(Arrived::Whole(row)),
@@ -136,10 +187,11 @@ impl Handle {
                 let parts = parts.iter().map(|part| (part.number, part.size_bytes)).collect();
                 Ok(Arrived::Parts(row, parts))
             }
-            None => match self.look(key).await? {
-                Some(_) => Ok(Arrived::Whole(row)),
-                None => Ok(Arrived::Gone(row)),
-            },
+            None => {
+                let seen = self.look(key).await?;
+                log_inspected(key, seen.as_ref().map(|seen| seen.size_bytes), Some(&row));
+                Ok(if seen.is_some() { Arrived::Whole(row) } else { Arrived::Gone(row) })
+            }
         }
     }
 
@@ -159,12 +211,15 @@ impl Handle {
         let finished = self.chunks.finish(key, &multipart.upload_id, plan).await;
         match finished.map_err(|_| DeskError::ObjectsUnavailable)? {
             Finish::Missing(chunks) => return Ok(Completed::Incomplete(chunks)),
-            Finish::Running => return Ok(Completed::NotThere(Box::new(row))),
+            Finish::Running => return Ok(Completed::Joining(Box::new(row))),
             Finish::Joined | Finish::Gone => {}
         }
         match self.look(key).await? {
             Some(seen) => self.settle(key, seen).await,
-            None => Ok(Completed::Gone(Box::new(row))),
+            None => {
+                log_inspected(key, None, Some(&row));
+                Ok(Completed::Gone(Box::new(row)))
+            }
         }
     }
 

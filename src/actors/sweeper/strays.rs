@@ -5,6 +5,7 @@ use super::options::Orphans;
 use super::shelf::{Kept, Shelf};
 use super::tools::{SweepError, Tools, failed, found};
 use crate::actors::DeskError;
+use crate::actors::inspector::log_inspected;
 use crate::actors::requests::Look;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
@@ -151,7 +152,8 @@ fn judge_orphan(tools: &Tools, key: ObjectKey, size_bytes: u64, findings: &mut F
 /// A row that counts bytes which are not in the list: an alarm if the bucket says so too. Nothing is changed: what is
 /// not there cannot be brought back by forgetting that it was.
 async fn missing(tools: &mut Tools, key: ObjectKey, findings: &mut Findings) -> Result<(), SweepError> {
-    if tools.inspect(key).await?.is_some() {
+    if let Some(seen) = tools.inspect(key).await? {
+        log_inspected(key, Some(seen.size_bytes), None);
         return Ok(());
     }
     // Read after the bucket was asked: whoever deletes says so here first.

@@ -11,7 +11,7 @@ use super::census::CensusBoard;
 use super::options::SweepOptions;
 use super::throttle::Throttle;
 use crate::actors::desks::Desks;
-use crate::actors::inspector::Inspector;
+use crate::actors::inspector::{Inspector, log_inspected};
 use crate::actors::publisher::Publisher;
 use crate::actors::remover::Remover;
 use crate::actors::requests::{Settle, Settled};
@@ -152,6 +152,9 @@ impl Tools {
         self.objects.take().await;
         let answer = self.parts.inspector.inspect(key, self.now()).await;
         self.unanswered = if answer.is_ok() { 0 } else { self.unanswered + 1 };
+        if matches!(answer, Ok(None)) {
+            log_inspected(key, None, None);
+        }
         Ok(answer?)
     }
 
@@ -162,8 +165,10 @@ impl Tools {
 
     /// Settles a file whose object is there, as if the news of it had come.
     pub(super) async fn settle(&self, key: ObjectKey, seen: Observed) -> Result<(), SweepError> {
-        let settle = Settle { file: key.file, seen };
-        match self.parts.desks.ask(key.user, settle, None).await {
+        let size_bytes = seen.size_bytes;
+        let settled = self.parts.desks.ask(key.user, Settle { file: key.file, seen }, None).await;
+        log_inspected(key, Some(size_bytes), settled.as_ref().ok().and_then(Settled::row));
+        match settled {
             Ok(Settled::Remove(_)) => self.parts.remover.remove(key),
             Ok(Settled::File(_) | Settled::Unknown) => {}
             Err(error) => return Err(SweepError::Desk(error.to_string())),

@@ -3,8 +3,14 @@
 use super::*;
 use uuid::Uuid;
 
-const ACTIONS: [Action; 5] =
-    [Action::ReadOwn, Action::ChangeOwn, Action::MoveBytes, Action::ReadAdmin, Action::ChangeAdmin];
+const ACTIONS: [Action; 6] = [
+    Action::ReadOwn,
+    Action::DeleteOwn,
+    Action::ChangeOwn,
+    Action::MoveBytes,
+    Action::ReadAdmin,
+    Action::ChangeAdmin,
+];
 
 /// A letter an action: `+` yes, `a` needs an admin, `s` suspended, `.` not theirs.
 fn check(role: Role, owns: bool, state: AccountState, expected: &str) {
@@ -25,19 +31,19 @@ fn check(role: Role, owns: bool, state: AccountState, expected: &str) {
 
 #[test]
 fn who_may_do_what() {
-    check(Role::User, true, AccountState::Active, "+++aa");
-    check(Role::User, false, AccountState::Active, "...aa");
-    check(Role::Support, true, AccountState::Active, "++++a");
-    check(Role::Support, false, AccountState::Active, "...+a");
-    check(Role::Admin, true, AccountState::Active, "+++++");
-    check(Role::Admin, false, AccountState::Active, "...++");
+    check(Role::User, true, AccountState::Active, "++++aa");
+    check(Role::User, false, AccountState::Active, "....aa");
+    check(Role::Support, true, AccountState::Active, "+++++a");
+    check(Role::Support, false, AccountState::Active, "....+a");
+    check(Role::Admin, true, AccountState::Active, "++++++");
+    check(Role::Admin, false, AccountState::Active, "....++");
 }
 
 #[test]
-fn a_suspended_account_reads_and_deletes_but_moves_no_bytes() {
-    check(Role::User, true, AccountState::Suspended, "++saa");
-    check(Role::User, false, AccountState::Suspended, "...aa");
-    check(Role::Admin, true, AccountState::Suspended, "++s++");
+fn a_suspended_account_reads_and_deletes_and_does_nothing_else() {
+    check(Role::User, true, AccountState::Suspended, "++ssaa");
+    check(Role::User, false, AccountState::Suspended, "....aa");
+    check(Role::Admin, true, AccountState::Suspended, "++ss++");
 }
 
 #[test]

@@ -139,6 +139,8 @@ error_codes! {
         "Send the bytes, then call complete or wait until the file is processed.";
     FileFailed = "file_failed", CONFLICT, Never, Conflict, "The file failed",
         "The reason says why; upload the file again.";
+    UploadComplete = "upload_complete", CONFLICT, Never, Conflict, "The upload is complete",
+        "Upload the new bytes as another file: those of a file never change.";
     NotInTrash = "not_in_trash", CONFLICT, Never, Conflict, "The file is not in the trash",
         "Only a file in the trash can be restored.";
     ChunksIncomplete = "chunks_incomplete", CONFLICT, Never, Conflict, "Chunks are missing",
@@ -242,7 +244,7 @@ mod tests {
         (415, "unsupported_media_type content_type_not_allowed"),
         (410, "link_expired link_exhausted link_revoked upload_expired"),
         (409, "idempotency_in_progress quota_exceeded too_many_files too_many_pending_uploads"),
-        (409, "file_not_ready file_failed not_in_trash chunks_incomplete not_chunked"),
+        (409, "file_not_ready file_failed not_in_trash chunks_incomplete not_chunked upload_complete"),
         (412, "precondition_failed"),
         (413, "file_too_large body_too_large"),
         (429, "rate_limited"),

@@ -41,6 +41,7 @@ impl From<FileRefusal> for Problem {
             FileRefusal::NotFound => Self::no_such_file(),
             FileRefusal::NotReady => Self::new(ErrorCode::FileNotReady),
             FileRefusal::Failed { reason } => Self::failed(reason),
+            FileRefusal::Suspended => Self::new(ErrorCode::UserSuspended),
             FileRefusal::NotChunked => Self::new(ErrorCode::NotChunked),
             FileRefusal::NotInTrash => Self::new(ErrorCode::NotInTrash),
             FileRefusal::Changed { .. } => Self::new(ErrorCode::PreconditionFailed),

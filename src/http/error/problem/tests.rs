@@ -118,6 +118,8 @@ fn refusals_of_the_domain_have_codes() {
     check(&ReserveRefusal::Suspended, ErrorCode::UserSuspended);
     check(&ReserveRefusal::IdempotencyReused, ErrorCode::IdempotencyKeyReused);
     check(&FileRefusal::NotFound, ErrorCode::FileNotFound);
+    check(&FileRefusal::Suspended, ErrorCode::UserSuspended);
+    check(&FileRefusal::NotChunked, ErrorCode::NotChunked);
     check(&FileRefusal::NotReady, ErrorCode::FileNotReady);
     check(&FileRefusal::Failed { reason: "size" }, ErrorCode::FileFailed);
     check(&FileRefusal::NotInTrash, ErrorCode::NotInTrash);
