@@ -241,6 +241,43 @@ async fn everything_is_set_up_once_and_the_bucket_tells_the_queue() {
     wait_for_empty(&moto, &name).await;
 }
 
+/// S3 keeps no tombstones, so the URL of an upload works again once its object is deleted.
+// proves: I10 I17 F11
+#[tokio::test]
+async fn an_object_that_an_old_url_brings_back_is_deleted_at_once_and_counts_nowhere() {
+    let Some(moto) = server(servers::MOTO) else { return };
+    let (_secret, path) = Site::secret(&moto.secret_key);
+    let name = new_name();
+    let queue = queue_settings(&moto, &moto.url, &name, &path);
+    let site = Site::new(&format!("{queue}{}", bucket_settings(&moto, &moto.url, &name, &path)));
+    set_up(&site, &[]);
+    let serve = site.serve().await;
+    let api = serve.user("alice");
+    let grant = presign(&api).await;
+    api.put(&grant, TEXT).await.expect(200);
+    api.wait_for_status(id(&grant), "processed").await;
+    api.delete(&format!("/v1/files/{}?permanent=true", id(&grant))).await.expect(204);
+    api.events_until("0", "files.purged").await;
+    wait_for_empty(&moto, &name).await;
+
+    api.put(&grant, TEXT).await.expect(200);
+    let deadline = Instant::now() + SOON;
+    loop {
+        let listed = moto.s3().list_objects_v2().bucket(&name).send().await.expect("a list");
+        if listed.contents.unwrap_or_default().is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the object stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let usage = api.usage().await;
+    assert_eq!(
+        (&usage["used_bytes"], &usage["reserved_bytes"], &usage["file_count"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+    assert_eq!(api.get(&format!("/v1/files/{}", id(&grant))).await.code(404), "file_not_found");
+}
+
 #[tokio::test]
 async fn what_an_endpoint_lacks_is_told_and_does_no_harm() {
     let (Some(s3), Some(sqs)) = (server(servers::S3), server(servers::SQS)) else { return };

@@ -62,6 +62,7 @@ pub(super) fn embedded_bucket(config: &Config) -> BucketOptions {
         object_bytes_max: config.upload.max_bytes,
         allowed_origins: config.http.allowed_origins.clone(),
         reserve_bytes: config.s3.reserve_bytes,
+        tombstones_kept_for: Duration::from_secs(config.upload.url_ttl_secs) + Rules::GRACE,
         ..BucketOptions::default()
     }
 }

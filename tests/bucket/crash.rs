@@ -59,8 +59,9 @@ async fn check(stopped: Stopped, is_there: bool, news: &[&str]) {
     let names: Vec<_> = heard.iter().map(|one| one["eventName"].as_str().unwrap()).collect();
     assert_eq!(names, [news, &["ObjectCreated:Put"]].concat());
     eventually("an empty outbox", || (world.files("outbox") == 0).then_some(())).await;
-    // After a refusal as after a success, the key can be used as it should be.
-    assert_eq!(world.put(stopped.key, b"hello").await.status, if is_there { 412 } else { 200 });
+    // After a refusal as after a success, the key can be used as it should be: not again after a removal.
+    let is_used = is_there || news.contains(&"ObjectRemoved:Delete");
+    assert_eq!(world.put(stopped.key, b"hello").await.status, if is_used { 412 } else { 200 });
 }
 
 #[tokio::test]

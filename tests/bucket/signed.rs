@@ -113,6 +113,41 @@ async fn a_second_upload_is_refused_and_changes_nothing() {
     assert_eq!(world.files("tmp"), 0);
 }
 
+// proves: I16 F11
+#[tokio::test]
+async fn an_upload_url_does_not_bring_back_what_was_deleted_for_good() {
+    let world = World::new().await;
+    let (key, other) = (new_key(), new_key());
+    let signed = world.upload(&grant(key, b"hello")).await;
+    assert_eq!(world.http.follow(&signed, b"hello").await.status, 200);
+    let link = world.signer.download(&download(key)).await.unwrap();
+    world.bucket.delete(key).await.unwrap();
+    let refused = async |world: &World| {
+        let again = world.http.follow(&world.upload(&grant(key, b"hello")).await, b"hello").await;
+        assert_eq!((again.status, again.code().as_str()), (412, "PreconditionFailed"));
+        assert_eq!(world.bucket.head(key).await.unwrap(), None);
+        assert_eq!((world.files("objects"), world.files("tmp")), (0, 0));
+    };
+    assert_eq!(world.http.follow(&signed, b"hello").await.status, 412, "the URL that made it");
+    refused(&world).await;
+    assert_eq!(world.http.follow(&link, b"").await.status, 404);
+
+    let heard = world.heard.clone();
+    let world = World::start(world.stop().await, BucketOptions::default(), heard).await;
+    refused(&world).await;
+    assert_eq!(world.put(other, b"hello").await.status, 200, "other keys are free");
+}
+
+#[tokio::test]
+async fn a_bucket_that_keeps_no_tombstones_takes_the_key_again_as_s3_does() {
+    let options = BucketOptions { tombstones_kept_for: Duration::ZERO, ..BucketOptions::default() };
+    let world = World::with(options).await;
+    let key = new_key();
+    assert_eq!(world.put(key, b"hello").await.status, 200);
+    world.bucket.delete(key).await.unwrap();
+    assert_eq!(world.put(key, b"again").await.status, 200);
+}
+
 #[tokio::test]
 async fn another_key_or_method_is_refused() {
     let world = World::new().await;

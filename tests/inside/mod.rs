@@ -92,7 +92,9 @@ impl Inside {
         let (time, clock) = Clock::manual(NOW);
         let (dir, plan, health) = (TempDir::new().unwrap(), Plan::default(), Health::default());
         let store = EmbeddedStore::open(&dir.path().join("store"), time.clone()).unwrap();
-        let options = BucketOptions { bucket: BUCKET.to_owned(), ..BucketOptions::default() };
+        // As on S3: an upload URL that outlives its file brings an object back.
+        let (bucket, tombstones_kept_for) = (BUCKET.to_owned(), Duration::ZERO);
+        let options = BucketOptions { bucket, tombstones_kept_for, ..BucketOptions::default() };
         let bucket = EmbeddedBucket::open(&dir.path().join("bucket"), options, time.clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let signer = bucket.signer(&format!("http://{}", listener.local_addr().unwrap())).unwrap();

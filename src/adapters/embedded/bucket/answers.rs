@@ -74,6 +74,7 @@ pub(super) fn write_failed(error: WriteError) -> S3Error {
 pub(super) fn put_failed(error: PutError) -> S3Error {
     match error {
         PutError::Exists => s3_error!(PreconditionFailed, "there is an object under this key"),
+        PutError::Deleted => s3_error!(PreconditionFailed, "{error}"),
         PutError::Key(error) => s3_error!(KeyTooLongError, "{error}"),
         PutError::Late => s3_error!(RequestTimeout, "The upload took too long"),
         PutError::NoRoom(error) => no_room(error),

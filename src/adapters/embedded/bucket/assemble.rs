@@ -218,7 +218,7 @@ impl Store {
 
 fn put_failed(refused: PutError) -> CompleteError {
     match refused {
-        PutError::Exists => CompleteError::Exists,
+        PutError::Exists | PutError::Deleted => CompleteError::Exists,
         PutError::Key(_) => CompleteError::NoSuchUpload,
         PutError::Late => CompleteError::Io(io::Error::from(io::ErrorKind::TimedOut)),
         PutError::NoRoom(no_room) => CompleteError::NoRoom(no_room),

@@ -31,6 +31,7 @@ pub(super) struct Layout {
     uploads: PathBuf,
     outbox: PathBuf,
     tmp: PathBuf,
+    deleted: PathBuf,
     tmp_count: AtomicU64,
     durable: Mutex<HashSet<PathBuf>>,
 }
@@ -44,10 +45,11 @@ impl Layout {
             uploads: sub("uploads"),
             outbox: sub("outbox"),
             tmp: sub("tmp"),
+            deleted: sub("deleted"),
             tmp_count: AtomicU64::new(0),
             durable: Mutex::default(),
         };
-        for folder in [&layout.objects, &layout.uploads, &layout.outbox, &layout.tmp] {
+        for folder in [&layout.objects, &layout.uploads, &layout.outbox, &layout.tmp, &layout.deleted] {
             fs::create_dir_all(folder)?;
         }
         sync_folder(root)?;
@@ -77,6 +79,11 @@ impl Layout {
 
     pub(super) fn uploads(&self) -> &Path {
         &self.uploads
+    }
+
+    /// The folder of the tombstones.
+    pub(super) fn deleted(&self) -> &Path {
+        &self.deleted
     }
 
     /// A path under `tmp/` that nobody else was given.

@@ -14,6 +14,7 @@ mod parts;
 mod record;
 mod room;
 mod ballast;
+mod tombstones;
 mod draft;
 mod store;
 mod list;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::adapters::embedded::FreeSpace;
+use crate::domain::decide::Rules;
 use crate::limits;
 
 /// What an embedded bucket is opened with.
@@ -24,6 +25,9 @@ pub struct BucketOptions {
     pub in_flight_bytes_max: u64,
     /// What tells how much room the disk has; none: the file system does.
     pub free_space: Option<FreeSpace>,
+    /// How long a key whose object the service deleted takes no upload, at least: as long as a signed upload of it may
+    /// run. Zero: not at all, as on S3.
+    pub tombstones_kept_for: Duration,
     /// Connections at the same time; more wait to be accepted.
     pub connections_max: usize,
     /// How long a connection may move no byte while a request or an answer is on its way.
@@ -44,6 +48,7 @@ impl Default for BucketOptions {
             reserve_bytes: limits::DISK_RESERVE_BYTES,
             in_flight_bytes_max: limits::UPLOADS_IN_FLIGHT_BYTES_MAX,
             free_space: None,
+            tombstones_kept_for: limits::UPLOAD_URL_TTL + Rules::GRACE,
             connections_max: 1024,
             progress_within: Duration::from_secs(30),
             upload_within: limits::UPLOAD_DURATION_MAX,

@@ -104,7 +104,7 @@ impl ObjectsPort for EmbeddedBucket {
 
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         let store = Arc::clone(&self.store);
-        Ok(blocking("remove an object", move || store.delete(&key.to_string())).await?)
+        Ok(blocking("remove an object", move || store.delete_for_good(&key.to_string())).await?)
     }
 
     async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {

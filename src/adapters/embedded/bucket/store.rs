@@ -22,6 +22,7 @@ use super::outbox;
 use super::parts::PartSizes;
 use super::record::{self, Cause, Record};
 use super::room::{NoRoom, Room, RoomLimits};
+use super::tombstones::Tombstones;
 use super::visit::Turn;
 use crate::adapters::embedded::free_space::FreeSpace;
 use crate::adapters::embedded::held_file::HeldFile;
@@ -40,6 +41,9 @@ pub(super) enum PutError {
     /// There is one, and it was not to be replaced.
     #[error("there is an object under this key")]
     Exists,
+    /// There was one, and it was deleted for good.
+    #[error("the object of this key was deleted for good, and the key is not used again")]
+    Deleted,
     /// The key has no path.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -80,6 +84,7 @@ pub(super) struct Store {
     pub(super) news: Notify,
     pub(super) room: Arc<Room>,
     pub(super) ballast: Ballast,
+    tombstones: Tombstones,
     /// Uploads in flight, one of a key, and one of a part.
     pub(super) turns: Arc<Shares<String>>,
     /// Parts that are being put together.
@@ -112,6 +117,8 @@ impl Store {
         // First the outbox, because what is in `tmp/` tells what was under way.
         outbox::forget_unfinished(&layout).map_err(io())?;
         layout.clear_tmp().map_err(io())?;
+        let kept_for = options.tombstones_kept_for;
+        let tombstones = Tombstones::open(layout.deleted().to_owned(), kept_for, clock.now()).map_err(io())?;
         let sequence = Sequence::open(root.join("sequence"), &clock)?;
         let ballast = Ballast::new(root);
         if let Err(error) = ballast.restore() {
@@ -126,6 +133,7 @@ impl Store {
         Ok(Self {
             room: Room::new(free, limits),
             ballast,
+            tombstones,
             turns: Shares::new(1),
             joins: Flights::default(),
             layout,
@@ -152,7 +160,10 @@ impl Store {
 
     /// Refuses what would not be put in its place anyway, before anything is taken for it.
     pub(super) fn expect_none(&self, key: &str) -> Result<(), PutError> {
-        if fs::exists(self.layout.object(key)?)? { Err(PutError::Exists) } else { Ok(()) }
+        if fs::exists(self.layout.object(key)?)? {
+            return Err(PutError::Exists);
+        }
+        if self.tombstones.contains(key, self.clock.now())? { Err(PutError::Deleted) } else { Ok(()) }
     }
 
     /// Puts an object in its place. It is durable, with the news of it, when this returns.
@@ -161,11 +172,11 @@ impl Store {
     /// durable before the object can be seen.
     pub(super) fn put(&self, finished: Finished, about: About) -> Result<Record, PutError> {
         let place = self.layout.object(&about.key)?;
-        // Saves the syncs of a repeat; what decides is the link.
+        let _turn = self.turn(&about.key);
+        // Saves the syncs of a repeat; what decides is the link. Tombstones are added in a turn as well.
         if !about.replaces {
             self.expect_none(&about.key)?;
         }
-        let _turn = self.turn(&about.key);
         let record = Record {
             key: about.key,
             size_bytes: finished.size_bytes,
@@ -230,13 +241,22 @@ impl Store {
 
     /// Removes an object, durably; nothing happens if it is not there.
     pub(super) fn delete(&self, key: &str) -> io::Result<()> {
+        self.delete_if_there(key, false)
+    }
+
+    /// The same, and from then on no upload that expects the key to be unused is taken for it.
+    pub(super) fn delete_for_good(&self, key: &str) -> io::Result<()> {
+        self.delete_if_there(key, true)
+    }
+
+    fn delete_if_there(&self, key: &str, is_for_good: bool) -> io::Result<()> {
         let Ok(place) = self.layout.object(key) else { return Ok(()) };
         let _turn = self.turn(key);
         // A removal frees room, so it must not need any that is not there.
-        self.ballast.with_room(|| self.delete_at(&place, key))
+        self.ballast.with_room(|| self.delete_at(&place, key, is_for_good))
     }
 
-    fn delete_at(&self, place: &Path, key: &str) -> io::Result<()> {
+    fn delete_at(&self, place: &Path, key: &str, is_for_good: bool) -> io::Result<()> {
         let removes = match record::open(place) {
             Ok(None) => return Ok(()),
             Ok(Some((_, record))) => record.sequence,
@@ -244,6 +264,9 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => 0,
             Err(error) => return Err(error),
         };
+        if is_for_good {
+            self.tombstones.add(key, self.clock.now())?;
+        }
         let news = Record {
             key: key.to_owned(),
             size_bytes: 0,
