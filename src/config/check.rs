@@ -38,7 +38,8 @@ impl<'a> Findings<'a> {
 
     pub(super) fn expect(&mut self, holds: bool, key: &str, text: impl FnOnce() -> String) {
         if !holds {
-            self.problems.push(Problem { key: key.to_owned(), text: text(), origin: self.origins.of(key) });
+            let text = self.origins.as_written(key, text());
+            self.problems.push(Problem { key: key.to_owned(), text, origin: self.origins.of(key) });
         }
     }
 }

@@ -67,7 +67,7 @@ fn setting(name: &str, key: &str, value: Option<&str>, defaults: &Value) -> Resu
         return Err(refused("not the name of a setting; write WHARF_SECTION__KEY"));
     }
     let value = value.ok_or_else(|| refused("the value is not UTF-8"))?;
-    Ok(Setting { value: text::typed(value, defaults.find_ref(key)), path, origin })
+    Ok(Setting::new(path, text::typed(value, defaults.find_ref(key)), value, origin))
 }
 
 /// The variable of the setting whose name is most like this one: `http_listen` finds `WHARF_HTTP__LISTEN`.

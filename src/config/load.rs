@@ -27,13 +27,30 @@ pub struct Loaded {
 
 /// Where each setting comes from.
 #[derive(Clone, Debug, Default)]
-pub struct Origins(BTreeMap<String, Origin>);
+pub struct Origins(BTreeMap<String, Source>);
+
+#[derive(Clone, Debug)]
+struct Source {
+    origin: Origin,
+    /// The value as it counts, and as it was written.
+    shown: String,
+    written: String,
+}
 
 impl Origins {
     /// Where the setting with this key, `http.listen`, comes from.
     #[must_use]
     pub fn of(&self, key: &str) -> Origin {
-        self.0.get(key).cloned().unwrap_or(Origin::Default)
+        self.0.get(key).map_or(Origin::Default, |source| source.origin.clone())
+    }
+
+    /// A message about a setting that starts with its value, with the value as it was written.
+    pub(super) fn as_written(&self, key: &str, message: String) -> String {
+        let Some(Source { shown, written, .. }) = self.0.get(key) else { return message };
+        match message.strip_prefix(shown.as_str()) {
+            Some(rest) if rest.starts_with(' ') => format!("{written}{rest}"),
+            Some(_) | None => message,
+        }
     }
 
     /// The keys that some source says.
@@ -50,7 +67,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let defaults = Value::serialize(Config::default()).map_err(|error| ours(&error))?;
     let known = keys(&defaults);
     let (mut settings, ignored) = source::settings(sources, &defaults, &known)?;
-    let origins = Origins(settings.iter().map(|setting| (setting.key(), setting.origin.clone())).collect());
+    let origins = Origins(settings.iter().map(source_of).collect());
     let mut problems = Vec::new();
     let config = loop {
         match merged(&settings).extract::<Config>() {
@@ -62,6 +79,13 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         problems = check::problems(&config, &origins);
     }
     if problems.is_empty() { Ok(Loaded { config, origins, ignored }) } else { Err(ConfigError { problems }) }
+}
+
+fn source_of(setting: &Setting) -> (String, Source) {
+    let Setting { value, written, origin, .. } = setting;
+    let key = setting.key();
+    let shown = text::shown(&key, value);
+    (key, Source { origin: origin.clone(), shown, written: written.clone() })
 }
 
 /// The layers, each value with its origin as figment's metadata.
@@ -78,13 +102,14 @@ fn take_out(settings: &mut Vec<Setting>, error: &Error, known: &[String]) -> Res
     let setting = settings.remove(index);
     let at = error.path.join(".");
     let inside = error.path.get(setting.path.len()..).unwrap_or_default();
-    let value = text::within(&setting.value, inside);
+    let part = text::within(&setting.value, inside).map(|value| text::shown(&at, value));
+    let written = if inside.is_empty() { Some(setting.written.clone()) } else { part };
     let is_below = setting.path.len() > error.path.len();
     let key = if is_below { setting.key() } else { at.clone() };
     let text = if is_below && !matches!(error.kind, Kind::UnknownField(..)) {
         format!("there is no such setting; {at} has none below it")
     } else {
-        problem::explain(error, &key, value, known)
+        problem::explain(error, &key, written.as_deref(), known)
     };
     Ok(Problem { key, text, origin: setting.origin })
 }

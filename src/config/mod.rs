@@ -11,6 +11,7 @@ mod nodes;
 mod env;
 mod units;
 mod meaning;
+mod duplicate;
 mod source;
 mod text;
 mod load;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use figment::error::{Error, Kind};
-use figment::value::Value;
 
 use super::source::Origin;
 use super::text;
@@ -51,8 +50,10 @@ impl ConfigError {
 }
 
 /// Says in our words what figment has against the value at `key`.
-pub(super) fn explain(error: &Error, key: &str, value: Option<&Value>, known: &[String]) -> String {
-    let said = value.map(|value| format!("{} ", text::excerpt(key, value))).unwrap_or_default();
+///
+/// `written` is the value as its source has it.
+pub(super) fn explain(error: &Error, key: &str, written: Option<&str>, known: &[String]) -> String {
+    let said = written.map(|written| format!("{} ", text::excerpt(written))).unwrap_or_default();
     match &error.kind {
         Kind::UnknownField(_, expected) => unknown_key(key, &error.path.join("."), expected, known),
         Kind::UnknownVariant(_, expected) => format!("{said}is not one of: {}", expected.join(", ")),

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Value};
 use figment::{Metadata, Profile, Provider};
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::env::{self, IgnoredVariable};
 use super::problem::{ConfigError, Problem};
-use super::{text, units};
+use super::{duplicate, text, units};
 
 /// The flag that says any setting. The others stand for one setting, or for some, by another name.
 const ANY_SETTING: &str = "--set";
@@ -87,11 +88,21 @@ pub(super) struct Setting {
     pub path: Vec<String>,
     /// What it is.
     pub value: Value,
+    /// The same as it was written: `6GiB` where the value is a number of bytes. A secret is left out.
+    pub written: String,
     /// Who said so.
     pub origin: Origin,
 }
 
 impl Setting {
+    /// A setting from a text, as far as the text is not the value itself: digits may be written in many ways.
+    pub(super) fn new(path: Vec<String>, value: Value, raw: &str, origin: Origin) -> Self {
+        let shown = text::shown(&path.join("."), &value);
+        let is_number = matches!(value, Value::Num(..)) && !text::is_redacted(&shown);
+        let written = if is_number { text::one_line(raw) } else { shown };
+        Self { path, value, written, origin }
+    }
+
     /// Its key, `http.listen`.
     pub(super) fn key(&self) -> String {
         self.path.join(".")
@@ -128,8 +139,8 @@ pub(super) fn settings(
     settings.extend(environment.settings);
     for Flag { name, key, value } in &sources.flags {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        let value = text::typed(value, defaults.find_ref(key));
-        let setting = Setting { path, value, origin: Origin::Flag { name: name.clone() } };
+        let typed = text::typed(value, defaults.find_ref(key));
+        let setting = Setting::new(path, typed, value, Origin::Flag { name: name.clone() });
         problems.extend(settings.iter().filter_map(|earlier| contradiction(earlier, &setting)));
         settings.push(setting);
     }
@@ -148,14 +159,19 @@ pub(super) fn settings(
 fn contradiction(earlier: &Setting, flag: &Setting) -> Option<Problem> {
     let is_silent = match &earlier.origin {
         Origin::Flag { .. } => true,
-        Origin::Env { .. } => flag.origin.is_shortcut(),
-        Origin::Default | Origin::File { .. } => false,
+        Origin::Env { .. } | Origin::File { .. } => flag.origin.is_shortcut(),
+        Origin::Default => false,
     };
     let key = flag.key();
-    let (before, now) = (text::shown(&key, &earlier.value), text::shown(&key, &flag.value));
-    (is_silent && earlier.path == flag.path && before != now).then(|| Problem {
+    let is_other = text::shown(&key, &earlier.value) != text::shown(&key, &flag.value);
+    let (before, now) = (&earlier.written, &flag.written);
+    let or_set = match earlier.origin {
+        Origin::File { .. } => format!(", or say --set {key}=VALUE, which replaces what a file says"),
+        Origin::Default | Origin::Env { .. } | Origin::Flag { .. } => String::new(),
+    };
+    (is_silent && earlier.path == flag.path && is_other).then(|| Problem {
         text: format!(
-            "{before} has no effect, because the {} says {now} and wins; remove one of the two",
+            "{before} has no effect, because the {} says {now} and wins; remove one of the two{or_set}",
             flag.origin
         ),
         key,
@@ -165,15 +181,18 @@ fn contradiction(earlier: &Setting, flag: &Setting) -> Option<Problem> {
 
 fn file(path: &Path) -> Result<Vec<Setting>, ConfigError> {
     let at = |line| Origin::File { path: path.to_owned(), line };
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
-    let document = DeTable::parse(&text).map_err(|error| {
-        let line = line_of(error.span().map_or(0, |span| span.start));
-        ConfigError::one("", format!("not TOML: {}", text::one_line(error.message())), at(line))
+    let content = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let line_of = |offset: usize| 1 + content.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let document = DeTable::parse(&content).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let problem = duplicate::explain(&content, offset, error.message());
+        let problem = problem.unwrap_or_else(|| text::one_line(error.message()));
+        ConfigError::one("", format!("not TOML: {problem}"), at(line_of(offset)))
     })?;
     let mut settings = Vec::new();
-    flatten(document.get_ref(), &[], &mut |path, value, offset| {
-        settings.push(Setting { path, value, origin: at(line_of(offset)) });
+    flatten(document.get_ref(), &[], &mut |path, value, key_at| {
+        let raw = content.get(value.span()).unwrap_or_default();
+        settings.push(Setting::new(path, text::parsed(value.get_ref()), raw, at(line_of(key_at))));
     });
     Ok(settings)
 }
@@ -193,14 +212,18 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
     ConfigError::one("", text, Origin::Flag { name: "--config".to_owned() })
 }
 
-/// Hands every value below `table` on, with its path and where it stands in the text.
-fn flatten(table: &DeTable<'_>, above: &[String], found: &mut impl FnMut(Vec<String>, Value, usize)) {
+/// Hands every value below `table` on, with its path and where its key stands in the text.
+fn flatten<'t>(
+    table: &DeTable<'t>,
+    above: &[String],
+    found: &mut impl FnMut(Vec<String>, &Spanned<DeValue<'t>>, usize),
+) {
     for (key, value) in table {
         let mut path = above.to_vec();
         path.push(key.get_ref().to_string());
         match value.get_ref().as_table().filter(|inner| !inner.is_empty()) {
             Some(inner) => flatten(inner, &path, found),
-            None => found(path, text::parsed(value.get_ref()), key.span().start),
+            None => found(path, value, key.span().start),
         }
     }
 }

@@ -83,6 +83,11 @@ pub(super) fn shown(key: &str, value: &Value) -> String {
     }
 }
 
+/// Whether a shown value was left out as a secret.
+pub(super) fn is_redacted(shown: &str) -> bool {
+    shown == REDACTED
+}
+
 /// What stands at a path inside a value; parts of lists are counted from 0.
 pub(super) fn within<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     let [first, rest @ ..] = path else { return Some(value) };
@@ -101,9 +106,9 @@ pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The start of a value, for a message.
-pub(super) fn excerpt(key: &str, value: &Value) -> String {
-    let whole = shown(key, value);
+/// The start of a shown value, for a message.
+pub(super) fn excerpt(whole: &str) -> String {
+    let whole = whole.to_owned();
     if whole.chars().count() <= EXCERPT_CHARS_MAX {
         return whole;
     }

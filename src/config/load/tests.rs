@@ -317,7 +317,7 @@ fn numbers_take_units_from_every_source() {
     );
     check_file(
         "upload.max_bytes = '6GiB'",
-        "upload.max_bytes: 6442450944 must be 1 to 5368709120 (wharfinger.toml:1)",
+        "upload.max_bytes: \"6GiB\" must be 1 to 5368709120 (wharfinger.toml:1)",
     );
 }
 
@@ -421,4 +421,62 @@ fn every_setting_is_printed_with_its_meaning() {
     ] {
         assert!(text.contains(expected), "{expected:?} in:\n{text}");
     }
+}
+
+#[test]
+fn a_wrong_value_is_quoted_as_it_was_written() {
+    check_file(
+        "[upload]\nmax_bytes = 0x1_4000_0001",
+        "upload.max_bytes: 0x1_4000_0001 must be 1 to 5368709120 (wharfinger.toml:2)",
+    );
+    check_file("shards = 70_000", "shards: 70_000 is not a whole number from 0 to 65535 (wharfinger.toml:1)");
+    check_file("shards = 1_025", "shards: 1_025 cannot be: shards must be 1 to 1024 (wharfinger.toml:1)");
+    check_env(
+        "WHARF_SWEEP__TRASH_DAYS",
+        "5000d",
+        "sweep.trash_days: \"5000d\" must be 1 to 3650 (environment variable WHARF_SWEEP__TRASH_DAYS)",
+    );
+    check_env(
+        "WHARF_SWEEP__TRASH_DAYS",
+        "5_000",
+        "sweep.trash_days: 5_000 must be 1 to 3650 (environment variable WHARF_SWEEP__TRASH_DAYS)",
+    );
+    let twice =
+        Given { flags: &[("upload.max_bytes", "1MiB"), ("upload.max_bytes", "2_000")], ..Given::default() };
+    assert_eq!(
+        twice.refused(),
+        "upload.max_bytes: \"1MiB\" has no effect, because the flag --set says 2_000 and wins; remove one of the two \
+         (flag --set)"
+    );
+}
+
+#[test]
+fn a_key_that_a_file_has_twice_is_named_with_both_places() {
+    check_file(
+        "shards = 8\n[http]\nlisten = '127.0.0.1:1'\nlisten = '127.0.0.1:2'",
+        "not TOML: http.listen is there twice, first in line 3; remove one of the two (wharfinger.toml:4)",
+    );
+    check_file(
+        "[http]\n[s3]\n[http]",
+        "not TOML: http is there twice, first in line 1; remove one of the two (wharfinger.toml:3)",
+    );
+    check_file(
+        "http.listen = '127.0.0.1:1'\nhttp.listen = '127.0.0.1:2'",
+        "not TOML: http.listen is there twice, first in line 1; remove one of the two (wharfinger.toml:2)",
+    );
+}
+
+#[test]
+fn a_flag_that_replaces_what_a_file_says_names_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.toml");
+    std::fs::write(&file, "data_dir = 'one'").unwrap();
+    let flag =
+        |name: &str| Flag { name: name.to_owned(), key: "data_dir".to_owned(), value: "two".to_owned() };
+    let load = |flag| load(&Sources { file: Some(file.clone()), env: Vec::new(), flags: vec![flag] });
+    let refused = load(flag("--data")).expect_err("the file's folder has no effect").to_string();
+    let expected = "data_dir: \"one\" has no effect, because the flag --data says \"two\" and wins; remove one of the two, \
+                    or say --set data_dir=VALUE, which replaces what a file says (";
+    assert!(refused.starts_with(expected), "{refused}");
+    assert_eq!(load(flag("--set")).unwrap().config.data_dir, std::path::Path::new("two"));
 }
