@@ -16,8 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::engines::Engines;
-use super::start_error::{folder_advice, listen_advice};
+use super::running::running;
+use super::start_error::{StartError, folder_advice, listen_advice};
 use super::{cursor_key, data_dir, translate};
+use crate::adapters::embedded::OpenError;
 use crate::adapters::jetstream::JetStreamLog;
 use crate::adapters::s3::{S3Bucket, S3Signer};
 use crate::adapters::scylla::{CqlSession, LazyScyllaLedger, MigrationState, Migrations};
@@ -114,7 +116,10 @@ fn data(config: &Config, is_running: bool) -> Result<String, String> {
     if !data_dir::is_needed(config) {
         return Ok("nothing is kept on this machine".to_owned());
     }
-    let is_there = dir.is_dir();
+    let is_there = data_dir::is_there(dir).map_err(|error| error.to_string())?;
+    if let Some(held) = data_dir::holder(config) {
+        return in_use(config, &held, is_running);
+    }
     // What is not there is made in the nearest folder above that is.
     let above = dir.ancestors().map(|above| if above == Path::new("") { Path::new(".") } else { above });
     let Some(nearest) = above.into_iter().find(|above| above.exists()) else {
@@ -126,12 +131,33 @@ fn data(config: &Config, is_running: bool) -> Result<String, String> {
     }
     rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| format!("{}: {}", nearest.display(), folder_advice(&std::io::Error::from(error))))?;
-    let state = match (is_there, is_running) {
-        (true, true) => "in use by the running service",
-        (true, false) => "can be written",
-        (false, _) => "is made at the first start",
-    };
+    let state = if is_there { "can be written" } else { "is made at the first start" };
     Ok(format!("{} {state}", dir.display()))
+}
+
+/// Data that a process holds is fine if that process is the service of these settings: it listens where they say. A
+/// process without a note of where it listens counts as that service if something lives on the admin port.
+fn in_use(config: &Config, held: &StartError, is_running: bool) -> Result<String, String> {
+    let dir = config.data_dir.display();
+    let by = if let StartError::Store(OpenError::Held { by, .. }) = held { by } else { "another process" };
+    let is_at = |asked: SocketAddr, found: SocketAddr| {
+        asked.ip() == found.ip() && (asked.port() == 0 || asked.port() == found.port())
+    };
+    let note = running(&config.data_dir).ok().flatten();
+    match note {
+        Some(note) if is_at(config.http.listen, note.api) && is_at(config.admin.listen, note.admin) => {
+            Ok(format!("{dir} is in use by the running service, {by}"))
+        }
+        None if is_running => Ok(format!("{dir} is in use by the running service, {by}")),
+        Some(note) => Err(format!(
+            "{dir} is in use by {by}, which is not the service of these settings: its API is on {}; stop it, or choose \
+             another data_dir",
+            note.api
+        )),
+        None => Err(format!(
+            "{dir} is in use by {by}, and nothing answers on admin.listen; stop it, or choose another data_dir"
+        )),
+    }
 }
 
 async fn listener(address: SocketAddr, is_running: bool) -> Result<String, String> {
@@ -201,7 +227,11 @@ async fn queue(config: &Config, identity: Option<Uuid>) -> Result<String, String
             let options = translate::sqs(config).map_err(|error| error.to_string())?;
             let queue = SqsQueue::open(&options).await;
             let depth = queue.depth().await.map_err(|error| error.reason)?;
-            Ok(format!("{} notifications wait, {}", depth.waiting, owner(&queue.stamp().await, identity)?))
+            Ok(format!(
+                "waiting notifications: {}, {}",
+                depth.waiting,
+                owner(&queue.stamp().await, identity)?
+            ))
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The data folder: made for its owner alone, and tightened if it is open to others.
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
 use super::start_error::StartError;
+use crate::adapters::embedded::bucket::{self, EmbeddedBucket};
+use crate::adapters::embedded::{EmbeddedStore, OpenError};
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind};
 
 /// Who may look into a folder with data: its owner.
@@ -34,6 +36,43 @@ pub(super) fn is_needed(config: &Config) -> bool {
     needs_store(config)
         || config.objects.kind == BucketKind::Embedded
         || config.http.cursor_key_file.as_os_str().is_empty()
+}
+
+/// A folder that this process may not look into.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} cannot be read: {reason}", dir.display())]
+pub struct NoAccess {
+    dir: PathBuf,
+    reason: String,
+}
+
+/// Whether a folder is there.
+pub(super) fn is_there(dir: &Path) -> Result<bool, NoAccess> {
+    match fs::metadata(dir) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(no_access(dir, &error)),
+    }
+}
+
+fn no_access(dir: &Path, error: &io::Error) -> NoAccess {
+    let reason = if error.kind() == ErrorKind::PermissionDenied {
+        "permission denied; run this as the user who runs the service".to_owned()
+    } else {
+        error.to_string()
+    };
+    NoAccess { dir: dir.to_owned(), reason }
+}
+
+/// The process that holds the embedded data of these settings, if one does. Opens and makes nothing.
+pub(super) fn holder(config: &Config) -> Option<StartError> {
+    let (store, bucket) = (config.data_dir.join("store"), config.data_dir.join("bucket"));
+    let by = needs_store(config).then(|| EmbeddedStore::holder(&store)).flatten();
+    if let Some(by) = by {
+        return Some(OpenError::Held { dir: store, by }.into());
+    }
+    let is_held = config.objects.kind == BucketKind::Embedded && EmbeddedBucket::is_held(&bucket);
+    is_held.then(|| bucket::OpenError::InUse { path: bucket }.into())
 }
 
 /// Prepares the data folder of these settings, if anything is kept in it.

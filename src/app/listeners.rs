@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
+use super::data_dir;
 use super::start_error::StartError;
 use crate::config::{BucketKind, Config};
+
+/// Connections that wait for an accept, as tokio has it.
+const BACKLOG: u32 = 1024;
 
 /// Where it listens.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +22,22 @@ pub struct Addresses {
     pub s3: Option<SocketAddr>,
 }
 
+/// Ports that are bound, and not listened on yet: a start takes them before it makes anything, and listens once the data
+/// is open.
+#[derive(Debug)]
+pub struct Ports {
+    api: Port,
+    admin: Port,
+    s3: Option<Port>,
+}
+
+#[derive(Debug)]
+struct Port {
+    key: &'static str,
+    asked: SocketAddr,
+    socket: TcpSocket,
+}
+
 /// Everything that is listened on.
 pub(super) struct Listeners {
     pub(super) api: TcpListener,
@@ -27,22 +47,51 @@ pub(super) struct Listeners {
     pub(super) addresses: Addresses,
 }
 
-impl Listeners {
-    pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
-        let (api, api_at) = listen("http.listen", config.http.listen).await?;
-        let (admin, admin_at) = listen("admin.listen", config.admin.listen).await?;
+impl Ports {
+    /// Binds the ports of these settings, unless another process holds the data. Makes nothing on disk.
+    ///
+    /// # Errors
+    /// An address is taken or not of this machine, or the data is held.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        if let Some(held) = data_dir::holder(config) {
+            return Err(held);
+        }
+        let api = Port::bind("http.listen", config.http.listen)?;
+        let admin = Port::bind("admin.listen", config.admin.listen)?;
         let s3 = match config.objects.kind {
-            BucketKind::Embedded => Some(listen("s3.listen", config.s3.listen).await?),
+            BucketKind::Embedded => Some(Port::bind("s3.listen", config.s3.listen)?),
             BucketKind::S3 => None,
         };
-        let (s3, s3_at) = s3.unzip();
-        Ok(Self { api, admin, s3, addresses: Addresses { api: api_at, admin: admin_at, s3: s3_at } })
+        Ok(Self { api, admin, s3 })
+    }
+
+    pub(super) fn listen(self) -> Result<Listeners, StartError> {
+        let (api, api_at) = self.api.listen()?;
+        let (admin, admin_at) = self.admin.listen()?;
+        let (s3, s3_at) = self.s3.map(Port::listen).transpose()?.unzip();
+        Ok(Listeners { api, admin, s3, addresses: Addresses { api: api_at, admin: admin_at, s3: s3_at } })
     }
 }
 
-async fn listen(key: &'static str, asked: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let refused = |source| StartError::Listen { key, address: asked, source };
-    let listener = TcpListener::bind(asked).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok((listener, address))
+impl Port {
+    fn bind(key: &'static str, asked: SocketAddr) -> Result<Self, StartError> {
+        let bound = || {
+            let socket = if asked.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.set_reuseaddr(true)?;
+            socket.bind(asked)?;
+            Ok(socket)
+        };
+        match bound() {
+            Ok(socket) => Ok(Self { key, asked, socket }),
+            Err(source) => Err(StartError::Listen { key, address: asked, source }),
+        }
+    }
+
+    fn listen(self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let Self { key, asked, socket } = self;
+        let refused = |source| StartError::Listen { key, address: asked, source };
+        let listener = socket.listen(BACKLOG).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok((listener, address))
+    }
 }

@@ -5,11 +5,13 @@
 mod run;
 mod descriptors;
 mod listeners;
+mod running;
 mod ports;
 mod translate;
 mod cursor_key;
 mod check;
 mod data_dir;
+mod bucket_stamp;
 mod engines;
 mod upkeep;
 mod start_error;
@@ -25,14 +27,16 @@ pub use audit::{
 };
 pub use aws_adopt::{AdoptFailure, aws_adopt};
 pub use aws_setup::aws_setup;
+pub use bucket_stamp::BucketStampError;
 pub use check::{Checked, config_check};
 pub use cursor_key::CursorKeyError;
-pub use data_dir::keep_new_files_private;
+pub use data_dir::{NoAccess, keep_new_files_private};
 pub use engines::Engines;
 pub use identity::IdentityError;
-pub use listeners::Addresses;
+pub use listeners::{Addresses, Ports};
 pub use republish::{RepublishFailure, events_republish};
 pub use run::App;
+pub use running::{Running, running};
 pub use schema::{SchemaFailure, schema_apply, schema_status};
 pub use start_error::StartError;
 

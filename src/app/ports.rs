@@ -42,12 +42,16 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens what is chosen. Whoever holds the data already is told here, before anything is listened on.
+    /// Opens what is chosen, unless another process has it open, or the bucket is not the one of the ledger.
     pub(super) fn open(config: &Config, descriptors: Descriptors, clock: &Clock) -> Result<Self, StartError> {
         let dir = &config.data_dir;
         let needs_store = data_dir::needs_store(config);
         let store =
             if needs_store { Some(EmbeddedStore::open(&dir.join("store"), clock.clone())?) } else { None };
+        let opened = Self { store, bucket: None };
+        if let Some(stamp) = opened.bucket_stamp(config) {
+            stamp.check()?;
+        }
         let bucket = match config.objects.kind {
             BucketKind::Embedded => {
                 let mut options = translate::embedded_bucket(config);
@@ -56,7 +60,7 @@ impl Embedded {
             }
             BucketKind::S3 => None,
         };
-        Ok(Self { store, bucket })
+        Ok(Self { bucket, ..opened })
     }
 
     fn store(&self) -> &EmbeddedStore {

@@ -1,5 +1,6 @@
 //! `events republish`: ledger and log as the settings chose them, and nothing else started.
 
+use super::data_dir::{NoAccess, is_there};
 use super::ports::{Embedded, Site};
 use super::start_error::StartError;
 use super::translate;
@@ -22,8 +23,11 @@ pub enum RepublishFailure {
         by: String,
     },
     /// There is no embedded data yet.
-    #[error("data_dir: there is no ledger in {dir}", dir = .0.display())]
+    #[error("data_dir: there is no ledger in {dir}; name the folder by --data or --config", dir = .0.display())]
     NoData(std::path::PathBuf),
+    /// Whether there is embedded data cannot be found out.
+    #[error("data_dir: {0}")]
+    NoAccess(#[from] NoAccess),
     /// The backends do not open.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -56,7 +60,7 @@ pub(super) fn open(config: &Config, clock: &Clock) -> Result<Option<EmbeddedStor
         return Ok(None);
     }
     let dir = config.data_dir.join("store");
-    if !dir.exists() {
+    if !is_there(&dir)? {
         return Err(RepublishFailure::NoData(config.data_dir.clone()));
     }
     match EmbeddedStore::open(&dir, clock.clone()) {

@@ -8,14 +8,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::descriptors::Descriptors;
-use super::listeners::{Addresses, Listeners};
+use super::listeners::{Addresses, Listeners, Ports};
 use super::ports::{Embedded, Site};
+use super::running::RunningNote;
 use super::start_error::StartError;
 use super::translate;
 use super::upkeep::Upkeep;
 use super::{cursor_key, data_dir};
 use crate::actors::{Tree, World};
 use crate::adapters::embedded::EmbeddedStore;
+use crate::adapters::{Ledger, Log, Objects};
 use crate::bridge::{Bridge, BridgeParts};
 use crate::config::{BucketKind, Config, QueueKind};
 use crate::domain::shard::ShardCount;
@@ -38,6 +40,7 @@ pub struct App {
     foreign: watch::Receiver<Option<String>>,
     /// Ends with the rest.
     _upkeep: Upkeep,
+    _note: Option<RunningNote>,
 }
 
 /// A server and the way to end it.
@@ -56,11 +59,11 @@ impl Server {
 }
 
 impl App {
-    /// Starts everything; ready when it returns.
+    /// Starts everything on these ports; ready when it returns.
     ///
     /// # Errors
     /// See [`StartError`]; then nothing runs.
-    pub async fn start(mut config: Config, metrics: MetricsHandle) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config, ports: Ports, metrics: MetricsHandle) -> Result<Self, StartError> {
         let (clock, health) = (Clock::System, Health::default());
         let descriptors = Descriptors::claim();
         config.http.connections_max = descriptors.for_clients(config.http.connections_max);
@@ -68,8 +71,10 @@ impl App {
         let authenticator = Authenticator::from_config(&config.auth)?;
         data_dir::prepare_if_needed(&config)?;
         let embedded = Embedded::open(&config, descriptors, &clock)?;
+        embedded.bucket_stamp(&config).map_or(Ok(()), |stamp| stamp.put())?;
         let options = HttpOptions::from_config(&config, cursor_key::load(&config)?);
-        let Listeners { api, admin, s3, addresses } = Listeners::open(&config).await?;
+        let Listeners { api, admin, s3, addresses } = ports.listen()?;
+        let note = note(&config, &addresses);
 
         let site = Site { config: &config, clock: clock.clone(), health: health.clone(), embedded };
         let mut upkeep = Upkeep::default();
@@ -85,21 +90,10 @@ impl App {
 
         let endpoint = s3.zip(bucket).map(|(listener, bucket)| {
             let stop = CancellationToken::new();
-            Server {
-                stop: stop.clone(),
-                ended: bucket.reporting(health.clone()).serve(listener, queue.clone(), stop),
-            }
+            let ended = bucket.reporting(health.clone()).serve(listener, queue.clone(), stop.clone());
+            Server { stop, ended }
         });
-        let world = World {
-            ledger: ledger.clone(),
-            log: log.clone(),
-            objects,
-            clock: clock.clone(),
-            health: health.clone(),
-            rules: translate::rules(&config),
-            shards,
-            source: translate::event_source(&config),
-        };
+        let world = world(&config, (ledger.clone(), log.clone(), objects), (&clock, &health), shards);
         let tree = Tree::start_with(world, translate::tree_options(&config)).await?;
         let bridge = Bridge::start(BridgeParts {
             queue,
@@ -126,7 +120,18 @@ impl App {
         let front = CancellationToken::new();
         let serving = http::serve(Front { api, admin }, services, front.clone());
         let front = Server { stop: front, ended: tokio::spawn(serving) };
-        Ok(Self { addresses, health, tree, bridge, front, endpoint, store, foreign, _upkeep: upkeep })
+        Ok(Self {
+            addresses,
+            health,
+            tree,
+            bridge,
+            front,
+            endpoint,
+            store,
+            foreign,
+            _upkeep: upkeep,
+            _note: note,
+        })
     }
 
     /// Where it listens.
@@ -177,6 +182,30 @@ impl App {
             () = bridge.cancelled() => "the bridge keeps failing; see the log".to_owned(),
             reason = store => format!("the embedded store takes no more writes: {reason}"),
         }
+    }
+}
+
+/// Notes in the data folder where this process listens. Commands that find no note ask at the settings' addresses.
+fn note(config: &Config, addresses: &Addresses) -> Option<RunningNote> {
+    let note = data_dir::is_needed(config).then(|| RunningNote::write(&config.data_dir, addresses))?;
+    note.inspect_err(|error| tracing::warn!("data_dir: no note of where this process listens: {error}")).ok()
+}
+
+fn world(
+    config: &Config,
+    (ledger, log, objects): (Ledger, Log, Objects),
+    (clock, health): (&Clock, &Health),
+    shards: ShardCount,
+) -> World {
+    World {
+        ledger,
+        log,
+        objects,
+        clock: clock.clone(),
+        health: health.clone(),
+        rules: translate::rules(config),
+        shards,
+        source: translate::event_source(config),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::bucket_stamp::BucketStampError;
 use super::cursor_key::CursorKeyError;
 use super::identity::IdentityError;
 use crate::actors::TreeError;
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The bucket does not open.
     #[error("data_dir: {0}")]
     Bucket(#[from] bucket::OpenError),
+    /// The bucket is not the one of the ledger.
+    #[error("data_dir: {0}")]
+    BucketStamp(#[from] BucketStampError),
     /// The bucket's address cannot be signed for.
     #[error("objects.public_endpoint: {0}")]
     Endpoint(#[from] AddressError),

@@ -2,19 +2,18 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::dev_issuer::DevIssuer;
 use super::failure::Failure;
-use super::health::reachable;
-use crate::config::{Config, IssuerAlgorithm, IssuerSettings};
+use super::issuer_key;
+use super::target::{Side, Target};
+use crate::config::{Config, IssuerAlgorithm, Loaded};
 use crate::domain::time::Timestamp;
 use crate::ports::Clock;
 
@@ -31,7 +30,7 @@ const ROLE: &str = "support";
 
 /// The service, and a token that may read there.
 pub(super) struct AdminCall {
-    address: SocketAddr,
+    target: Target,
     token: String,
 }
 
@@ -53,30 +52,25 @@ struct Fault {
 }
 
 impl AdminCall {
-    /// Asks at `http.listen`, with the token in a file, or one signed with the key of an HS256 issuer.
-    pub(super) fn new(config: &Config, token_file: Option<&Path>) -> Result<Self, Failure> {
+    /// Asks on the API's port, with the token in a file, or one signed with the key of an HS256 issuer.
+    pub(super) fn new(loaded: &Loaded, token_file: Option<&Path>) -> Result<Self, Failure> {
         let token = match token_file {
             Some(path) => read_text(path)?,
-            None => made(config, Clock::System.now())?,
+            None => made(&loaded.config, Clock::System.now())?,
         };
-        Ok(Self { address: reachable(config.http.listen), token })
+        Ok(Self { target: Target::find(loaded, Side::Api), token })
     }
 
     /// The body of a successful answer.
     pub(super) fn get(&self, path: &str) -> Result<String, Failure> {
-        let address = self.address;
-        let answer = self.exchange(path).map_err(|error| {
-            Failure::other(format!(
-                "no answer at http://{address}: {error}; is the service running, and is http.listen the one it runs with?"
-            ))
-        })?;
+        let answer = self.exchange(path).map_err(|error| self.target.silent("", &error))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
         if status == 200 { Ok(body.to_owned()) } else { Err(refused(status, body)) }
     }
 
     fn exchange(&self, path: &str) -> std::io::Result<String> {
-        let Self { address, token } = self;
+        let Self { target: Target { address, .. }, token } = self;
         let mut stream = TcpStream::connect_timeout(address, WITHIN)?;
         stream.set_read_timeout(Some(WITHIN))?;
         stream.set_write_timeout(Some(WITHIN))?;
@@ -121,7 +115,7 @@ fn refused(status: u16, body: &str) -> Failure {
 fn made(config: &Config, now: Timestamp) -> Result<String, Failure> {
     let shared = config.auth.issuers.iter().find(|issuer| issuer.algorithm == IssuerAlgorithm::HS256);
     match shared {
-        Some(issuer) => sign(issuer, now),
+        Some(issuer) => issuer_key::sign(issuer, SUBJECT, &[ROLE.to_owned()], (now, TOKEN_TTL)),
         None if config.auth.issuers.is_empty() => {
             Ok(DevIssuer::open(&config.data_dir)?.mint(SUBJECT, &[ROLE.to_owned()], now, TOKEN_TTL)?)
         }
@@ -130,22 +124,6 @@ fn made(config: &Config, now: Timestamp) -> Result<String, Failure> {
              support or admin",
         )),
     }
-}
-
-fn sign(issuer: &IssuerSettings, now: Timestamp) -> Result<String, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::other(format!("cannot sign a token with {}: {error}", issuer.key_file.display()))
-    };
-    let key = fs::read(&issuer.key_file).map_err(|error| failed(&error))?;
-    let claims: Map<String, Value> = Map::from_iter([
-        ("iss".to_owned(), issuer.issuer.as_str().into()),
-        ("aud".to_owned(), issuer.audience.as_str().into()),
-        ("sub".to_owned(), SUBJECT.into()),
-        ("exp".to_owned(), now.after(TOKEN_TTL).as_secs().into()),
-        (issuer.roles_claim.clone(), vec![ROLE].into()),
-    ]);
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&key))
-        .map_err(|error| failed(&error))
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

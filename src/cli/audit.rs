@@ -1,36 +1,32 @@
 //! `wharfinger audit`: where ledger, bucket and event log disagree.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use super::dev_issuer;
 use super::failure::Failure;
-use super::output;
+use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
+use super::who::WhoArgs;
 use crate::app::{self, AuditError, AuditRequest, Summary};
-use crate::config::{Config, Flag};
-use crate::domain::ids::UserId;
+use crate::config::Config;
 
 /// The exit code when the user does not exist.
 const NO_USER: u8 = 4;
 /// The exit code when something could not be read.
 const NOT_READ: u8 = 7;
+/// How long a change takes, while all is well, until ledger, bucket and log agree about it.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The data folder of `wharfinger dev` or of an embedded deployment; if it is running, it is asked
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Only this user: a UUID, or who the tokens of the only issuer say
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
+    #[command(flatten)]
+    who: WhoArgs,
     /// Print JSON: a line for each disagreement, and one with the sums
     #[arg(long)]
     json: bool,
@@ -44,7 +40,7 @@ pub(super) struct AuditArgs {
 /// exist, and with 7 if something could not be read.
 pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
     let config = load(args)?;
-    let user = args.user.as_deref().map(|user| user_of(&config, user)).transpose()?;
+    let user = args.who.id(&config)?;
     let request = AuditRequest { user, grace: Duration::from_secs(args.grace), is_json: args.json };
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -58,34 +54,16 @@ pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
     output::line(&if args.json { json!({"summary": summary}).to_string() } else { summed(&summary) })?;
     match summary.disagreements {
         0 => Ok(()),
-        1 => Err(Failure::other("1 disagreement")),
-        many => Err(Failure::other(format!("{many} disagreements"))),
+        found => Err(Failure::other(found_line(found, request.grace))),
     }
 }
 
 fn load(args: &AuditArgs) -> Result<Config, Failure> {
-    if args.settings.config.is_none() && args.data.is_none() && args.settings.set.is_empty() {
+    let SettingsArgs { config, set, data } = &args.settings;
+    if config.is_none() && data.is_none() && set.is_empty() {
         return Err(Failure::usage("say what to audit: --config FILE, or --data DIR"));
     }
-    let mut flags = Vec::new();
-    if let Some(data) = &args.data {
-        let value = data.to_str().ok_or_else(|| Failure::usage("--data must be UTF-8"))?.to_owned();
-        flags.push(Flag { name: "--data".to_owned(), key: "data_dir".to_owned(), value });
-    }
-    Ok(settings::load(&args.settings, flags)?.config)
-}
-
-fn user_of(config: &Config, user: &str) -> Result<UserId, Failure> {
-    let refused = || Failure::usage(format!("--user {user:?}: not a UUID, and not one issuer's subject"));
-    if let Ok(id) = UserId::parse(user) {
-        return Ok(id);
-    }
-    let found = match config.auth.issuers.as_slice() {
-        [] => UserId::from_subject(dev_issuer::ISSUER, user),
-        [only] => only.user_of(user),
-        [_, _, ..] => return Err(refused()),
-    };
-    found.map_err(|_| refused())
+    Ok(settings::load(&args.settings, Vec::new())?.config)
 }
 
 fn failed(error: &AuditError) -> Failure {
@@ -99,6 +77,19 @@ fn failed(error: &AuditError) -> Failure {
         | AuditError::NotTold(_) => NOT_READ,
     };
     Failure::other(error.to_string()).with_code(code)
+}
+
+/// The number of disagreements. With a short grace, some of them may be under way and not wrong.
+fn found_line(found: u64, grace: Duration) -> String {
+    let number = counted(found, "disagreement", "disagreements");
+    if grace >= SETTLED_WITHIN {
+        return number;
+    }
+    let (grace, settled) = (grace.as_secs(), SETTLED_WITHIN.as_secs());
+    format!(
+        "{number}; with --grace {grace}, what changed in the last {settled} seconds counts although it may still be \
+         under way: repeat the audit, or say --grace {settled} or more"
+    )
 }
 
 /// The sums in one line.
@@ -116,46 +107,61 @@ fn summed(summary: &Summary) -> String {
         disagreements,
     } = summary;
     let counts = [
-        (users, "users"),
-        (files, "files"),
-        (objects, "objects"),
-        (entries, "entries"),
-        (events, "events"),
-        (events_repeated, "events repeated"),
-        (events_repaired, "events repaired"),
-        (dlq_records, "records on the DLQ"),
-        (moving, "users kept moving"),
-        (disagreements, "disagreements"),
+        counted(*users, "user", "users"),
+        counted(*files, "file", "files"),
+        counted(*objects, "object", "objects"),
+        counted(*entries, "entry", "entries"),
+        counted(*events, "event", "events"),
+        counted(*events_repeated, "event repeated", "events repeated"),
+        counted(*events_repaired, "event repaired", "events repaired"),
+        counted(*dlq_records, "record on the DLQ", "records on the DLQ"),
+        counted(*moving, "user kept moving", "users kept moving"),
+        counted(*disagreements, "disagreement", "disagreements"),
     ];
-    counts.map(|(count, what)| format!("{count} {what}")).join(", ")
+    counts.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::IssuerSettings;
 
-    #[test]
-    fn a_user_is_a_uuid_or_the_subject_of_the_only_issuer() {
-        let mut config = Config::default();
-        let id = "0199a3c4-0000-7000-8000-000000000001";
-        assert_eq!(user_of(&config, id), Ok(UserId::parse(id).unwrap()));
-        assert_eq!(user_of(&config, "ann"), Ok(UserId::from_subject(dev_issuer::ISSUER, "ann").unwrap()));
-        let issuer = |name: &str| -> IssuerSettings {
-            let text =
-                format!("issuer = {name:?}\naudience = \"a\"\nalgorithm = \"HS256\"\nkey_file = \"k\"");
-            toml::from_str(&text).unwrap()
-        };
-        config.auth.issuers = vec![issuer("one")];
-        assert_eq!(user_of(&config, "ann"), Ok(UserId::from_subject("one", "ann").unwrap()));
-        config.auth.issuers.push(issuer("two"));
-        assert!(user_of(&config, "ann").is_err());
+    fn check(summary: Summary, expected: &str) {
+        assert_eq!(summed(&summary), expected);
     }
 
     #[test]
-    fn the_sums_are_one_line() {
-        let summary = Summary { users: 2, files: 3, disagreements: 1, ..Summary::default() };
-        assert!(summed(&summary).starts_with("2 users, 3 files, 0 objects"), "{}", summed(&summary));
-        assert!(summed(&summary).ends_with("1 disagreements"), "{}", summed(&summary));
+    fn the_sums_are_one_line_and_one_is_no_plural() {
+        check(
+            Summary { users: 2, files: 3, ..Summary::default() },
+            "2 users, 3 files, 0 objects, 0 entries, 0 events, 0 events repeated, 0 events repaired, \
+             0 records on the DLQ, 0 users kept moving, 0 disagreements",
+        );
+        let one = Summary {
+            users: 1,
+            moving: 1,
+            files: 1,
+            objects: 1,
+            entries: 1,
+            events: 1,
+            events_repeated: 1,
+            events_repaired: 1,
+            dlq_records: 1,
+            disagreements: 1,
+        };
+        check(
+            one,
+            "1 user, 1 file, 1 object, 1 entry, 1 event, 1 event repeated, 1 event repaired, 1 record on the DLQ, \
+             1 user kept moving, 1 disagreement",
+        );
+    }
+
+    #[test]
+    fn a_short_grace_says_that_changes_may_be_under_way() {
+        assert_eq!(found_line(1, Duration::from_secs(10)), "1 disagreement");
+        let short = found_line(2, Duration::ZERO);
+        assert!(
+            short.starts_with("2 disagreements; with --grace 0, what changed in the last 10 seconds"),
+            "{short}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! `wharfinger dev`: everything on this machine, with nothing installed.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,7 +11,7 @@ use super::settings::{self, SettingsArgs};
 use super::walkthrough::{self, TOKEN_TTL, Whereabouts};
 use super::{output, process};
 use crate::app::Addresses;
-use crate::config::{Config, Flag, IssuerSettings, Loaded, SubjectKind};
+use crate::config::{Config, IssuerSettings, Loaded, Origin, SubjectKind};
 use crate::domain::origins::LOOPBACK;
 use crate::ports::Clock;
 
@@ -25,7 +25,7 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// API on N, S3 on N+1, metrics on N+2; 0: a free port for each [default: 8080, 9000, 9090]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = settings::port)]
     port: Option<u16>,
     /// One setting, like upload.max_bytes=50MiB; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
@@ -34,9 +34,10 @@ pub(super) struct DevArgs {
 
 /// Does it.
 pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
-    let args_of_settings = SettingsArgs { config: None, set: args.set.clone() };
-    let loaded = settings::load(&args_of_settings, flags(args)?)?;
+    let args_of_settings = SettingsArgs { config: None, set: args.set.clone(), data: args.data.clone() };
+    let loaded = settings::load(&args_of_settings, settings::port_flags(args.port))?;
     stay_on_this_machine(&loaded)?;
+    refuse_without_effect(&loaded)?;
     let mut loaded = loaded;
     let config = &mut loaded.config;
     let ours = dev_issuer::settings(&config.data_dir);
@@ -52,13 +53,15 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     if !config.http.allowed_origins.iter().any(|origin| origin == LOOPBACK) {
         config.http.allowed_origins.push(LOOPBACK.to_owned());
     }
-    let issuer = DevIssuer::open_or_create(&config.data_dir)?;
-    let data_dir = config.data_dir.display().to_string();
-    let now = Clock::System.now();
-    let token = issuer.mint("dev-user", &["user".to_owned()], now, TOKEN_TTL)?;
-    let admin_token = issuer.mint("dev-admin", &["admin".to_owned()], now, TOKEN_TTL)?;
-    process::run(loaded, |addresses| {
-        let at = whereabouts(addresses, data_dir, token, admin_token);
+    let folder = config.data_dir.clone();
+    let mint = || {
+        let issuer = DevIssuer::open_or_create(&folder)?;
+        let now = Clock::System.now();
+        let token = issuer.mint("dev-user", &["user".to_owned()], now, TOKEN_TTL)?;
+        Ok((token, issuer.mint("dev-admin", &["admin".to_owned()], now, TOKEN_TTL)?))
+    };
+    process::run(loaded, mint, |addresses, (token, admin_token)| {
+        let at = whereabouts(addresses, folder.display().to_string(), token, admin_token);
         if args.json { output::line(&json(&at)?) } else { output::line(&walkthrough::page(&at)) }
     })
 }
@@ -79,25 +82,23 @@ fn json(at: &Whereabouts) -> Result<String, Failure> {
     serde_json::to_string(at).map_err(|error| Failure::other(format!("cannot print JSON: {error}")))
 }
 
-/// The command's own flags as settings.
-fn flags(args: &DevArgs) -> Result<Vec<Flag>, Failure> {
-    let flag =
-        |name: &str, key: &str, value: String| Flag { name: name.to_owned(), key: key.to_owned(), value };
-    let mut flags = Vec::new();
-    if let Some(data) = &args.data {
-        let data = data.to_str().ok_or_else(|| Failure::usage("--data must be UTF-8"))?;
-        flags.push(flag("--data", "data_dir", data.to_owned()));
+/// An empty list would say that no token or no page is accepted, which `dev` does not do: it adds its own issuer, and
+/// pages of this machine.
+fn refuse_without_effect(loaded: &Loaded) -> Result<(), Failure> {
+    let Config { auth, http, .. } = &loaded.config;
+    let lists = [
+        ("auth.issuers", auth.issuers.is_empty(), "dev adds an issuer of its own"),
+        ("http.allowed_origins", http.allowed_origins.is_empty(), "dev accepts pages of this machine"),
+    ];
+    let found =
+        lists.iter().find(|(key, is_empty, _)| *is_empty && loaded.origins.of(key) != Origin::Default);
+    match found {
+        Some((key, _, reason)) => Err(Failure::usage(format!(
+            "{key}: [] has no effect, because {reason}; remove it ({})",
+            loaded.origins.of(key)
+        ))),
+        None => Ok(()),
     }
-    if let Some(port) = args.port {
-        let too_high =
-            || Failure::usage("--port must be 0 to 65533: the two ports above it are used as well");
-        for (step, key) in [(0, "http.listen"), (1, "s3.listen"), (2, "admin.listen")] {
-            let port = if port == 0 { 0 } else { port.checked_add(step).ok_or_else(too_high)? };
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            flags.push(flag("--port", key, address.to_string()));
-        }
-    }
-    Ok(flags)
 }
 
 /// The dev issuer's key and open ports are for this machine only.

@@ -34,7 +34,7 @@ pub(super) enum DevIssuerError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot write {}: {source}; choose another folder with --data", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}: {}", .path.display(), read_advice(.source))]
     Read { path: PathBuf, source: std::io::Error },
     #[error("there is no {}; run `wharfinger dev` once, or name its data folder with --data", .path.display())]
     Missing { path: PathBuf },
@@ -46,6 +46,22 @@ pub(super) enum DevIssuerError {
     Random,
     #[error("cannot sign a token: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),
+}
+
+/// Why a key cannot be read, and what to do about it.
+fn read_advice(error: &std::io::Error) -> String {
+    if error.kind() == ErrorKind::PermissionDenied {
+        "permission denied; run this as the user who runs `wharfinger dev`".to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
+impl DevIssuerError {
+    /// Whether the key is another user's of this machine.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == ErrorKind::PermissionDenied)
+    }
 }
 
 /// What a token says.

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::{audit, aws, config, dev, events, health, output, schema, serve, token, users};
 
 /// What to do first, below the list of commands.
-const START: &str = "Start with `wharfinger dev`: it needs nothing else and prints three commands to paste. `wharfinger config print` \
+const START: &str = "Start with `wharfinger dev`: it needs nothing else and prints commands to paste. `wharfinger config print` \
                      lists every setting with its meaning; `wharfinger config check --config FILE` tries what a settings \
                      file names.";
 
@@ -53,8 +53,8 @@ enum Command {
 
 /// Does what the arguments of this process say.
 ///
-/// Exit codes: 0 done, 2 wrong usage or settings, 4 no such user, 7 an audit that could not read, 1 anything else. What went wrong is one line each on
-/// standard error.
+/// Exit codes: 0 done, 2 wrong usage or settings, 3 the service refuses the token, 4 no such user, 7 something could not be
+/// read, 1 anything else. What went wrong is one line each on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     match Cli::try_parse().map_or_else(|error| usage(&error), run) {

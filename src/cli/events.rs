@@ -4,10 +4,13 @@ use clap::{Args, Subcommand};
 use tokio::runtime::Builder;
 
 use super::failure::Failure;
-use super::output;
+use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
-use crate::app::{self, Republish, Republished};
-use crate::domain::ids::UserId;
+use super::who::WhoArgs;
+use crate::app::{self, Republish, RepublishFailure, Republished};
+
+/// The exit code when the data cannot be read.
+const NOT_READ: u8 = 7;
 
 /// What to do with events.
 #[derive(Debug, Subcommand)]
@@ -19,9 +22,8 @@ pub(super) enum EventsCommand {
 /// Flags of `events republish`.
 #[derive(Debug, Args)]
 pub(super) struct RepublishArgs {
-    /// Whose events: the user's id, as events name it
-    #[arg(long, value_name = "UUID")]
-    user: String,
+    #[command(flatten)]
+    who: WhoArgs,
     /// The first version, from 1: the sequence of an event
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
     from: u64,
@@ -38,19 +40,18 @@ pub(super) struct RepublishArgs {
 /// Does it.
 pub(super) fn run(command: &EventsCommand) -> Result<(), Failure> {
     let EventsCommand::Republish(args) = command;
-    let user = UserId::parse(&args.user)
-        .map_err(|error| Failure::usage(format!("--user {}: {error}", args.user)))?;
+    let config = settings::load(&args.settings, Vec::new())?.config;
+    let user = args.who.id(&config)?.ok_or_else(|| Failure::usage("--user or --sub is needed"))?;
     let asked = Republish { user, from: args.from, to: args.to, is_dry_run: args.dry_run };
     if asked.to.is_some_and(|to| to < asked.from) {
         return Err(Failure::usage("--to must not be below --from"));
     }
-    let config = settings::load(&args.settings, Vec::new())?.config;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
     let done = runtime.block_on(app::events_republish(&config, asked));
-    let done = done.map_err(|error| Failure::other(error.to_string()))?;
+    let done = done.map_err(|error| failed(&error))?;
     output::line(&told(&asked, &done))
 }
 
@@ -71,8 +72,15 @@ fn told(asked: &Republish, done: &Republished) -> String {
     format!("{done} {events} of {entries}, versions {first} to {last}{known}{gap}")
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+fn failed(error: &RepublishFailure) -> Failure {
+    let failure = Failure::other(error.to_string());
+    match error {
+        RepublishFailure::NoAccess(_) => failure.with_code(NOT_READ),
+        RepublishFailure::NoData(_)
+        | RepublishFailure::Running { .. }
+        | RepublishFailure::Start(_)
+        | RepublishFailure::Stopped(_) => failure,
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +88,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::ids::UserId;
 
     fn check(is_dry_run: bool, done: Republished, expected: &str) {
         let user = UserId::from_uuid(Uuid::nil());

@@ -19,3 +19,8 @@ pub(super) fn warning(text: &str) {
     // When standard error is closed there is no place left to say so.
     drop(writeln!(std::io::stderr().lock(), "wharfinger: warning: {text}"));
 }
+
+/// A number and the word for what it counts: `1 user`, `2 users`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

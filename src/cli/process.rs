@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::failure::Failure;
-use crate::app::{self, Addresses, App, Engines};
+use crate::app::{self, Addresses, App, Engines, Ports, StartError};
 use crate::config::{self, Config, Loaded};
 use crate::limits::DRAIN_WITHIN;
 use crate::telemetry::{MetricsHandle, logs};
@@ -36,10 +36,12 @@ impl Stops {
     }
 }
 
-/// Runs with these settings until a signal; calls `ready` with the addresses once it listens.
-pub(super) fn run(
+/// Runs with these settings until a signal. Calls `prepare` once the ports are its own and before anything else is made;
+/// calls `ready` with the addresses, and with what `prepare` made, once it listens.
+pub(super) fn run<T>(
     loaded: Loaded,
-    ready: impl FnOnce(&Addresses) -> Result<(), Failure>,
+    prepare: impl FnOnce() -> Result<T, Failure>,
+    ready: impl FnOnce(&Addresses, T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let Loaded { config, ignored, .. } = loaded;
     start_logs(&config)?;
@@ -51,7 +53,7 @@ pub(super) fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(live(config, ready));
+    let outcome = runtime.block_on(live(config, prepare, ready));
     leave(runtime);
     outcome
 }
@@ -68,20 +70,25 @@ fn leave(runtime: Runtime) {
     runtime.shutdown_background();
 }
 
-async fn live(config: Config, ready: impl FnOnce(&Addresses) -> Result<(), Failure>) -> Result<(), Failure> {
+async fn live<T>(
+    config: Config,
+    prepare: impl FnOnce() -> Result<T, Failure>,
+    ready: impl FnOnce(&Addresses, T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let not_started = |error: StartError| Failure::other(error.to_string()).with_code(error.exit_code());
     let mut stops =
         Stops::listen().map_err(|error| Failure::other(format!("cannot listen for signals: {error}")))?;
     let metrics = MetricsHandle::install();
     let engines = Engines::of(&config);
+    let ports = Ports::bind(&config).map_err(not_started)?;
+    let prepared = prepare()?;
     let app = tokio::select! {
-        started = App::start(config, metrics.clone()) => {
-            started.map_err(|error| Failure::other(error.to_string()).with_code(error.exit_code()))?
-        }
+        started = App::start(config, ports, metrics.clone()) => started.map_err(not_started)?,
         _ = stops.next() => return Ok(()),
     };
     let upkeep = tokio::spawn(metrics.keep_up());
     engines.log_ready(&app.addresses());
-    let outcome = match ready(&app.addresses()) {
+    let outcome = match ready(&app.addresses(), prepared) {
         Ok(()) => tokio::select! {
             signal = stops.next() => {
                 info!(signal, "stopping on {signal}");

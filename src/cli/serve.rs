@@ -22,5 +22,5 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
              --config (examples has some), or try `wharfinger dev`, which needs none",
         ));
     }
-    process::run(loaded, |_| Ok(()))
+    process::run(loaded, || Ok(()), |_, ()| Ok(()))
 }

@@ -1,30 +1,32 @@
-//! `wharfinger token mint`: a token of the dev issuer.
+//! `wharfinger token mint`: a token of the dev issuer, or of an HS256 issuer of the settings.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::dev_issuer::{self, DevIssuer, DevIssuerError};
 use super::failure::Failure;
-use super::{output, span};
+use super::settings::{self, SettingsArgs};
+use super::{issuer_key, output, span};
+use crate::config::{Config, IssuerAlgorithm, IssuerSettings};
 use crate::domain::ids::UserId;
 use crate::domain::policy::Role;
 use crate::ports::Clock;
 
+/// The exit code when the key cannot be read.
+const NOT_READ: u8 = 7;
+
 /// What to do about tokens.
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
-    /// Print a token signed with the key that `wharfinger dev` made
+    /// Print a token, signed with the key that `wharfinger dev` made, or with the shared key of an HS256 issuer of the
+    /// settings
     Mint(MintArgs),
 }
 
 /// Flags of `token mint`.
 #[derive(Debug, Args)]
 pub(super) struct MintArgs {
-    /// Data folder of `wharfinger dev`
-    #[arg(long, value_name = "DIR", default_value = "wharf-data")]
-    data: PathBuf,
     /// Whose token it is
     #[arg(long, value_name = "SUBJECT")]
     sub: String,
@@ -34,17 +36,49 @@ pub(super) struct MintArgs {
     /// How long it counts
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
     ttl: Duration,
+    /// Whose key signs, if the settings have several HS256 issuers
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 /// Does it.
 pub(super) fn run(command: &TokenCommand) -> Result<(), Failure> {
-    match command {
-        TokenCommand::Mint(args) => {
-            check(args)?;
-            let mint = |issuer: DevIssuer| issuer.mint(&args.sub, &args.role, Clock::System.now(), args.ttl);
-            let token = DevIssuer::open(&args.data).and_then(mint)?;
-            output::line(&token)
+    let TokenCommand::Mint(args) = command;
+    let config = settings::load(&args.settings, Vec::new())?.config;
+    check(args)?;
+    let now = Clock::System.now();
+    let token = match signer(&config, args.issuer.as_deref())? {
+        Some(issuer) => issuer_key::sign(issuer, &args.sub, &args.role, (now, args.ttl))?,
+        None => DevIssuer::open(&config.data_dir)?.mint(&args.sub, &args.role, now, args.ttl)?,
+    };
+    output::line(&token)
+}
+
+/// The issuer of the settings that signs; none: the dev issuer.
+fn signer<'c>(config: &'c Config, asked: Option<&str>) -> Result<Option<&'c IssuerSettings>, Failure> {
+    let issuers = &config.auth.issuers;
+    if issuers.is_empty() && asked.is_none_or(|asked| asked == dev_issuer::ISSUER) {
+        return Ok(None);
+    }
+    let is_asked = |issuer: &&IssuerSettings| asked.is_none_or(|asked| issuer.issuer == asked);
+    let able = issuers.iter().filter(is_asked).filter(|issuer| issuer.algorithm == IssuerAlgorithm::HS256);
+    match able.collect::<Vec<_>>().as_slice() {
+        [only] => Ok(Some(only)),
+        [] => {
+            let which = asked.map_or_else(
+                || "no issuer of the settings".to_owned(),
+                |asked| format!("no issuer {asked:?}"),
+            );
+            Err(Failure::usage(format!(
+                "{which} has algorithm = \"HS256\", whose key can sign; tokens of the others come from where people log in"
+            )))
         }
+        [first, ..] => Err(Failure::usage(format!(
+            "several issuers of the settings have a key that can sign; name one by --issuer, like {}",
+            first.issuer
+        ))),
     }
 }
 
@@ -60,6 +94,7 @@ fn check(args: &MintArgs) -> Result<(), Failure> {
 
 impl From<DevIssuerError> for Failure {
     fn from(error: DevIssuerError) -> Self {
-        Self::other(error.to_string())
+        let failure = Self::other(error.to_string());
+        if error.is_denied() { failure.with_code(NOT_READ) } else { failure }
     }
 }

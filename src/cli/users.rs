@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::admin_call::{self, AdminCall};
 use super::failure::Failure;
-use super::output;
+use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
-use crate::config::Flag;
+use super::target::PortArgs;
+use super::who::{Who, WhoArgs};
 use crate::domain::ids::UserId;
 
 /// The exit code where there is no such account.
@@ -26,24 +27,16 @@ pub(super) enum UsersCommand {
 /// Flags of `users show`.
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// The sub of the user's tokens
-    #[arg(long, value_name = "SUBJECT", required_unless_present = "user", conflicts_with = "user")]
-    sub: Option<String>,
-    /// Whose sub it is, if there are several issuers [default: all of them]
-    #[arg(long, value_name = "ISSUER", requires = "sub")]
-    issuer: Option<String>,
-    /// The user's id, as keys, events and logs name it
-    #[arg(long, value_name = "UUID")]
-    user: Option<String>,
+    #[command(flatten)]
+    who: WhoArgs,
     /// Print the service's answer in JSON
     #[arg(long)]
     json: bool,
-    /// Data folder of `wharfinger dev`, whose key signs the request
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
     /// A file with a token of the role support or admin [default: one is signed with the key of an HS256 issuer]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    port: PortArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -85,22 +78,16 @@ struct FoundList {
 /// Does it.
 pub(super) fn run(command: &UsersCommand) -> Result<(), Failure> {
     let UsersCommand::Show(args) = command;
-    let mut flags = Vec::new();
-    if let Some(data) = &args.data {
-        let value = data.to_str().ok_or_else(|| Failure::usage("--data must be UTF-8"))?.to_owned();
-        flags.push(Flag { name: "--data".to_owned(), key: "data_dir".to_owned(), value });
-    }
-    let config = settings::load(&args.settings, flags)?.config;
-    let call = AdminCall::new(&config, args.token_file.as_deref())?;
-    match (&args.user, &args.sub) {
-        (Some(user), _) => by_id(&call, user, args.json),
-        (None, Some(sub)) => by_subject(&call, sub, args),
-        (None, None) => Err(Failure::usage("--sub or --user is needed")),
+    let who = args.who.who()?.ok_or_else(|| Failure::usage("--user or --sub is needed"))?;
+    let loaded = settings::load(&args.settings, args.port.flags()?)?;
+    let call = AdminCall::new(&loaded, args.token_file.as_deref())?;
+    match who {
+        Who::Id(id) => by_id(&call, id, args.json),
+        Who::Subject(sub) => by_subject(&call, &sub, args),
     }
 }
 
-fn by_id(call: &AdminCall, user: &str, is_json: bool) -> Result<(), Failure> {
-    let id = UserId::parse(user).map_err(|error| Failure::usage(format!("--user {user}: {error}")))?;
+fn by_id(call: &AdminCall, id: UserId, is_json: bool) -> Result<(), Failure> {
     let body = call.get(&format!("/v1/admin/users/{id}"))?;
     if is_json {
         return output::line(&body);
@@ -110,7 +97,7 @@ fn by_id(call: &AdminCall, user: &str, is_json: bool) -> Result<(), Failure> {
 
 fn by_subject(call: &AdminCall, sub: &str, args: &ShowArgs) -> Result<(), Failure> {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let issuer = args.issuer.as_deref().map(|issuer| format!("&issuer={}", encoded(issuer)));
+    let issuer = args.who.issuer.as_deref().map(|issuer| format!("&issuer={}", encoded(issuer)));
     let body = call.get(&format!("/v1/admin/users?sub={}{}", encoded(sub), issuer.unwrap_or_default()))?;
     let found: FoundList = admin_call::parsed(&body)?;
     if args.json {
@@ -132,6 +119,10 @@ fn without_account(found: &Found) -> String {
     format!("user_id      {}\naccount      none yet", found.user_id)
 }
 
+fn bytes(count: u64) -> String {
+    counted(count, "byte", "bytes")
+}
+
 /// An account as lines of text.
 fn described(account: &Account) -> String {
     let limit = if account.quota_bytes.is_some() { "their own" } else { "the default" };
@@ -140,14 +131,18 @@ fn described(account: &Account) -> String {
         format!("user_id      {}", account.user_id),
         format!("subject      {subject:?}"),
         format!("state        {}", account.state),
-        format!("used         {} bytes in {} files", account.used_bytes, account.file_count),
-        format!("  in trash   {} bytes", account.trashed_bytes),
-        format!("reserved     {} bytes", account.reserved_bytes),
-        format!("limit        {} bytes, {limit}", account.limit_bytes),
+        format!(
+            "used         {} in {}",
+            bytes(account.used_bytes),
+            counted(account.file_count, "file", "files")
+        ),
+        format!("  in trash   {}", bytes(account.trashed_bytes)),
+        format!("reserved     {}", bytes(account.reserved_bytes)),
+        format!("limit        {}, {limit}", bytes(account.limit_bytes)),
         format!("open uploads {}", account.open_uploads.len()),
     ];
     lines.extend(account.open_uploads.iter().map(|open| {
-        format!("  {}  {} bytes, reserved until {}", open.file_id, open.size_bytes, open.release_at)
+        format!("  {}  {}, reserved until {}", open.file_id, bytes(open.size_bytes), open.release_at)
     }));
     lines.join("\n")
 }
@@ -163,7 +158,7 @@ mod tests {
             subject: Some("alice".to_owned()),
             state: "active".to_owned(),
             used_bytes: 5,
-            trashed_bytes: 0,
+            trashed_bytes: 1,
             reserved_bytes: 7,
             limit_bytes: 100,
             quota_bytes: None,
@@ -178,7 +173,7 @@ mod tests {
                         subject      \"alice\"\n\
                         state        active\n\
                         used         5 bytes in 2 files\n  \
-                        in trash   0 bytes\n\
+                        in trash   1 byte\n\
                         reserved     7 bytes\n\
                         limit        100 bytes, the default\n\
                         open uploads 1\n  \

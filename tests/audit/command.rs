@@ -32,7 +32,7 @@ async fn a_stopped_folder_is_clean_until_its_objects_are_touched() {
     // While it runs, the process itself is asked, and finds the same.
     let live = of(folder.path(), &["--grace", "60"]);
     assert_eq!(live.status.code(), Some(0), "{live:?}");
-    assert!(lines(&live)[0].starts_with("1 users, 2 files, 1 objects, 6 entries, 6 events"), "{live:?}");
+    assert!(lines(&live)[0].starts_with("1 user, 2 files, 1 object, 6 entries, 6 events"), "{live:?}");
     let live = of(folder.path(), &["--grace", "60", "--user", "dev-user", "--json"]);
     assert_eq!(live.status.code(), Some(0), "{live:?}");
     let sums: Value = serde_json::from_str(&lines(&live)[0]).unwrap();
@@ -51,7 +51,7 @@ async fn a_stopped_folder_is_clean_until_its_objects_are_touched() {
     // A stop need not have noted what was published; a start does.
     let clean = of(folder.path(), &["--grace", "60"]);
     assert_eq!(clean.status.code(), Some(0), "{clean:?}");
-    assert!(lines(&clean)[0].starts_with("1 users, 2 files, 1 objects, 6 entries, 6 events"), "{clean:?}");
+    assert!(lines(&clean)[0].starts_with("1 user, 2 files, 1 object, 6 entries, 6 events"), "{clean:?}");
 
     let nobody = of(folder.path(), &["--user", "nobody"]);
     assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(4), 0), "{nobody:?}");

@@ -1,6 +1,13 @@
 //! A lock file: one process at a time.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
+use std::thread;
+use std::time::Duration;
+
+/// Tries of a lock, and the pause between two: a command that only looks holds it for a moment.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A file that is locked while this lives, or until the process dies.
 ///
@@ -10,12 +17,35 @@ use std::fs::{File, TryLockError};
 pub(super) struct HeldFile(File);
 
 impl HeldFile {
-    /// Locks a file, if nobody has.
+    /// Locks a file, if no other process holds it.
     pub(super) fn take(file: File) -> Result<Self, (File, TryLockError)> {
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(error) => Err((file, error)),
+        let mut tries = 1;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if tries < TRIES => thread::sleep(PAUSE),
+                Err(error) => return Err((file, error)),
+            }
+            tries += 1;
         }
+    }
+
+    /// Whether a process holds a file. A lock that cannot be tried counts as free: the process that takes it gets the error.
+    pub(super) fn is_held(file: &File) -> bool {
+        match file.try_lock_shared() {
+            Ok(()) => {
+                drop(file.unlock());
+                false
+            }
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        }
+    }
+
+    /// The device and the number of the file, which tell it from another one of its name.
+    pub(super) fn identity(&self) -> std::io::Result<(u64, u64)> {
+        let file = self.0.metadata()?;
+        Ok((file.dev(), file.ino()))
     }
 
     pub(super) fn file(&mut self) -> &mut File {
@@ -34,6 +64,21 @@ impl Drop for HeldFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_at_a_lock_does_not_take_it() {
+        let file = tempfile::tempfile().unwrap();
+        assert!(!HeldFile::is_held(&file));
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            File::options().write(true).create(true).truncate(false).open(folder.path().join("lock")).unwrap()
+        };
+        let held = HeldFile::take(open()).unwrap();
+        assert!(HeldFile::is_held(&open()));
+        drop(held);
+        assert!(!HeldFile::is_held(&open()));
+        HeldFile::take(open()).unwrap();
+    }
 
     #[test]
     fn a_file_is_free_although_somebody_has_it_open_still() {

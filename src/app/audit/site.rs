@@ -1,8 +1,9 @@
 //! The ports of a deployment, opened for reading.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::data_dir::is_there;
 use super::super::descriptors::Descriptors;
 use super::super::ports::{Embedded, Site};
 use super::super::start_error::StartError;
@@ -41,7 +42,7 @@ pub async fn audit(
     if config.log.nats.manage_streams == ManageStreams::Create {
         config.log.nats.manage_streams = ManageStreams::Check;
     }
-    if let Some(missing) = missing_folder(&config) {
+    if let Some(missing) = missing_folder(&config)? {
         return Err(AuditError::NoData(missing));
     }
     let mut upkeep = Upkeep::default();
@@ -80,11 +81,16 @@ pub(crate) fn options(config: &Config) -> AuditOptions {
 }
 
 /// A folder of an embedded part that is not there: the settings mean another place, or nothing was ever stored.
-fn missing_folder(config: &Config) -> Option<PathBuf> {
+fn missing_folder(config: &Config) -> Result<Option<PathBuf>, AuditError> {
     let is_read = config.ledger.kind == LedgerKind::Embedded || config.log.kind == LogKind::Embedded;
     let store = is_read.then(|| config.data_dir.join("store"));
     let bucket = (config.objects.kind == BucketKind::Embedded).then(|| config.data_dir.join("bucket"));
-    store.into_iter().chain(bucket).find(|folder| !Path::is_dir(folder))
+    for folder in store.into_iter().chain(bucket) {
+        if !is_there(&folder).map_err(|error| AuditError::NotOpened(error.to_string()))? {
+            return Ok(Some(folder));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a running process holds the data.

@@ -61,7 +61,7 @@ impl Default for BucketOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("the bucket at {} is open in another process", path.display())]
+    #[error("the bucket at {} is open in another process; stop it, or name another folder (data_dir, or --data)", path.display())]
     InUse {
         /// The folder.
         path: PathBuf,

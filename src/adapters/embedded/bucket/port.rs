@@ -48,6 +48,12 @@ impl EmbeddedBucket {
         Ok(Self { store, credentials, health: Health::default() })
     }
 
+    /// Whether a process has the bucket in `dir` open. Opens and makes nothing.
+    #[must_use]
+    pub fn is_held(dir: &Path) -> bool {
+        Store::is_held(dir)
+    }
+
     /// The same bucket, which reports here whether it takes uploads.
     #[must_use]
     pub fn reporting(self, health: Health) -> Self {

@@ -1,4 +1,5 @@
-//! Tells the health of the process whether uploads are taken: room on the disk, places for connections.
+//! Reports to the health of the process whether the bucket is there, and whether uploads are taken: room on the disk,
+//! places for connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +16,32 @@ const FULL_MAX: Duration = Duration::from_secs(2);
 
 const DISK: Source = 1;
 const CONNECTIONS: Source = 2;
+const FOLDER: Source = 1;
 
 /// Reports for as long as it runs.
 pub(super) async fn report(store: &Arc<Store>, acceptor: &Acceptor, health: &Health) {
     let mut is_short = false;
+    let mut is_gone = false;
     loop {
         let now = store.clock.now();
-        match shortage(store, is_short).await {
-            Some(reason) => {
-                is_short = true;
-                health.down_from(Part::Uploads, DISK, &reason, now);
+        let reason = match in_place(store).await {
+            Ok(()) => {
+                if is_gone {
+                    health.up_from(Part::Objects, FOLDER);
+                }
+                is_gone = false;
+                shortage(store, is_short).await
             }
-            None => {
-                is_short = false;
-                health.up_from(Part::Uploads, DISK);
+            Err(reason) => {
+                is_gone = true;
+                health.down_from(Part::Objects, FOLDER, &reason, now);
+                Some(reason)
             }
+        };
+        is_short = reason.is_some();
+        match reason {
+            Some(reason) => health.down_from(Part::Uploads, DISK, &reason, now),
+            None => health.up_from(Part::Uploads, DISK),
         }
         match acceptor.full_for().filter(|full| *full >= FULL_MAX) {
             Some(full) => {
@@ -40,6 +52,15 @@ pub(super) async fn report(store: &Arc<Store>, acceptor: &Acceptor, health: &Hea
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether the folder is the one that was opened; the reason is for operators.
+async fn in_place(store: &Arc<Store>) -> Result<(), String> {
+    let store = Arc::clone(store);
+    // Not an error of the call: it is in the health of the process, once for as long as it lasts.
+    let look = move || Ok::<_, std::io::Error>(store.expect_in_place().map_err(|error| error.to_string()));
+    let looked = blocking("look for its folder", look).await.unwrap_or_else(|error| Err(error.to_string()));
+    looked.map_err(|reason| format!("{reason}; stop the service, bring the folder back, and start again"))
 }
 
 /// Why uploads are refused; none if they are not. With room on the disk, the ballast is there again.

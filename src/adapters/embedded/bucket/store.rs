@@ -4,7 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +32,8 @@ use crate::ports::Clock;
 
 /// Locks that keys share; two keys of one lock only wait for each other's sync.
 const STRIPES: usize = 256;
+/// Held by the process that has the bucket open.
+const LOCK_FILE: &str = "lock";
 /// Sequence numbers that are taken from the file at once.
 const SEQUENCE_BLOCK: u64 = 1 << 20;
 
@@ -90,7 +92,8 @@ pub(super) struct Store {
     /// Parts that are being put together.
     pub(super) joins: Flights<Completion, Result<Record, CompleteError>>,
     /// Held for as long as the store is open.
-    _lock: HeldFile,
+    lock: HeldFile,
+    root: PathBuf,
 }
 
 #[derive(Debug)]
@@ -107,8 +110,12 @@ impl Store {
         let io = || OpenError::io(root);
         // What users stored is nobody else's on this machine.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io())?;
-        let lock =
-            File::options().write(true).create(true).truncate(false).open(root.join("lock")).map_err(io())?;
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(root.join(LOCK_FILE))
+            .map_err(io())?;
         let lock = HeldFile::take(lock).map_err(|(_, error)| match error {
             fs::TryLockError::WouldBlock => OpenError::InUse { path: root.to_owned() },
             fs::TryLockError::Error(error) => io()(error),
@@ -142,8 +149,30 @@ impl Store {
             sequence: Mutex::new(sequence),
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             news: Notify::new(),
-            _lock: lock,
+            lock,
+            root: root.to_owned(),
         })
+    }
+
+    /// Refuses when the folder is not the one that was opened: it was deleted, or another is in its place. Then nothing can
+    /// be said of an object that is not found.
+    pub(super) fn expect_in_place(&self) -> io::Result<()> {
+        let found = match fs::metadata(self.root.join(LOCK_FILE)) {
+            Ok(found) => Some(found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let ours = self.lock.identity()?;
+        if found.is_some_and(|found| (found.dev(), found.ino()) == ours) {
+            return Ok(());
+        }
+        let text = format!("the folder {} of the bucket was deleted or replaced", self.root.display());
+        Err(io::Error::other(text))
+    }
+
+    /// Whether a process has the bucket in `root` open.
+    pub(super) fn is_held(root: &Path) -> bool {
+        File::open(root.join(LOCK_FILE)).is_ok_and(|lock| HeldFile::is_held(&lock))
     }
 
     /// A file for so many bytes on their way in, if there is room for them.
@@ -225,7 +254,10 @@ impl Store {
     /// Finds an object: its file, whose first bytes are the object's, and what is known of it.
     pub(super) fn find(&self, key: &str) -> io::Result<Option<(File, Record)>> {
         match self.layout.object(key) {
-            Ok(place) => record::open(&place),
+            Ok(place) => match record::open(&place)? {
+                None => self.expect_in_place().map(|()| None),
+                found => Ok(found),
+            },
             Err(KeyError) => Ok(None),
         }
     }
@@ -258,7 +290,7 @@ impl Store {
 
     fn delete_at(&self, place: &Path, key: &str, is_for_good: bool) -> io::Result<()> {
         let removes = match record::open(place) {
-            Ok(None) => return Ok(()),
+            Ok(None) => return self.expect_in_place(),
             Ok(Some((_, record))) => record.sequence,
             // A damaged object can be removed like any other.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => 0,

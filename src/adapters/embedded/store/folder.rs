@@ -13,7 +13,7 @@ const LOCK_FILE: &str = "owner.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Somebody else has it open; it takes one process at a time.
-    #[error("{} is in use by {by}", dir.display())]
+    #[error("{} is in use by {by}; stop it, or name another folder (data_dir, or --data)", dir.display())]
     Held {
         /// The folder.
         dir: PathBuf,
@@ -120,6 +120,12 @@ impl FolderLock {
     }
 }
 
+/// The process that holds a folder, if one does. Makes nothing.
+pub(super) fn holder_of(dir: &Path) -> Option<String> {
+    let mut file = File::open(dir.join(LOCK_FILE)).ok()?;
+    HeldFile::is_held(&file).then(|| holder(&mut file))
+}
+
 fn sign(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -160,8 +166,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = FolderLock::take(dir.path()).unwrap();
         let refused = FolderLock::take(dir.path()).unwrap_err().to_string();
-        assert!(refused.ends_with(&format!("in use by process {}", std::process::id())), "{refused}");
+        let name = format!("process {}", std::process::id());
+        assert!(refused.contains(&format!("in use by {name}; stop it, or name another folder")), "{refused}");
+        assert_eq!(holder_of(dir.path()), Some(name));
         drop(lock);
+        assert_eq!(holder_of(dir.path()), None);
+        assert_eq!(holder_of(&dir.path().join("missing")), None);
         FolderLock::take(dir.path()).unwrap();
     }
 

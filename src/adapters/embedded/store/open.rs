@@ -170,6 +170,12 @@ impl EmbeddedStore {
         Ok(Self(Arc::new(Inner { shared, jobs: Some(sender), thread: Mutex::new(Some(thread)) })))
     }
 
+    /// The process that has the store in `dir` open, if one has. Opens and makes nothing.
+    #[must_use]
+    pub fn holder(dir: &Path) -> Option<String> {
+        super::folder::holder_of(dir)
+    }
+
     /// The identity of the ledger in this store, made with it.
     #[must_use]
     pub fn identity(&self) -> Uuid {
