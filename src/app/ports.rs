@@ -97,7 +97,6 @@ impl Site<'_> {
             LedgerKind::Embedded => {
                 let store = self.embedded.store();
                 self.health.up(Part::Ledger);
-                upkeep.start(store.clone().watch_room(self.health.clone(), self.clock.clone()));
                 Ledger::Embedded(store.ledger())
             }
             LedgerKind::Scylla => {
@@ -127,6 +126,18 @@ impl Site<'_> {
         } else {
             self.health.up(Part::Log);
         }
+    }
+
+    /// Keeps health informed about the disk of the embedded store, for each part that is in it.
+    pub(super) fn watch_store(&self, upkeep: &mut Upkeep) {
+        let Some(store) = self.embedded.store.clone() else { return };
+        let is_in_store = [
+            (Part::Ledger, self.config.ledger.kind == LedgerKind::Embedded),
+            (Part::Log, self.config.log.kind == LogKind::Embedded),
+            (Part::Queue, self.config.queue.kind == QueueKind::Embedded),
+        ];
+        let parts = is_in_store.into_iter().filter_map(|(part, is_in)| is_in.then_some(part)).collect();
+        upkeep.start(store.watch(self.health.clone(), self.clock.clone(), parts));
     }
 
     pub(super) async fn queue(&self, upkeep: &mut Upkeep) -> Result<Queue, StartError> {

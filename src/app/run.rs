@@ -80,6 +80,7 @@ impl App {
         let mut upkeep = Upkeep::default();
         let (ledger, log) = (site.ledger(&mut upkeep), site.log().await?);
         site.watch_log(&log, &mut upkeep);
+        site.watch_store(&mut upkeep);
         let queue = site.queue(&mut upkeep).await?;
         let objects = site.objects(&mut upkeep).await?;
         let foreign = site.settle_identity((&ledger, &objects, &queue), &mut upkeep).await?;

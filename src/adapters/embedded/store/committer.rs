@@ -13,6 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{Batch, Heads};
 use super::job::{Answer, Job};
 use super::open::Shared;
+use super::room::Need;
+use super::watch::{DISK_FULL, ENGINE_STOPPED};
+use crate::adapters::embedded::free_space::is_full;
 use crate::adapters::embedded::log;
 use crate::telemetry::names::{STORE_COMMIT_SECONDS, STORE_JOBS_PER_COMMIT};
 
@@ -81,7 +84,8 @@ impl Committer {
                 },
             }
         }
-        if self.shared.trouble().is_none() && self.shared.log.consumers_are_due() {
+        let may_save = self.shared.trouble().is_none() && self.shared.room.refusal(Need::Freeing).is_none();
+        if may_save && self.shared.log.consumers_are_due() {
             self.shared.log.save_consumers(&self.shared.tables, &mut batch);
         }
         self.finish(batch, answers);
@@ -136,9 +140,13 @@ impl Committer {
 }
 
 fn describe(error: &fjall::Error) -> String {
-    if matches!(error, fjall::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull) {
-        "the disk is full; make room, then start again".to_owned()
-    } else {
-        format!("a write failed ({error}); check the disk, then start again")
+    if let fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) = error
+        && is_full(io)
+    {
+        return DISK_FULL.to_owned();
     }
+    if matches!(error, fjall::Error::Poisoned) {
+        return ENGINE_STOPPED.to_owned();
+    }
+    format!("a write failed ({error}); check the disk, then start again")
 }

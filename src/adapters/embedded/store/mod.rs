@@ -12,6 +12,7 @@ mod batch;
 mod room;
 mod committer;
 mod open;
+mod watch;
 
 pub(super) use batch::{Appended, Batch, Heads};
 pub(crate) use job::Heard;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +23,6 @@ use crate::adapters::embedded::log::{self, LogShared};
 use crate::adapters::embedded::queue::QueueShared;
 use crate::adapters::embedded::{EmbeddedLedger, EmbeddedLog, EmbeddedQueue, FreeSpace, QueuePolicy};
 use crate::ports::Clock;
-use crate::telemetry::health::{Health, Part, Source};
 
 /// Jobs that wait for the committer.
 const JOBS_MAX: usize = 1024;
@@ -33,10 +32,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 /// in a table of their own, accounts name their last write, rows know when their uploads end.
 const FORMAT: u8 = 3;
 const FORMAT_KEY: &str = "format";
-/// Between two looks at the room of the disk.
-const ROOM_LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Whose reports of the ledger's health are about the room of the disk.
-const DISK: Source = 1;
+/// How long a drop waits for the committer of a store whose engine has failed: it may be stuck in the engine.
+const STUCK_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The engine's own folder inside the data folder.
 const ENGINE_DIR: &str = "engine";
 
@@ -81,7 +80,7 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     trouble: OnceLock<String>,
     /// Cancelled when there is trouble.
-    is_broken: CancellationToken,
+    pub(super) is_broken: CancellationToken,
     #[cfg(test)]
     pub(crate) is_sync_broken: std::sync::atomic::AtomicBool,
     #[cfg(test)]
@@ -96,12 +95,13 @@ impl Shared {
         self.trouble.get().cloned()
     }
 
-    /// From now on nothing is written. Returns what the trouble is.
+    /// Refuses all writes from now on, and logs why, once. Returns the first reason.
     pub(super) fn poison(&self, reason: &str) -> String {
-        let first = self.trouble.get_or_init(|| reason.to_owned());
-        tracing::error!(reason = %first, "the embedded store takes no more writes: {first}");
+        if self.trouble.set(reason.to_owned()).is_ok() {
+            tracing::error!(reason, "the embedded store takes no more writes: {reason}");
+        }
         self.is_broken.cancel();
-        first.clone()
+        self.trouble().unwrap_or_default()
     }
 }
 
@@ -212,26 +212,6 @@ impl EmbeddedStore {
         }
     }
 
-    /// Waits until a write has failed, after which nothing is written any more; returns the reason. Only a new start,
-    /// which reads back what is on disk, can tell what is there.
-    pub async fn broken(&self) -> String {
-        let shared = self.shared();
-        shared.is_broken.cancelled().await;
-        shared.trouble().unwrap_or_default()
-    }
-
-    /// Tells `health`, again and again, whether there is room for anything new, so that readiness is false and one line
-    /// is logged while there is not. Ends when it is dropped.
-    pub async fn watch_room(self, health: Health, clock: Clock) {
-        loop {
-            match self.shared().room.shortage() {
-                Some(reason) => health.down_from(Part::Ledger, DISK, &reason, clock.now()),
-                None => health.up_from(Part::Ledger, DISK),
-            }
-            tokio::time::sleep(ROOM_LOOK_EVERY).await;
-        }
-    }
-
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }
@@ -307,10 +287,17 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.jobs = None;
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the store's committer had panicked");
+        let Some(thread) = thread else { return };
+        let deadline = Instant::now() + STUCK_WITHIN;
+        while self.shared.trouble().is_some() && !thread.is_finished() {
+            if Instant::now() >= deadline {
+                tracing::error!("the committer of the store did not end; left as it was");
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        if thread.join().is_err() {
+            tracing::error!("the committer of the store panicked");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Room on the disk of the store: new work stops before the disk is full, deletes go on, and all goes on by itself when
 //! there is room again.
 //!
-//! A journal write that fails for want of room is the end of the store ([`super::open::Shared::poison`]): what is on disk
-//! then is not known. The reserve makes sure that it does not come to that.
+//! A journal write that fails for want of room ends the store ([`super::open::Shared::poison`]), because the state of the
+//! journal is unknown afterwards. The reserve prevents this unless another program takes the disk between a look and a
+//! write; then the process ends once there is room again ([`super::watch`]).
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ const ANSWER_AGE_MAX: Duration = Duration::from_millis(500);
 const RESERVE_BYTES: u64 = DISK_RESERVE_BYTES / 2;
 /// Below this only what a delete needs is written.
 const LAST_BYTES: u64 = DISK_RESERVE_BYTES / 4;
+/// Below this nothing is written: a refused write can be repeated, a failed one ends the store. Twice the largest batch.
+const FLOOR_BYTES: u64 = DISK_RESERVE_BYTES / 16;
 
 /// What a job means for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +47,7 @@ impl Room {
     pub(crate) fn refusal(&self, need: Need) -> Option<String> {
         let free = self.free_bytes();
         let is_refused = match need {
-            Need::Freeing => false,
+            Need::Freeing => free < FLOOR_BYTES,
             Need::Finishing => free < LAST_BYTES,
             Need::Beginning => free < RESERVE_BYTES,
         };
@@ -86,11 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_stops_first_and_deletes_never_do() {
+    fn what_is_new_stops_first_and_deletes_last() {
         check(RESERVE_BYTES, [true, true, true]);
         check(RESERVE_BYTES - 1, [true, true, false]);
         check(LAST_BYTES, [true, true, false]);
         check(LAST_BYTES - 1, [true, false, false]);
-        check(0, [true, false, false]);
+        check(FLOOR_BYTES, [true, false, false]);
+        check(FLOOR_BYTES - 1, [false, false, false]);
+        check(0, [false, false, false]);
     }
 }

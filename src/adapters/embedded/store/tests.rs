@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::batch::{Batch, Heads};
 use super::job::{Answer, Job, Reply};
 use super::open::{EmbeddedStore, StoreOptions};
+use super::room::Need;
 use super::{OpenError, Tables};
 use crate::adapters::embedded::ledger::EncodedWrite;
 use crate::adapters::embedded::log::EncodedRecord;
@@ -24,7 +25,7 @@ use crate::ports::{
     Clock, CommitError, LedgerError, LedgerPort, LogPort, NewRecord, PublishError, QueuePort, ReplayFrom,
     ReplayPort, Stored, Stream,
 };
-use crate::telemetry::health::Health;
+use crate::telemetry::health::{Health, Part, PartState};
 
 const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
 
@@ -201,7 +202,7 @@ async fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
 
 // proves: F37
 #[tokio::test]
-async fn a_full_disk_stops_new_files_and_no_delete_and_all_goes_on_when_there_is_room() {
+async fn a_short_disk_stops_new_files_then_the_log_then_deletes_and_all_goes_on_when_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let free = Arc::new(AtomicU64::new(u64::MAX));
     let space = FreeSpace::fixed(Arc::clone(&free));
@@ -212,16 +213,29 @@ async fn a_full_disk_stops_new_files_and_no_delete_and_all_goes_on_when_there_is
         write.entries[0].kind = EntryKind::Reserved;
         write
     };
-    free.store(0, Ordering::SeqCst);
+    let health = Health::default();
+    let is_down = |part| matches!(health.state(part), PartState::Down { .. });
+    let parts = [Part::Ledger, Part::Log, Part::Queue];
+    let watch = tokio::spawn(store.clone().watch(health.clone(), Clock::System, parts.into()));
+    free.store(100 << 20, Ordering::SeqCst);
+    eventually(|| is_down(Part::Ledger)).await;
     let refused = ledger.commit(reserving()).await;
     assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "{refused:?}");
-    let health = Health::default();
-    let watch = tokio::spawn(store.clone().watch_room(health.clone(), Clock::System));
-    eventually(|| !health.is_ready()).await;
-    ledger.commit(write(&Account::new(user()))).await.expect("what makes no file is written");
+    store.queue(QueuePolicy::default()).send("x".to_owned()).await.expect("what was begun is finished");
+    assert!(!is_down(Part::Log) && !is_down(Part::Queue), "{:?}", health.states());
+
+    free.store(32 << 20, Ordering::SeqCst);
+    eventually(|| parts.into_iter().all(is_down)).await;
     store.queue(QueuePolicy::default()).send("x".to_owned()).await.unwrap_err();
+    let first = write(&Account::new(user()));
+    ledger.commit(first.clone()).await.expect("what makes no file is written");
+
+    free.store(0, Ordering::SeqCst);
+    eventually(|| store.shared().room.refusal(Need::Freeing).is_some()).await;
+    let refused = ledger.commit(write(&first.account)).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "refused, and not tried: {refused:?}");
     free.store(u64::MAX, Ordering::SeqCst);
-    eventually(|| health.is_ready()).await;
+    eventually(|| health.is_ready() && !parts.into_iter().any(is_down)).await;
     let other = UserId::from_uuid(uuid::Uuid::from_u128(2));
     let mut later = write(&Account::new(other));
     later.entries[0].kind = EntryKind::Reserved;
