@@ -3,6 +3,7 @@
 //! An arrival is acknowledged only after its transition is durable or proven a no-op (invariant 20). While the bucket or
 //! the ledger is away it is put off, for as long as that takes; only what fails on its own account ends on the DLQ.
 
+mod dead;
 mod strikes;
 
 use std::panic::AssertUnwindSafe;
@@ -13,8 +14,8 @@ use futures_util::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::field::display;
 
+use dead::{Dead, DeadLetters};
 use strikes::Strikes;
 
 use super::desks::Desks;
@@ -26,12 +27,8 @@ use crate::domain::arrival::{Arrival, ArrivalKind};
 use crate::domain::backoff::{self, Backoff};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardId;
-use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, PULL_BATCH_MAX, UPSTREAM_WITHIN};
-use crate::ports::dlq::{self, Undeliverable};
-use crate::ports::{
-    Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Stored,
-    Stream,
-};
+use crate::limits::{ACK_PENDING_MAX, ACK_WAIT, PULL_BATCH_MAX};
+use crate::ports::{Clock, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, Stream};
 use crate::telemetry::health::{Health, Part};
 use crate::telemetry::{STORY, millis, names};
 
@@ -39,17 +36,12 @@ use crate::telemetry::{STORY, millis, names};
 const PULL_WAIT: Duration = Duration::from_secs(2);
 /// How long a pull may take at all.
 const PULL_WITHIN: Duration = Duration::from_secs(5);
-/// How long keeping an arrival on the DLQ may take.
-const KEEP_WITHIN: Duration = UPSTREAM_WITHIN;
 /// The first and the longest pause after a failure.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The first and the longest pause of an arrival that is put off.
 const PUT_OFF_MIN: Duration = Duration::from_millis(500);
 const PUT_OFF_MAX: Duration = Duration::from_secs(32);
-/// Deliveries after which a record that is no arrival of ours is acknowledged although the DLQ does not take it: no file
-/// depends on it, and the arrivals of its shard must not wait for it. An arrival is never given up so.
-const UNKEPT_DELIVERIES_MAX: u32 = 20;
 /// Deliveries of an arrival whose file nobody knows before it is left to the sweeper.
 const UNKNOWN_DELIVERIES_MAX: u32 = 3;
 
@@ -79,6 +71,7 @@ pub(super) struct FeedState {
     consumer: Option<Arc<tokio::sync::Mutex<LogConsumer>>>,
     backoff: Backoff,
     strikes: Strikes,
+    dead: Arc<DeadLetters>,
 }
 
 impl Actor for FeedActor {
@@ -93,7 +86,9 @@ impl Actor for FeedActor {
     ) -> Result<FeedState, ActorProcessingErr> {
         drop(myself.cast(Pull));
         let backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
-        Ok(FeedState { parts: Arc::new(parts), consumer: None, backoff, strikes: Strikes::default() })
+        let (parts, strikes) = (Arc::new(parts), Strikes::default());
+        let dead = Arc::new(DeadLetters::new(Arc::clone(&parts)));
+        Ok(FeedState { parts, consumer: None, backoff, strikes, dead })
     }
 
     async fn handle(
@@ -136,12 +131,12 @@ impl FeedState {
         self.parts.health.up_from(Part::PullIngest, shard.number().into());
         let mut work = JoinSet::new();
         for delivery in deliveries {
-            let (parts, consumer) = (Arc::clone(&self.parts), Arc::clone(&consumer));
+            let (dead, consumer) = (Arc::clone(&self.dead), Arc::clone(&consumer));
             let sequence = delivery.record.sequence;
             let is_out = self.strikes.is_out(sequence);
             // After the ack wait it comes again anyway.
             let worked = timeout(ACK_WAIT, async move {
-                let verdict = judge(&parts, &delivery, is_out).await;
+                let verdict = judge(&dead, &delivery, is_out).await;
                 let consumer = consumer.lock().await;
                 let told = match verdict {
                     Verdict::Settled | Verdict::Done => consumer.ack(&delivery.token).await,
@@ -170,6 +165,9 @@ impl FeedState {
     }
 
     fn note(&mut self, sequence: u64, verdict: Verdict) {
+        if matches!(verdict, Verdict::Settled | Verdict::Done) {
+            self.dead.ended(sequence);
+        }
         match verdict {
             Verdict::Settled => self.strikes.settled(sequence),
             Verdict::Done => self.strikes.ended(sequence),
@@ -213,20 +211,21 @@ enum Verdict {
     Away,
 }
 
-async fn judge(parts: &FeedParts, delivery: &LogDelivery, is_out: bool) -> Verdict {
+async fn judge(letters: &DeadLetters, delivery: &LogDelivery, is_out: bool) -> Verdict {
+    let parts = letters.parts();
     if is_out {
-        return keep_dead(parts, delivery, Dead::Arrival, "failed too often").await;
+        return letters.keep(delivery, Dead::Arrival, "failed too often").await;
     }
     let arrival: Arrival = match serde_json::from_slice(&delivery.record.payload) {
         Ok(arrival) => arrival,
         Err(error) => {
-            return keep_dead(parts, delivery, Dead::Foreign, &format!("not an arrival: {error}")).await;
+            return letters.keep(delivery, Dead::Foreign, &format!("not an arrival: {error}")).await;
         }
     };
     let key = match ObjectKey::parse(&arrival.key) {
         Ok(key) if arrival.bucket == parts.bucket => key,
-        Ok(_) => return keep_dead(parts, delivery, Dead::Foreign, "another bucket").await,
-        Err(error) => return keep_dead(parts, delivery, Dead::Foreign, &error.to_string()).await,
+        Ok(_) => return letters.keep(delivery, Dead::Foreign, "another bucket").await,
+        Err(error) => return letters.keep(delivery, Dead::Foreign, &error.to_string()).await,
     };
     match arrival.kind {
         ArrivalKind::Created => settle(parts, key, &arrival, delivery.deliveries).await,
@@ -265,70 +264,9 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
     }
 }
 
-/// The file that an arrival is about, if it can be read.
-fn key_of(delivery: &LogDelivery) -> Option<ObjectKey> {
-    let arrival: Arrival = serde_json::from_slice(&delivery.record.payload).ok()?;
-    ObjectKey::parse(&arrival.key).ok()
-}
-
-/// What cannot be processed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dead {
-    /// Of a file of ours.
-    Arrival,
-    /// Of nothing that we know.
-    Foreign,
-}
-
-/// Keeps what cannot be processed, with its reason, before it leaves INGEST.
-async fn keep_dead(parts: &FeedParts, delivery: &LogDelivery, dead: Dead, reason: &str) -> Verdict {
-    let sequence = delivery.record.sequence;
-    let undeliverable = Undeliverable {
-        writer: "feed",
-        // A log that was cut off gives its sequences out again.
-        id: format!("feed-{sequence}-{}", delivery.record.id),
-        reason: reason.to_owned(),
-        deliveries: delivery.deliveries,
-        subject: Some(delivery.record.subject.clone()),
-        source: format!("{}/{sequence}", Stream::Ingest.name()),
-        records: None,
-        payload: delivery.record.payload.clone(),
-    };
-    let kept = timeout(KEEP_WITHIN, keep(&parts.log, undeliverable.into_record())).await;
-    let kept = kept.unwrap_or_else(|_| {
-        Err(PublishError::Unknown { reason: format!("no answer within {KEEP_WITHIN:?}") })
-    });
-    parts.health.heard(Part::PublishDlq, &kept, parts.clock.now());
-    let key = key_of(delivery);
-    let (user_id, file_id) = (key.map(|key| display(key.user)), key.map(|key| display(key.file)));
-    match kept {
-        Ok(_) => {
-            tracing::warn!(user_id, file_id, sequence, "an arrival is kept on the DLQ: {reason}");
-            counted("dead", Verdict::Done)
-        }
-        Err(error) if dead == Dead::Foreign && delivery.deliveries >= UNKEPT_DELIVERIES_MAX => {
-            tracing::error!(sequence, "a foreign record is given up unkept: {reason}; the DLQ: {error}");
-            counted("dead_unkept", Verdict::Done)
-        }
-        // What may be there already is kept again under the same id.
-        Err(_) => counted("log_away", Verdict::Later),
-    }
-}
-
 fn counted(outcome: &'static str, verdict: Verdict) -> Verdict {
     metrics::counter!(names::ARRIVALS_TOTAL, "outcome" => outcome).increment(1);
     verdict
-}
-
-/// Publishes a record to the DLQ; cut, if it is larger than the log takes.
-async fn keep(log: &Log, record: NewRecord) -> Result<Stored, PublishError> {
-    match log.publish(Stream::Dlq, record.clone()).await {
-        Err(PublishError::TooLarge { bytes_max }) => match dlq::cut_to(record, bytes_max) {
-            Some(cut) => log.publish(Stream::Dlq, cut).await,
-            None => Err(PublishError::TooLarge { bytes_max }),
-        },
-        outcome => outcome,
-    }
 }
 
 /// How long an arrival is put off. The spread depends on the record alone, so that the same run is the same again.

@@ -7,7 +7,7 @@ use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::moves::Removal;
-use wharfinger::limits::{ACK_WAIT, DELIVERIES_MAX};
+use wharfinger::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX};
 use wharfinger::ports::{Record, Stream};
 
 use crate::inside::{PATIENCE, eventually};
@@ -232,6 +232,28 @@ async fn row_22_what_cannot_be_read_is_kept_and_never_dropped() {
     world.pass_and_ring(PUT_OFF_MAX).await;
     let reasons = wait_for_dead(&world).await;
     assert!(reasons.len() == 1 && reasons[0].starts_with("not an arrival"), "{reasons:?}");
+}
+
+// proves: I25 F22
+#[tokio::test]
+async fn any_number_of_dead_arrivals_that_the_dlq_refuses_stop_no_other_arrival_of_their_shard() {
+    let world = World::start().await;
+    world.plan.set(Op::Publish(Stream::Dlq), Fault::Unavailable);
+    for number in 0..=ACK_PENDING_MAX {
+        world.tell_raw(&format!("poison-{number}"), b"not an arrival".to_vec()).await;
+    }
+    let key = world.reserve(5).await.unwrap();
+    world.land(key).await;
+    world.tell(ArrivalKind::Created, key).await;
+    world.wait_for_status(key, Status::Processed).await;
+    assert_eq!(dead(&world).await, Vec::<String>::new());
+    let tries = world.plan.calls(Op::Publish(Stream::Dlq));
+    assert!(tries <= u64::try_from(PULL_BATCH_MAX).unwrap(), "the DLQ rests after it failed: {tries}");
+    // Those that hold a place are kept once the DLQ takes them.
+    world.plan.heal();
+    world.pass_and_ring(PUT_OFF_MAX).await;
+    let is_kept = async || (dead(&world).await.len() == ACK_PENDING_MAX / 4).then_some(());
+    eventually("a quarter of the places on the DLQ", is_kept).await;
 }
 
 // proves: I20
