@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Defences that must have a mutant.
-const DEFENCES: [&str; 12] = [
+const DEFENCES: [&str; 17] = [
     "version-condition",
     "unknown-is-lost",
     "unknown-is-mine",
@@ -21,6 +21,11 @@ const DEFENCES: [&str; 12] = [
     "dedup",
     "publish-then-delete",
     "admission",
+    "anchor-read",
+    "attempt-condition-cql",
+    "attempt-condition",
+    "history-floor",
+    "trim-deletes",
 ];
 
 /// A patch that removes one defence.
