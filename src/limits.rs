@@ -165,8 +165,10 @@ pub const LINGER_WITHIN: Duration = Duration::from_secs(30);
 pub const LINGER_SILENCE_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a refused client that are read at most.
 pub const LINGER_BYTES_MAX: usize = 64 << 20;
-/// How long a connection without a request keeps its place while another waits for one.
-pub const CROWDED_IDLE_MAX: Duration = Duration::from_secs(1);
+/// How long a connection that waits for its client keeps its place while another waits for one.
+pub const CROWDED_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Connections that are told at the same time why they are refused; more are closed without a word.
+pub const FAREWELLS_MAX: usize = 64;
 /// How often a place is looked for while a connection waits for one.
 pub const CROWDED_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of the disk that uploads to the embedded bucket leave free, unless a setting says otherwise.
@@ -200,8 +202,8 @@ pub const LIST_ROWS_MAX: usize = 2_000;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// How long an idle connection is kept; longer than the usual load balancer keeps its own.
 pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(75);
-/// How long a client may let an answer wait before its connection is closed.
-pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long a client may let an answer wait before its stream or its connection is closed.
+pub const ANSWER_STALL_MAX: Duration = Duration::from_secs(30);
 /// How often a connection's progress is looked at.
 pub const CONNECTION_CHECK_EVERY: Duration = Duration::from_secs(5);
 /// Requests of one connection, after which it is asked to come again.

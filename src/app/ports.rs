@@ -56,6 +56,7 @@ impl Embedded {
             BucketKind::Embedded => {
                 let mut options = translate::embedded_bucket(config);
                 options.connections_max = descriptors.for_uploads(options.connections_max);
+                options.per_address_max = config.http.per_address_of(options.connections_max);
                 Some(EmbeddedBucket::open(&dir.join("bucket"), options, clock.clone())?)
             }
             BucketKind::S3 => None,

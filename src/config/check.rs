@@ -82,6 +82,10 @@ fn http(config: &Config, findings: &mut Findings<'_>) {
     findings.expect((1..=CONNECTIONS_MAX).contains(&connections), "http.connections_max", || {
         format!("{connections} must be 1 to {CONNECTIONS_MAX}")
     });
+    let percent = config.http.connections_per_address_percent;
+    findings.expect(percent <= 100, "http.connections_per_address_percent", || {
+        format!("{percent} must be 0 to 100")
+    });
     for origin in &config.http.allowed_origins {
         findings.expect(origin == LOOPBACK || is_origin(origin), "http.allowed_origins", || {
             format!(
@@ -271,6 +275,8 @@ mod tests {
         check(|c| c.download.url_ttl_secs = 43_201, "download.url_ttl_secs: 43201 must be 1 to 43200");
         check(|c| c.download.url_ttl_secs = 43_200, "");
         check(|c| c.http.connections_max = 0, "http.connections_max");
+        check(|c| c.http.connections_per_address_percent = 101, "http.connections_per_address_percent: 101");
+        check(|c| c.http.connections_per_address_percent = 0, "");
     }
 
     #[test]

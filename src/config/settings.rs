@@ -68,6 +68,10 @@ pub struct HttpSettings {
     pub public_url: String,
     /// Connections that may be open at the same time.
     pub connections_max: usize,
+    /// Percent of the connections, of the API and of the embedded S3 endpoint, that one IPv4 address or one IPv6 network
+    /// of 64 bits may have open; 0: no limit of its own. Raise it behind a load balancer or a proxy: all connections
+    /// come from its few addresses then.
+    pub connections_per_address_percent: u8,
     /// Origins of pages that may call it, `https://app.example.com`; `loopback`: pages of this machine, any port.
     pub allowed_origins: Vec<String>,
     /// A file whose bytes (32 at least) seal the cursors of lists, the same on every node; empty: one is made
@@ -218,12 +222,22 @@ impl Default for Config {
     }
 }
 
+impl HttpSettings {
+    /// Of so many connections, those that one address may have; none: there is no limit of its own.
+    #[must_use]
+    pub fn per_address_of(&self, connections_max: usize) -> Option<usize> {
+        let percent = usize::from(self.connections_per_address_percent);
+        (percent > 0).then(|| (connections_max.saturating_mul(percent) / 100).max(1))
+    }
+}
+
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             connections_max: 10_000,
+            connections_per_address_percent: 25,
             allowed_origins: Vec::new(),
             cursor_key_file: PathBuf::new(),
         }

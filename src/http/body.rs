@@ -15,6 +15,10 @@ use hyper::header::EXPECT;
 use super::error::{ErrorCode, Problem};
 use super::exchange::Exchange;
 use crate::limits;
+use crate::net::AwaitedBody;
+
+/// The body of a request.
+pub(super) type Incoming = AwaitedBody<hyper::body::Incoming>;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -91,8 +95,8 @@ impl HttpBody for Body {
             }
             Content::Stream(stream) => stream.as_mut().poll_next(cx),
         };
-        if let (Poll::Ready(_), Some(exchange)) = (&next, exchange) {
-            exchange.moved();
+        if let Some(exchange) = exchange {
+            exchange.asked(&next);
         }
         next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
 
 use super::admin::{self, Admin, UserRef};
 use super::answer::{self, Outcome};
 use super::auth::{Presented, Verified, check_same_site, presented};
+use super::body::Incoming;
 use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};

@@ -1,13 +1,14 @@
 //! One request and its answer as its connection sees them: in flight, moving, and how much of it is unsent.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use hyper::Version;
 
 use super::error::{ErrorCode, Problem};
 use super::route::{Open, Own, Route};
 use crate::limits;
-use crate::net::{Budget, Held, InFlight, Progress, Watch};
+use crate::net::{AwaitedBody, Budget, Held, InFlight, Progress, Watch};
 
 /// A request that is being answered, until its answer was taken or given up.
 #[derive(Debug)]
@@ -28,8 +29,14 @@ impl Exchange {
 
     /// Goes on in the task of its stream.
     #[must_use]
-    pub(super) fn in_stream(self) -> Self {
-        Self { stream: Progress::of_stream(), ..self }
+    pub(super) fn in_stream(mut self) -> Self {
+        self.stream = Progress::of_stream();
+        self
+    }
+
+    /// The body of its request.
+    pub(super) fn awaits<B>(&self, body: B) -> AwaitedBody<B> {
+        AwaitedBody::new(body, &self.in_flight)
     }
 
     /// Waits until the client has read enough of earlier answers of its connection for the one of this route.
@@ -39,7 +46,11 @@ impl Exchange {
     pub(super) async fn reserve(&mut self, route: &Route) -> Result<(), Problem> {
         let Some(budget) = &self.budget else { return Ok(()) };
         let taken = budget.take(bytes_about(route));
-        let Ok(held) = tokio::time::timeout(limits::UNSENT_WITHIN, taken).await else {
+        // Only the client can make room.
+        self.in_flight.step().is_clients();
+        let taken = tokio::time::timeout(limits::UNSENT_WITHIN, taken).await;
+        self.in_flight.step().is_ours();
+        let Ok(held) = taken else {
             let detail = "Earlier answers of this connection are not read.";
             return Err(Problem::new(ErrorCode::Overloaded).detail(detail));
         };
@@ -52,12 +63,13 @@ impl Exchange {
         if let Some(held) = &mut self.held {
             held.resize(bytes.unwrap_or(0));
         }
+        self.in_flight.step().is_clients();
     }
 
-    /// The client takes something of the answer.
-    pub(super) fn moved(&self) {
-        self.in_flight.moved();
-        if let Some(stream) = &self.stream {
+    /// The client asked for a frame of the answer: it has room for one.
+    pub(super) fn asked<T>(&self, frame: &Poll<T>) {
+        self.in_flight.step().answered(frame);
+        if let (Poll::Ready(_), Some(stream)) = (frame, &self.stream) {
             stream.moved();
         }
     }
@@ -65,6 +77,14 @@ impl Exchange {
     /// How many bytes of the answer leave at once: what HTTP/2 has taken and the client has not read stays in memory.
     pub(super) const fn piece_bytes_max(&self) -> usize {
         if self.budget.is_some() { limits::H2_PIECE_BYTES } else { usize::MAX }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.stream.as_ref().is_some_and(|stream| stream.is_given_up()) {
+            self.in_flight.give_up();
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 //! One file: show, change, remove, restore, complete.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, ETAG};
 
 use super::answer::{self, Keep, Outcome};
-use super::body;
+use super::body::{self, Incoming};
 use super::conditions::{self, IfMatch};
 use super::dispatch::OwnCall;
 use super::error::{ErrorCode, Problem};

@@ -37,7 +37,8 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let began = Instant::now();
-    let (head, mut body) = request.into_parts();
+    let (head, body) = request.into_parts();
+    let mut body = exchange.awaits(body);
     let trail = Trail::of(&head.headers, || api.services.clock.op_id().uuid());
     let (template, route) = match target::path_of(&head) {
         Ok(path) => {

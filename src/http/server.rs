@@ -28,11 +28,11 @@ pub struct Front {
 /// able to accept is counted and waited out, never the end. Dropping the future leaves connections running.
 pub async fn serve(front: Front, services: Services, shutdown: CancellationToken) {
     let health = services.health.clone();
-    let connections_max = services.options.connections_max;
+    let (places, per_peer) = (services.options.connections_max, services.options.per_address_max);
     let api = Arc::new(Api::new(services, shutdown.clone()));
     let admin_soon = CancellationToken::new();
     let clients = async {
-        let acceptor = acceptor(&api, connections_max, &shutdown);
+        let acceptor = acceptor(&api, (places, per_peer), &shutdown);
         accept(&acceptor, &front.api, (&api, Door::Api)).await;
         health.drain();
         drop(front.api);
@@ -43,7 +43,7 @@ pub async fn serve(front: Front, services: Services, shutdown: CancellationToken
         admin_soon.cancel();
     };
     let operators = async {
-        let acceptor = acceptor(&api, limits::ADMIN_CONNECTIONS_MAX, &admin_soon);
+        let acceptor = acceptor(&api, (limits::ADMIN_CONNECTIONS_MAX, None), &admin_soon);
         accept(&acceptor, &front.admin, (&api, Door::Admin)).await;
         // Health and metrics are answered at once, so nothing is worth waiting for.
         acceptor.cut().await;
@@ -51,13 +51,27 @@ pub async fn serve(front: Front, services: Services, shutdown: CancellationToken
     tokio::join!(clients, operators);
 }
 
-fn acceptor(api: &Api, connections_max: usize, soon: &CancellationToken) -> Acceptor {
+/// What a connection gets whose address has too many. No request of it was read, so it names none.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-length: 208\r\n\r\n\
+    {\"type\":\"/errors/overloaded\",\"title\":\"Too many requests are waiting\",\"status\":503,\
+    \"detail\":\"Too many connections of this address are open.\",\"code\":\"overloaded\",\
+    \"error\":\"Service Unavailable\",\"retryable\":true}\n";
+
+fn acceptor(
+    api: &Api,
+    (connections_max, per_peer_max): (usize, Option<usize>),
+    soon: &CancellationToken,
+) -> Acceptor {
     let listening = Listening {
         connections_max,
+        per_peer_max,
+        refusal: REFUSAL,
         stall: Stall::Frames,
         connections: api.meters.connections.clone(),
         in_flight: api.meters.in_flight.clone(),
         accept_failures: counter!(names::HTTP_ACCEPT_FAILURES_TOTAL),
+        refused: counter!(names::HTTP_CONNECTIONS_REFUSED_TOTAL),
     };
     Acceptor::new(listening, Stop { soon: soon.clone(), now: CancellationToken::new() })
 }

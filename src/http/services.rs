@@ -60,6 +60,8 @@ pub struct HttpOptions {
     pub public_url: String,
     /// Connections of the API at the same time.
     pub connections_max: usize,
+    /// Those of one address; none: as many.
+    pub per_address_max: Option<usize>,
     /// Origins of pages that may call; `loopback` for those of this machine.
     pub allowed_origins: Vec<String>,
     /// Bytes of one file.
@@ -91,6 +93,7 @@ impl HttpOptions {
         Self {
             public_url,
             connections_max: config.http.connections_max,
+            per_address_max: config.http.per_address_of(config.http.connections_max),
             allowed_origins: config.http.allowed_origins.clone(),
             file_bytes_max: config.upload.max_bytes.min(limits::FILE_BYTES_MAX),
             upload_url_ttl: Duration::from_secs(config.upload.url_ttl_secs),

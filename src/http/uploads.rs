@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::answer::{self, Keep, Outcome};
-use super::body::{self, Body};
+use super::body::{self, Body, Incoming};
 use super::dispatch::OwnCall;
 use super::error::{ErrorCode, Problem};
 use super::grant;

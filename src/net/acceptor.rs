@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::linger::Linger;
+use super::peer::Peer;
 use super::registry::Registry;
 use super::stop::Stop;
 use super::watch::{Stall, Watch};
@@ -26,6 +29,10 @@ const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub struct Listening {
     /// Connections at the same time; one more is accepted and waits, the others wait in the kernel.
     pub connections_max: usize,
+    /// Connections of one IPv4 address, or one IPv6 network of 64 bits; none: as many as there are places.
+    pub per_peer_max: Option<usize>,
+    /// What one connection more of the same address gets, before it is closed.
+    pub refusal: &'static [u8],
     /// When a request counts as stuck because of its client.
     pub stall: Stall,
     /// Open connections.
@@ -34,10 +41,19 @@ pub struct Listening {
     pub in_flight: Gauge,
     /// Connections that could not be accepted.
     pub accept_failures: Counter,
+    /// Connections that were closed because their address had too many.
+    pub refused: Counter,
 }
 
 /// A connection that is being served. Boxed: the compiler then looks into it once, not at every use.
 pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A connection with a place.
+struct Guest {
+    stream: TcpStream,
+    peer: Peer,
+    place: OwnedSemaphorePermit,
+}
 
 /// Accepts the connections of one listener and waits for their end.
 #[derive(Debug)]
@@ -45,6 +61,8 @@ pub struct Acceptor {
     listening: Listening,
     stop: Stop,
     places: Arc<Semaphore>,
+    /// For connections that are told why they are refused.
+    farewells: Arc<Semaphore>,
     registry: Arc<Registry>,
     connections: TaskTracker,
 }
@@ -58,6 +76,7 @@ impl Acceptor {
             listening,
             stop,
             places: Arc::new(Semaphore::new(places)),
+            farewells: Arc::new(Semaphore::new(limits::FAREWELLS_MAX)),
             registry: Arc::default(),
             connections: TaskTracker::new(),
         }
@@ -66,7 +85,8 @@ impl Acceptor {
     /// Accepts until the stop, and runs `serve` for each connection. No error ends it: running out of file
     /// descriptors passes.
     ///
-    /// While all places are taken, new connections wait in the kernel, and connections without a request give way.
+    /// While all places are taken, new connections wait in the kernel, and connections that wait for their clients give
+    /// way. An address that has as many as it may have gives way to itself, or is refused.
     pub async fn accept(
         &self,
         listener: &TcpListener,
@@ -80,10 +100,11 @@ impl Acceptor {
                 outcome = self.next(listener) => outcome,
             };
             match outcome {
-                Ok((stream, place)) => {
+                Ok(Some(guest)) => {
                     pause = ACCEPT_PAUSE_MIN;
-                    self.welcome((stream, place), &serve);
+                    self.welcome(guest, &serve);
                 }
+                Ok(None) => pause = ACCEPT_PAUSE_MIN,
                 Err(error) => {
                     self.listening.accept_failures.increment(1);
                     if is_the_clients_fault(&error) {
@@ -99,18 +120,46 @@ impl Acceptor {
         }
     }
 
-    /// The next connection, once there is a place for it. It is accepted before its place is looked for: no connection gives
-    /// way to one that may never come.
-    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-        let (stream, _) = listener.accept().await?;
+    /// The next connection, once there is a place for it; none if it was refused. It is accepted before its place is looked
+    /// for: no connection gives way to one that may never come.
+    async fn next(&self, listener: &TcpListener) -> io::Result<Option<Guest>> {
+        let (stream, address) = listener.accept().await?;
+        let peer = Peer::of(address.ip());
+        if self.listening.per_peer_max.is_some_and(|max| !self.registry.admits(peer, max)) {
+            self.refuse(stream);
+            return Ok(None);
+        }
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_) => self.next_place().await,
         };
-        Ok((stream, place))
+        Ok(Some(Guest { stream, peer, place }))
     }
 
-    /// A place, taken from a connection that does nothing if there is one.
+    /// Says why a connection is refused, and closes it.
+    fn refuse(&self, mut stream: TcpStream) {
+        self.listening.refused.increment(1);
+        // Without a place it is closed without a word: who opens so many does not listen.
+        let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned() else { return };
+        let (refusal, stop) = (self.listening.refusal, self.stop.child());
+        let farewell = async move {
+            stream.write_all(refusal).await?;
+            stream.shutdown().await?;
+            let mut linger = Linger::new();
+            std::future::poll_fn(|cx| linger.poll(&mut stream, cx)).await;
+            io::Result::Ok(())
+        };
+        self.connections.spawn(async move {
+            tokio::select! {
+                () = stop.now.cancelled() => {}
+                // A client that has gone needs no reason.
+                _ = farewell => {}
+            }
+            drop(place);
+        });
+    }
+
+    /// A place, taken from a connection that waits for its client if there is one.
     async fn next_place(&self) -> OwnedSemaphorePermit {
         let places = Arc::clone(&self.places);
         let mut place = std::pin::pin!(places.acquire_owned());
@@ -124,17 +173,14 @@ impl Acceptor {
         }
     }
 
-    fn welcome(
-        &self,
-        (stream, place): (TcpStream, OwnedSemaphorePermit),
-        serve: &impl Fn(TcpStream, Arc<Watch>, Stop) -> Serving,
-    ) {
+    fn welcome(&self, guest: Guest, serve: &impl Fn(TcpStream, Arc<Watch>, Stop) -> Serving) {
+        let Guest { stream, peer, place } = guest;
         if let Err(error) = stream.set_nodelay(true) {
             // The client has gone already; reading will say so.
             tracing::debug!(error = %error, "could not set up a connection");
         }
         let watch = Arc::new(Watch::new(self.listening.stall, self.listening.in_flight.clone()));
-        let entered = self.registry.enter(Arc::clone(&watch));
+        let entered = self.registry.enter(peer, Arc::clone(&watch));
         let counted = Counted::start(&self.listening.connections);
         let serving = serve(stream, watch, self.stop.child());
         self.connections.spawn(async move {

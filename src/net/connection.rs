@@ -36,6 +36,14 @@ where
                 if is_ending || watch.is_lingering() || watch.served() == 0 {
                     return;
                 }
+                if !watch.is_idle() {
+                    // An answer or a body that the client leaves alone has no better end to wait for.
+                    if watch.waits_for().is_some_and(|rest| rest >= limits::CROWDED_WAIT_MAX) {
+                        cut.increment(1);
+                        return;
+                    }
+                    continue;
+                }
                 true
             }
             _ = check.tick() => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::peer::Peer;
 use super::watch::Watch;
 use crate::limits;
 
@@ -20,27 +21,30 @@ pub(super) struct Registry {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    watches: HashMap<u64, Arc<Watch>>,
+    peers: HashMap<Peer, HashMap<u64, Arc<Watch>>>,
 }
 
 impl Registry {
     /// Keeps a connection until the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>, watch: Arc<Watch>) -> Entered {
+    pub(super) fn enter(self: &Arc<Self>, peer: Peer, watch: Arc<Watch>) -> Entered {
         let mut open = self.open();
         open.next += 1;
         let id = open.next;
-        open.watches.insert(id, watch);
+        open.peers.entry(peer).or_default().insert(id, watch);
         drop(open);
-        Entered { registry: Arc::clone(self), id }
+        Entered { registry: Arc::clone(self), peer, id }
     }
 
-    /// Asks the connection that has been idle for longest to give up its place; none if all are at work.
+    /// Asks the connection that has waited for its client for longest to give up its place; none if all are at work.
     pub(super) fn make_room(&self) {
-        let open = self.open();
-        let idle = open.watches.values().filter_map(|watch| Some((watch.idle_for()?, watch)));
-        let idle = idle.filter(|(rest, _)| *rest >= limits::CROWDED_IDLE_MAX);
-        if let Some((_, watch)) = idle.max_by_key(|(rest, _)| *rest) {
-            watch.ask_to_yield();
+        ask_one_of(self.open().peers.values().flat_map(HashMap::values));
+    }
+
+    /// Whether a peer may have one more connection. With as many as it may have, one that waits for it gives way.
+    pub(super) fn admits(&self, peer: Peer, connections_max: usize) -> bool {
+        match self.open().peers.get(&peer) {
+            Some(watches) if watches.len() >= connections_max => ask_one_of(watches.values()),
+            Some(_) | None => true,
         }
     }
 
@@ -60,15 +64,31 @@ impl Registry {
     }
 }
 
+/// Asks the one that has waited for its client for longest to give up its place. Returns whether there is one.
+fn ask_one_of<'a>(watches: impl Iterator<Item = &'a Arc<Watch>>) -> bool {
+    let waiting = watches.filter_map(|watch| Some((watch.waits_for()?, watch)));
+    let waiting = waiting.filter(|(rest, _)| *rest >= limits::CROWDED_WAIT_MAX);
+    let Some((_, watch)) = waiting.max_by_key(|(rest, _)| *rest) else { return false };
+    watch.ask_to_yield();
+    true
+}
+
 /// A connection in the registry.
 #[derive(Debug)]
 pub(super) struct Entered {
     registry: Arc<Registry>,
+    peer: Peer,
     id: u64,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.registry.open().watches.remove(&self.id);
+        let mut open = self.registry.open();
+        if let Some(watches) = open.peers.get_mut(&self.peer) {
+            watches.remove(&self.id);
+            if watches.is_empty() {
+                open.peers.remove(&self.peer);
+            }
+        }
     }
 }

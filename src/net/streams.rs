@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::counter;
@@ -53,6 +53,8 @@ async fn stalled(progress: Arc<Progress>) {
     loop {
         let left = limits::ANSWER_STALL_MAX.saturating_sub(progress.rest());
         if left.is_zero() {
+            // Before the stream is dropped, which asks for it.
+            progress.is_given_up.store(true, Ordering::Relaxed);
             return;
         }
         tokio::time::sleep(left).await;
@@ -64,11 +66,12 @@ async fn stalled(progress: Arc<Progress>) {
 pub struct Progress {
     began: Instant,
     moved_ms: AtomicU64,
+    is_given_up: AtomicBool,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { began: Instant::now(), moved_ms: AtomicU64::new(0) }
+        Self { began: Instant::now(), moved_ms: AtomicU64::new(0), is_given_up: AtomicBool::new(false) }
     }
 }
 
@@ -82,6 +85,12 @@ impl Progress {
     /// The client took something of the answer.
     pub fn moved(&self) {
         self.moved_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether the stream ends because its client took nothing.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
     }
 
     fn now_ms(&self) -> u64 {

@@ -3,11 +3,9 @@
 //! hyper's own head timeout would also end idle connections, and it guards neither a connection that never
 //! sends a byte nor half-sent HTTP/2 heads nor a reader that never reads. The watch covers all of them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::Version;
 use metrics::Gauge;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -46,6 +44,10 @@ pub struct Watch {
     /// Bytes that the client took of the answer in flight.
     written_bytes: AtomicU64,
     in_flight: AtomicU32,
+    /// Requests in flight of which the server, not the client, has to do the next step.
+    working: AtomicU32,
+    /// The client took nothing of its last answer, and no request came since.
+    is_given_up: AtomicBool,
     served: AtomicU64,
     is_http2: AtomicBool,
     is_lingering: AtomicBool,
@@ -67,6 +69,8 @@ impl Watch {
             waited_ms: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            working: AtomicU32::new(0),
+            is_given_up: AtomicBool::new(false),
             served: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
             is_lingering: AtomicBool::new(false),
@@ -83,7 +87,7 @@ impl Watch {
         Duration::from_millis(self.now_ms().saturating_sub(at_ms))
     }
 
-    fn moved(&self) {
+    pub(super) fn moved(&self) {
         self.moved_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
@@ -101,6 +105,10 @@ impl Watch {
         let since_ms = self.blocked_ms.swap(0, Ordering::Relaxed);
         if since_ms != 0 {
             self.waited_ms.fetch_add(self.now_ms().saturating_sub(since_ms), Ordering::Relaxed);
+        }
+        // On HTTP/2, bytes also leave that are no part of an answer.
+        if count > 0 && !self.is_http2.load(Ordering::Relaxed) {
+            self.moved();
         }
     }
 
@@ -138,6 +146,9 @@ impl Watch {
                 Stall::Writes { within } => self.is_taken_too_slowly(within),
             };
         }
+        if self.is_given_up.load(Ordering::Relaxed) {
+            return true;
+        }
         let head_ms = self.head_ms.load(Ordering::Relaxed);
         let is_first = self.served() == 0;
         // HTTP/2 clients also send frames that begin no request; theirs is the idle limit.
@@ -159,10 +170,61 @@ impl Watch {
         now > within || is_too_slow(self.written_bytes.load(Ordering::Relaxed), waited)
     }
 
-    /// How long the connection has had nothing to do, if it has none: a place that others need more.
-    pub(super) fn idle_for(&self) -> Option<Duration> {
-        let is_idle = self.is_lingering() || self.in_flight.load(Ordering::Relaxed) == 0;
-        is_idle.then(|| self.since(self.moved_ms.load(Ordering::Relaxed)))
+    /// How long the connection has waited for its client, if it does: for a request, for the rest of one, or for the client
+    /// to take an answer. Others may then need its place more. None while the server has work for it to do.
+    pub(super) fn waits_for(&self) -> Option<Duration> {
+        let since_moved = self.since(self.moved_ms.load(Ordering::Relaxed));
+        if self.is_idle() {
+            return Some(since_moved);
+        }
+        let is_blocked = self.blocked_ms.load(Ordering::Relaxed) != 0;
+        if is_blocked {
+            return Some(self.blocked_for());
+        }
+        (self.working.load(Ordering::Relaxed) == 0).then_some(since_moved)
+    }
+
+    /// Whether no request is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_lingering() || self.in_flight.load(Ordering::Relaxed) == 0
+    }
+
+    /// A request begins, and the server has to do its next step.
+    pub(super) fn begins(&self, is_http2: bool) {
+        self.moved();
+        self.head_ms.store(0, Ordering::Relaxed);
+        self.waited_ms.store(0, Ordering::Relaxed);
+        self.written_bytes.store(0, Ordering::Relaxed);
+        self.is_given_up.store(false, Ordering::Relaxed);
+        self.works_more();
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let is_first = self.served.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_first && is_http2 {
+            self.is_http2.store(true, Ordering::Relaxed);
+        }
+        self.gauge.increment(1.0);
+    }
+
+    /// A request has ended.
+    pub(super) fn ends(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.moved();
+        self.gauge.decrement(1.0);
+    }
+
+    /// The server has to do the next step of one more request.
+    pub(super) fn works_more(&self) {
+        self.working.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// And of one less.
+    pub(super) fn works_less(&self) {
+        self.working.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The client took nothing of an answer for too long. Without another request, the connection ends.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
     }
 
     /// Asks the connection to give up its place.
@@ -183,43 +245,13 @@ pub fn is_too_slow(bytes: u64, waited: Duration) -> bool {
     bytes < expected
 }
 
-/// A request in flight, until it is dropped.
-#[derive(Debug)]
-pub struct InFlight(Arc<Watch>);
-
-impl InFlight {
-    /// A request of this connection begins.
-    #[must_use]
-    pub fn start(watch: &Arc<Watch>, version: Version) -> Self {
-        watch.moved();
-        watch.head_ms.store(0, Ordering::Relaxed);
-        watch.waited_ms.store(0, Ordering::Relaxed);
-        watch.written_bytes.store(0, Ordering::Relaxed);
-        watch.in_flight.fetch_add(1, Ordering::Relaxed);
-        let is_first = watch.served.fetch_add(1, Ordering::Relaxed) == 0;
-        if is_first && version == Version::HTTP_2 {
-            watch.is_http2.store(true, Ordering::Relaxed);
-        }
-        watch.gauge.increment(1.0);
-        Self(Arc::clone(watch))
-    }
-
-    /// The client took something of it.
-    pub fn moved(&self) {
-        self.0.moved();
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.moved();
-        self.0.gauge.decrement(1.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use hyper::Version;
+
+    use super::super::in_flight::InFlight;
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -87,6 +87,7 @@ metrics! {
     BUCKET_REQUESTS_TOTAL = Counter "wharf_bucket_requests_total" [class: "2xx" | "3xx" | "4xx" | "5xx"], "Requests to the embedded S3 endpoint, by class of status.";
     BUCKET_CONNECTIONS = Gauge "wharf_bucket_connections", "Open connections to the embedded S3 endpoint.";
     BUCKET_CONNECTIONS_CUT_TOTAL = Counter "wharf_bucket_connections_cut_total", "Connections to the embedded S3 endpoint that were closed because the client made no progress.";
+    BUCKET_CONNECTIONS_REFUSED_TOTAL = Counter "wharf_bucket_connections_refused_total", "Connections to the embedded S3 endpoint that were closed because their address had too many.";
     BUCKET_REQUESTS_IN_FLIGHT = Gauge "wharf_bucket_requests_in_flight", "Requests to the embedded S3 endpoint whose answer has not left entirely.";
     BUCKET_ACCEPT_ERRORS_TOTAL = Counter "wharf_bucket_accept_errors_total", "Connections to the embedded S3 endpoint that could not be accepted.";
     BUCKET_NOTIFICATIONS_TOTAL = Counter "wharf_bucket_notifications_total" [outcome: "failed" | "sent"], "Sends of the embedded bucket's news to the queue, by outcome.";
@@ -112,6 +113,7 @@ metrics! {
     HTTP_REQUESTS_IN_FLIGHT = Gauge "wharf_http_requests_in_flight", "Requests whose answer has not left entirely; event streams too.";
     HTTP_CONNECTIONS = Gauge "wharf_http_connections", "Open connections, of both ports.";
     HTTP_CONNECTIONS_CUT_TOTAL = Counter "wharf_http_connections_cut_total", "Connections closed because the client made no progress.";
+    HTTP_CONNECTIONS_REFUSED_TOTAL = Counter "wharf_http_connections_refused_total", "Connections that were closed because their address had too many.";
     HTTP_STREAMS_RESET_TOTAL = Counter "wharf_http_streams_reset_total", "HTTP/2 streams ended because the client took nothing of their answer.";
     HTTP_ACCEPT_FAILURES_TOTAL = Counter "wharf_http_accept_failures_total", "Connections that could not be accepted.";
     HTTP_PANICS_TOTAL = Counter "wharf_http_panics_total", "Requests that ended in a panic. Any is a bug.";

@@ -18,7 +18,7 @@ use crate::world::{NOW, PATIENCE, World};
 const WINDOW: u32 = 4 << 10;
 
 /// A connection with small windows on each stream and a large one in all.
-async fn connect(world: &World) -> SendRequest<Bytes> {
+pub(crate) async fn connect(world: &World) -> SendRequest<Bytes> {
     let tcp = TcpStream::connect(world.api).await.unwrap();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(WINDOW).initial_connection_window_size(16 << 20);
@@ -27,7 +27,7 @@ async fn connect(world: &World) -> SendRequest<Bytes> {
     client
 }
 
-async fn get(client: &SendRequest<Bytes>, world: &World, path: &str) -> ResponseFuture {
+pub(crate) async fn get(client: &SendRequest<Bytes>, world: &World, path: &str) -> ResponseFuture {
     get_after(client, world, path, "").await
 }
 
@@ -42,7 +42,7 @@ async fn get_after(client: &SendRequest<Bytes>, world: &World, path: &str, last:
 }
 
 /// Reads events and gives their room back, until `text` has come.
-async fn read_until(events: &mut RecvStream, text: &str) {
+pub(crate) async fn read_until(events: &mut RecvStream, text: &str) {
     let mut seen = String::new();
     while !seen.contains(text) {
         let bytes = events.data().await.expect("the stream goes on").unwrap();

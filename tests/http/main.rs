@@ -16,6 +16,7 @@ mod chunks;
 mod history;
 mod files;
 mod lists;
+mod crowd;
 mod downloads;
 mod events;
 mod nats_events;

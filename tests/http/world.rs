@@ -98,6 +98,8 @@ impl World {
             roles_claim: "roles".to_owned(),
             subject: None,
         }];
+        // All connections of a test come from one address.
+        config.http.connections_per_address_percent = 0;
         edit(&mut config);
         chosen.rules = Rules {
             quota_bytes_default: config.quota.default_bytes,

@@ -1,13 +1,12 @@
 //! One user's account: look at it, give it another limit, suspend it.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 
 use super::view::AccountView;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::UserId;
 use crate::http::answer::{self, Keep, Outcome};
-use crate::http::body;
+use crate::http::body::{self, Incoming};
 use crate::http::dispatch::OwnCall;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::json::{Field, Object};

@@ -36,12 +36,12 @@ use super::store::Store;
 use super::visit::{AnswerBody, Upload, Visitors};
 use crate::adapters::sigv4::Credentials;
 use crate::limits::{BODY_REST_WITHIN, HEAD_BYTES_MAX, HEADERS_MAX};
-use crate::net::{self, Acceptor, InFlight, Listening, Serving, Stall, Stop, Watch, Watched};
+use crate::net::{self, Acceptor, AwaitedBody, InFlight, Listening, Serving, Stall, Stop, Watch, Watched};
 use crate::ports::QueuePort;
 use crate::telemetry::health::Health;
 use crate::telemetry::names::{
-    BUCKET_ACCEPT_ERRORS_TOTAL, BUCKET_CONNECTIONS, BUCKET_CONNECTIONS_CUT_TOTAL, BUCKET_REQUESTS_IN_FLIGHT,
-    BUCKET_REQUESTS_TOTAL,
+    BUCKET_ACCEPT_ERRORS_TOTAL, BUCKET_CONNECTIONS, BUCKET_CONNECTIONS_CUT_TOTAL,
+    BUCKET_CONNECTIONS_REFUSED_TOTAL, BUCKET_REQUESTS_IN_FLIGHT, BUCKET_REQUESTS_TOTAL,
 };
 
 /// Bytes that a connection reads ahead.
@@ -90,13 +90,22 @@ pub(super) async fn serve<Q: QueuePort + 'static>(
     }
 }
 
+/// What a connection gets whose address has too many.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Slow Down\r\ncontent-type: application/xml\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-length: 151\r\n\r\n\
+    <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code>\
+    <Message>Too many connections of this address are open; try again</Message></Error>\n";
+
 fn acceptor(options: &BucketOptions, shutdown: &CancellationToken) -> Acceptor {
     let listening = Listening {
         connections_max: options.connections_max,
+        per_peer_max: options.per_address_max,
+        refusal: REFUSAL,
         stall: Stall::Writes { within: options.progress_within },
         connections: gauge!(BUCKET_CONNECTIONS),
         in_flight: gauge!(BUCKET_REQUESTS_IN_FLIGHT),
         accept_failures: counter!(BUCKET_ACCEPT_ERRORS_TOTAL),
+        refused: counter!(BUCKET_CONNECTIONS_REFUSED_TOTAL),
     };
     Acceptor::new(listening, Stop { soon: shutdown.clone(), now: CancellationToken::new() })
 }
@@ -136,7 +145,7 @@ async fn answer(
         silence_max: endpoint.options.progress_within,
         within: endpoint.options.upload_within,
     };
-    let (body, rest) = PacedBody::new(body, patience);
+    let (body, rest) = PacedBody::new(AwaitedBody::new(body, &in_flight), patience);
     if let Some(answer) = cors::preflight(&head, origin.as_ref()) {
         drop(body);
         return Ok(close_unless_read(answer, &headers, &rest)
@@ -194,7 +203,7 @@ async fn answer(
 async fn close_unless_read<B>(
     mut answer: Response<B>,
     headers: &HeaderMap,
-    rest: &Rest<Incoming>,
+    rest: &Rest<AwaitedBody<Incoming>>,
 ) -> Response<B> {
     let left = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
     let is_read = match left {

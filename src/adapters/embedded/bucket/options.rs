@@ -30,6 +30,8 @@ pub struct BucketOptions {
     pub tombstones_kept_for: Duration,
     /// Connections at the same time; more wait to be accepted.
     pub connections_max: usize,
+    /// Those of one address; none: as many.
+    pub per_address_max: Option<usize>,
     /// How long a connection may move no byte while a request or an answer is on its way.
     pub progress_within: Duration,
     /// How long an upload may take from its request's beginning.
@@ -50,6 +52,7 @@ impl Default for BucketOptions {
             free_space: None,
             tombstones_kept_for: limits::UPLOAD_URL_TTL + Rules::GRACE,
             connections_max: 1024,
+            per_address_max: None,
             progress_within: Duration::from_secs(30),
             upload_within: limits::UPLOAD_DURATION_MAX,
             drain_within: limits::DRAIN_WITHIN,

@@ -108,7 +108,8 @@ pub(super) struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) const fn new(body: s3s::Body, in_flight: InFlight, held: Option<Held>) -> Self {
+    pub(super) fn new(body: s3s::Body, in_flight: InFlight, held: Option<Held>) -> Self {
+        in_flight.step().is_clients();
         Self { body, in_flight: Some(in_flight), held }
     }
 }
@@ -123,6 +124,9 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         let next = Pin::new(&mut this.body).poll_frame(cx);
+        if let Some(in_flight) = &this.in_flight {
+            in_flight.step().answered(&next);
+        }
         if let Poll::Ready(None | Some(Err(_))) = next {
             drop((this.in_flight.take(), this.held.take()));
         }

@@ -1,0 +1,125 @@
+//! One request in flight, and who has to do its next step: the server or the client.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use hyper::Version;
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::watch::Watch;
+
+/// A request in flight, until it is dropped.
+#[derive(Debug)]
+pub struct InFlight(Arc<Step>);
+
+/// Who has to do the next step of a request. The server has at its beginning.
+#[derive(Debug)]
+pub struct Step {
+    watch: Arc<Watch>,
+    is_ours: AtomicBool,
+}
+
+impl InFlight {
+    /// A request of this connection begins.
+    #[must_use]
+    pub fn start(watch: &Arc<Watch>, version: Version) -> Self {
+        watch.begins(version == Version::HTTP_2);
+        Self(Arc::new(Step { watch: Arc::clone(watch), is_ours: AtomicBool::new(true) }))
+    }
+
+    /// Who has to do the next step.
+    #[must_use]
+    pub const fn step(&self) -> &Arc<Step> {
+        &self.0
+    }
+
+    /// The client took nothing of the answer for too long.
+    pub fn give_up(&self) {
+        self.0.watch.give_up();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.is_clients();
+        self.0.watch.ends();
+    }
+}
+
+impl Step {
+    /// The next step is the client's.
+    pub fn is_clients(&self) {
+        if self.is_ours.swap(false, Ordering::Relaxed) {
+            self.watch.works_less();
+        }
+    }
+
+    /// The next step is the server's.
+    pub fn is_ours(&self) {
+        if !self.is_ours.swap(true, Ordering::Relaxed) {
+            self.watch.works_more();
+        }
+    }
+
+    /// The client took or sent something.
+    pub fn moved(&self) {
+        self.watch.moved();
+    }
+
+    /// Notes what came of asking the server for a frame of the answer: with one at hand, the client has to take it.
+    pub fn answered<T>(&self, frame: &Poll<T>) {
+        match frame {
+            Poll::Ready(_) => {
+                self.moved();
+                self.is_clients();
+            }
+            Poll::Pending => self.is_ours(),
+        }
+    }
+}
+
+/// The body of a request. While it does not come, the next step is the client's.
+#[derive(Debug)]
+pub struct AwaitedBody<B> {
+    body: B,
+    step: Arc<Step>,
+}
+
+impl<B> AwaitedBody<B> {
+    /// The body of this request.
+    #[must_use]
+    pub fn new(body: B, in_flight: &InFlight) -> Self {
+        Self { body, step: Arc::clone(in_flight.step()) }
+    }
+}
+
+impl<B: Body + Unpin> Body for AwaitedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(_) => {
+                this.step.moved();
+                this.step.is_ours();
+            }
+            Poll::Pending => this.step.is_clients(),
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
