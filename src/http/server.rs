@@ -5,7 +5,6 @@ use std::sync::Arc;
 use metrics::counter;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 use super::connection;
 use super::services::{Api, Door, Services};
@@ -36,10 +35,7 @@ pub async fn serve(front: Front, services: Services, shutdown: CancellationToken
         accept(&acceptor, &front.api, (&api, Door::Api)).await;
         health.drain();
         drop(front.api);
-        match acceptor.drain(limits::DRAIN_WITHIN).await {
-            0 => info!("every request was answered before the stop"),
-            left => warn!(connections.open = left, "cut off what did not end in time"),
-        }
+        acceptor.drain("the API", limits::DRAIN_WITHIN).await;
         admin_soon.cancel();
     };
     let operators = async {

@@ -9,6 +9,8 @@ use hyper::{Method, Version};
 use percent_encoding::percent_decode_str;
 
 use super::error::Problem;
+use crate::limits;
+use crate::net::{Refusal, is_host};
 
 /// Checks the head and returns the path, decoded once.
 ///
@@ -16,6 +18,7 @@ use super::error::Problem;
 /// `validation_failed` for a missing or repeated `Host`, a target that is not a plain path, and a path that
 /// another server on the way could read differently; the connection is then closed.
 pub(super) fn path_of(head: &Parts) -> Result<Cow<'_, str>, Problem> {
+    check_head(head)?;
     check_host(head)?;
     check_framing(head)?;
     check_form(head)?;
@@ -37,11 +40,23 @@ pub(super) fn path_of(head: &Parts) -> Result<Cow<'_, str>, Problem> {
     Ok(path)
 }
 
+/// What was refused before it was a request, and what only HTTP/2 lets through.
+fn check_head(head: &Parts) -> Result<(), Problem> {
+    match Refusal::of(head) {
+        Some(refusal) if refusal.is_of_size() => Err(Problem::head_too_large(refusal.detail())),
+        Some(refusal) => Err(Problem::malformed(refusal.part(), refusal.detail())),
+        None if head.headers.len() > limits::HEADERS_MAX => {
+            Err(Problem::head_too_large(Refusal::TooManyFields.detail()))
+        }
+        None => Ok(()),
+    }
+}
+
 /// A path alone, or with the scheme and the authority of an HTTP URL: a server takes that too (RFC 9112 section 3.2.2).
 /// `CONNECT` names an authority alone.
 fn check_form(head: &Parts) -> Result<(), Problem> {
     let is_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
-    let is_plain = |authority: &Authority| !authority.host().is_empty() && !authority.as_str().contains('@');
+    let is_plain = |authority: &Authority| is_host(authority.as_str());
     match (head.uri.scheme(), head.uri.authority()) {
         (None, None) => Ok(()),
         (Some(scheme), Some(authority)) if is_http(scheme) && is_plain(authority) => Ok(()),
@@ -74,14 +89,14 @@ fn check_host(head: &Parts) -> Result<(), Problem> {
     if host.is_none() && is_needed {
         return Err(Problem::malformed("host", "A Host header is needed."));
     }
-    if host.is_some_and(|host| host.is_empty() || host.as_bytes().contains(&b',')) {
+    if host.is_some_and(|host| !host.to_str().is_ok_and(is_host)) {
         return Err(Problem::malformed("host", "The Host header must name one host."));
     }
     Ok(())
 }
 
-/// How long the body is must be said in one way. What is left of this hyper does: it refuses lengths that differ, and
-/// closes the connection after a request whose length it dropped because it came beside `Transfer-Encoding`.
+/// How long the body is must be said in one way. Heads of HTTP/1.1 were looked at before; this is for what HTTP/2 lets
+/// through.
 fn check_framing(head: &Parts) -> Result<(), Problem> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
@@ -143,6 +158,7 @@ mod tests {
         check("files.example:443", None);
         check("ftp://files.example/v1/files", None);
         check("http://user@files.example/v1/files", None);
+        check("http://files.example:70000/v1/files", None);
     }
 
     #[test]
@@ -157,7 +173,7 @@ mod tests {
 
     #[test]
     fn there_is_exactly_one_host() {
-        for hosts in [&[][..], &["a", "b"], &["a", "a"], &["a, b"], &[""]] {
+        for hosts in [&[][..], &["a", "b"], &["a", "a"], &["a, b"], &["a b@c/"], &[""]] {
             assert!(path_of(&head("/v1/files", hosts)).is_err(), "{hosts:?}");
         }
     }

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::linger::Linger;
 use super::peer::Peer;
@@ -195,15 +195,26 @@ impl Acceptor {
         self.registry.full_for()
     }
 
-    /// Waits for the requests in flight, for at most `within`, and cuts off what is left. Returns how many that are.
-    pub async fn drain(&self, within: Duration) -> usize {
+    /// Waits for the requests in flight, for at most `within`, cuts off what is left, and says so in the log. `whose` names
+    /// the listener.
+    pub async fn drain(&self, whose: &'static str, within: Duration) {
         self.connections.close();
-        if tokio::time::timeout(within, self.connections.wait()).await.is_ok() {
-            return 0;
+        let left = match tokio::time::timeout(within, self.connections.wait()).await {
+            Ok(()) => 0,
+            Err(_) => {
+                let left = self.registry.at_work();
+                self.cut().await;
+                left
+            }
+        };
+        match left {
+            0 => info!(listener = whose, "every request to {whose} was answered before the stop"),
+            left => warn!(
+                listener = whose,
+                connections.cut = left,
+                "cut off {left} connections to {whose} whose requests did not end within {within:?}"
+            ),
         }
-        let left = self.connections.len();
-        self.cut().await;
-        left
     }
 
     /// Ends all connections.

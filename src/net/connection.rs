@@ -63,3 +63,77 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::{Frame, Incoming};
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use metrics::Gauge;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::in_flight::InFlight;
+    use super::super::stream::Watched;
+    use super::super::watch::Stall;
+    use super::*;
+
+    const ANSWER_BYTES: usize = 1 << 20;
+    const WITHIN: Duration = Duration::from_secs(30);
+
+    /// Serves one answer over a pipe without room for it.
+    async fn serve_answer(pipe: tokio::io::DuplexStream) {
+        let watch = Arc::new(Watch::new(Stall::Writes { within: WITHIN }, Gauge::noop()));
+        let begun = Arc::clone(&watch);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let in_flight = InFlight::start(&begun, request.version());
+            let pieces = stream::unfold((0, in_flight), async |(sent, in_flight)| {
+                let piece = Frame::data(Bytes::from(vec![0; 1 << 10]));
+                (sent < ANSWER_BYTES).then(|| (Ok::<_, Infallible>(piece), (sent + (1 << 10), in_flight)))
+            });
+            async { Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(pieces)))) }
+        });
+        let io = TokioIo::new(Watched::new(pipe, Arc::clone(&watch)));
+        let connection = http1::Builder::new().max_buf_size(8 << 10).serve_connection(io, service);
+        serve(connection, &watch, Stop::default(), &Counter::noop()).await;
+    }
+
+    /// Reads `bytes` of the answer every ten seconds. Returns how many came in all, and when it ended.
+    async fn read(bytes: usize) -> (usize, Duration) {
+        let (mut client, server) = tokio::io::duplex(1 << 10);
+        let served = tokio::spawn(serve_answer(server));
+        let began = Instant::now();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let (mut read, mut piece) = (0, vec![0; bytes]);
+        while !served.is_finished() {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let mut left = bytes;
+            while left > 0 {
+                match client.read(&mut piece[..left]).await {
+                    Ok(count) if count > 0 => (read, left) = (read + count, left - count),
+                    Ok(_) | Err(_) => break,
+                }
+            }
+        }
+        (read, began.elapsed())
+    }
+
+    // proves: I25
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_below_the_least_rate_ends_although_bytes_move() {
+        let (taken, after) = read(512).await;
+        assert!(taken < ANSWER_BYTES / 10, "{taken} bytes in {after:?}");
+        let soon = limits::TRANSFER_GRACE + limits::CONNECTION_CHECK_EVERY * 4;
+        assert!(after > limits::TRANSFER_GRACE && after < soon, "{after:?}");
+        let (taken, after) = read(100 << 10).await;
+        assert!(taken > ANSWER_BYTES, "{taken} bytes in {after:?}: it is slow, but not too slow");
+    }
+}

@@ -1,16 +1,20 @@
 //! A look at the framing of HTTP/1.1 requests as their bytes arrive, before the parser reads them.
 //!
 //! The parser accepts a bare LF for CRLF, a repeated equal `Content-Length`, and control bytes in chunk extensions. Another
-//! server on the way may frame such a request differently (RFC 9112 section 11.2), so the byte in question is
-//! overwritten by one that the parser refuses: the request ends with 400 and the connection with it. Only heads, chunk
-//! sizes and trailers are looked at, each byte once; bodies are skipped by their length.
+//! server on the way may frame such a request differently (RFC 9112 section 11.2). A head with such a fault is refused
+//! before the parser sees it; in a chunked body the byte in question is overwritten by one that the parser refuses. Only
+//! heads, chunk sizes and trailers are looked at, each byte once; bodies are skipped by their length.
 //!
 //! It follows the parser's own rules of where a body ends. Where it cannot, because the parser refuses the request anyway,
 //! it stops looking. A connection that leaves HTTP/1.1 (HTTP/2, an upgrade) must not be looked at further.
 
+use super::head::Refusal;
+
 /// How every HTTP/2 connection begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// No head and no trailer may contain it.
+/// Its bytes that look like a head.
+const PREFACE_HEAD_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\n".len();
+/// No trailer may contain it.
 const NUL: u8 = 0;
 /// The longest name that is told from others.
 const NAME_BYTES_MAX: usize = b"transfer-encoding".len();
@@ -23,6 +27,21 @@ pub(super) struct Framing {
     preface: usize,
     /// Something was spoiled, and the parser may still wait for the end of it.
     is_spoiled: bool,
+    seen: Seen,
+}
+
+/// Up to where a piece of a connection was looked at, and why no further.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// To its end.
+    #[default]
+    All,
+    /// To the end of a head.
+    Head,
+    /// To the end of a body, after which a head begins.
+    Body,
+    /// To a fault of a head.
+    Fault(Refusal),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,15 +104,23 @@ enum Verdict {
     Replaced(u8),
     /// The parser refuses it.
     Refused,
+    /// The head is refused.
+    Fault(Refusal),
 }
 
 impl Framing {
-    /// Looks at the next bytes of a connection and spoils what must be refused.
-    pub(super) fn check(&mut self, bytes: &mut [u8]) {
+    /// Whether the next byte belongs to a head.
+    pub(super) const fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Head(_))
+    }
+
+    /// Looks at the next bytes of a connection, up to the end of a head, and spoils what must be refused in a body. Returns
+    /// how many it has looked at.
+    pub(super) fn check(&mut self, bytes: &mut [u8]) -> (usize, Seen) {
         let mut at = 0;
         while let Some(byte) = bytes.get_mut(at) {
             match self.state {
-                State::Off => return,
+                State::Off => return (bytes.len(), Seen::All),
                 State::Body(left) | State::Chunk(left) => at += self.skip(left, bytes.len() - at),
                 State::Head(_)
                 | State::Size(_)
@@ -104,11 +131,16 @@ impl Framing {
                     at += 1;
                 }
             }
+            match std::mem::take(&mut self.seen) {
+                Seen::All => {}
+                seen @ (Seen::Head | Seen::Body | Seen::Fault(_)) => return (at, seen),
+            }
         }
+        (at, Seen::All)
     }
 
-    /// What the parser must read next, once, in place of what the client sends: it looks for faults in a head or a
-    /// trailer only when that seems to be complete.
+    /// What the parser must read next, once, in place of what the client sends: it looks for faults in a trailer only when
+    /// that seems to be complete.
     pub(super) fn end_of_spoiled(&mut self) -> Option<&'static [u8]> {
         std::mem::take(&mut self.is_spoiled).then_some(b"\r\n\r\n")
     }
@@ -120,7 +152,10 @@ impl Framing {
         self.state = match (self.state, left) {
             (State::Chunk(_), 0) => State::ChunkEnd,
             (State::Chunk(_), left) => State::Chunk(left),
-            (_, 0) => State::default(),
+            (_, 0) => {
+                self.seen = Seen::Body;
+                State::default()
+            }
             (_, left) => State::Body(left),
         };
         self.before = 0;
@@ -137,6 +172,7 @@ impl Framing {
         } else {
             self.preface = usize::MAX;
         }
+        let is_in_head = self.is_in_head();
         let after_cr = self.before == b'\r';
         self.before = byte;
         let verdict = match byte {
@@ -146,18 +182,20 @@ impl Framing {
             b'\r' => Verdict::Fine,
             _ => self.byte_of_line(byte),
         };
-        match verdict {
-            Verdict::Fine => byte,
-            Verdict::Refused => {
-                self.state = State::Off;
-                byte
-            }
-            Verdict::Replaced(other) => {
-                self.state = State::Off;
-                self.is_spoiled = true;
-                other
-            }
+        if verdict == Verdict::Fine {
+            return byte;
         }
+        self.state = State::Off;
+        match verdict {
+            Verdict::Fault(refusal) => self.seen = Seen::Fault(refusal),
+            Verdict::Replaced(_) | Verdict::Refused if is_in_head => self.seen = Seen::Fault(Refusal::Line),
+            Verdict::Replaced(other) => {
+                self.is_spoiled = true;
+                return other;
+            }
+            Verdict::Fine | Verdict::Refused => {}
+        }
+        byte
     }
 
     fn byte_of_line(&mut self, byte: u8) -> Verdict {
@@ -193,14 +231,23 @@ impl Framing {
         self.before = 0;
         self.state = match self.state {
             State::Head(mut head) => match head.line_ended() {
-                Some(state) => state,
-                None => State::Head(head),
+                Ok(None) => State::Head(head),
+                Ok(Some(state)) => {
+                    if self.preface != PREFACE_HEAD_BYTES {
+                        self.seen = Seen::Head;
+                    }
+                    state
+                }
+                Err(refusal) => return Verdict::Fault(refusal),
             },
             State::Size(0) | State::Extension(0) => State::Trailer { is_empty: true },
             State::Size(size) | State::Extension(size) => State::Chunk(size),
             State::ChunkEnd => State::Size(0),
             State::Trailer { is_empty: false } => State::Trailer { is_empty: true },
-            State::Trailer { is_empty: true } => State::default(),
+            State::Trailer { is_empty: true } => {
+                self.seen = Seen::Body;
+                State::default()
+            }
             State::Body(_) | State::Chunk(_) | State::Off => State::Off,
         };
         Verdict::Fine
@@ -219,7 +266,7 @@ impl Head {
         }
         match &mut self.line {
             Line::Name(name, len) if byte == b':' => match name.get(..*len).unwrap_or_default() {
-                b"content-length" if self.length.is_some() => return Verdict::Replaced(NUL),
+                b"content-length" if self.length.is_some() => return Verdict::Fault(Refusal::Length),
                 b"content-length" => self.line = Line::Length { value: None, is_over: false },
                 b"transfer-encoding" => {
                     self.is_chunked = true;
@@ -240,8 +287,8 @@ impl Head {
     }
 
     /// The line ended; what comes after the head, if it was its last.
-    fn line_ended(&mut self) -> Option<State> {
-        match std::mem::take(&mut self.line) {
+    fn line_ended(&mut self) -> Result<Option<State>, Refusal> {
+        Ok(match std::mem::take(&mut self.line) {
             // The parser ignores empty lines before a request.
             Line::Empty if !self.has_request_line => None,
             Line::Empty => Some(match (self.is_chunked, self.length) {
@@ -249,7 +296,7 @@ impl Head {
                 (false, None | Some(0)) => State::default(),
                 (false, Some(length)) => State::Body(length),
             }),
-            Line::Length { value: None, .. } => Some(State::Off),
+            Line::Length { value: None, .. } => return Err(Refusal::Length),
             Line::Length { value, .. } => {
                 self.length = value;
                 None
@@ -258,7 +305,7 @@ impl Head {
                 self.has_request_line = true;
                 None
             }
-        }
+        })
     }
 }
 
@@ -271,7 +318,7 @@ fn length_byte(value: &mut Option<u64>, is_over: &mut bool, byte: u8) -> Verdict
     let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0')).filter(|_| !*is_over);
     let larger = digit.and_then(|digit| value.unwrap_or(0).checked_mul(10)?.checked_add(digit));
     *value = larger;
-    if larger.is_some() { Verdict::Fine } else { Verdict::Refused }
+    if larger.is_some() { Verdict::Fine } else { Verdict::Fault(Refusal::Length) }
 }
 
 fn hex(byte: u8) -> Option<u64> {
@@ -282,25 +329,42 @@ fn hex(byte: u8) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// Looks at all of it, or up to a fault.
+    fn look(framing: &mut Framing, bytes: &mut [u8]) -> Option<Refusal> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let (count, seen) = framing.check(&mut bytes[at..]);
+            at += count;
+            if let Seen::Fault(refusal) = seen {
+                return Some(refusal);
+            }
+        }
+        None
+    }
+
     /// What the parser sees of these bytes, in one piece and byte by byte.
-    fn seen(sent: &str) -> String {
+    fn seen(sent: &str) -> Result<String, Refusal> {
         let mut whole = sent.as_bytes().to_vec();
-        Framing::default().check(&mut whole);
+        let fault = look(&mut Framing::default(), &mut whole);
         let mut framing = Framing::default();
         let mut single = sent.as_bytes().to_vec();
-        single.iter_mut().for_each(|byte| framing.check(std::slice::from_mut(byte)));
-        assert_eq!(whole, single, "{sent:?}");
-        String::from_utf8(whole).unwrap()
+        let single_fault = single.iter_mut().find_map(|byte| look(&mut framing, std::slice::from_mut(byte)));
+        assert_eq!((fault, &whole), (single_fault, &single), "{sent:?}");
+        fault.map_or_else(|| Ok(String::from_utf8(whole).unwrap()), Err)
     }
 
     fn check(sent: &str, expected: &str) {
-        assert_eq!(seen(sent), expected, "{sent:?}");
+        assert_eq!(seen(sent).as_deref(), Ok(expected), "{sent:?}");
+    }
+
+    fn check_fault(sent: &str, expected: Refusal) {
+        assert_eq!(seen(sent), Err(expected), "{sent:?}");
     }
 
     fn check_untouched(sent: &str) {
         check(sent, sent);
         // Whatever came before, the next request is looked at again.
-        check(&format!("{sent}GET / HTTP/1.1\n"), &format!("{sent}GET / HTTP/1.1\0"));
+        check_fault(&format!("{sent}GET / HTTP/1.1\n"), Refusal::Line);
     }
 
     #[test]
@@ -319,10 +383,11 @@ mod tests {
 
     #[test]
     fn a_bare_line_feed_is_refused_wherever_a_line_ends() {
-        check("\nGET / HTTP/1.1\r\n", "\0GET / HTTP/1.1\r\n");
-        check("GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\0Host: a\n\n");
-        check("GET / HTTP/1.1\r\nHost: a\n\r\n", "GET / HTTP/1.1\r\nHost: a\0\r\n");
-        check("GET / HTTP/1.1\r\nHost: a\r\n\n", "GET / HTTP/1.1\r\nHost: a\r\n\0");
+        check_fault("\nGET / HTTP/1.1\r\n", Refusal::Line);
+        check_fault("GET / HTTP/1.1\nHost: a\n\n", Refusal::Line);
+        check_fault("GET / HTTP/1.1\r\nHost: a\n\r\n", Refusal::Line);
+        check_fault("GET / HTTP/1.1\r\nHost: a\r\n\n", Refusal::Line);
+        check_fault("GET / HTTP/1.1\rHost: a", Refusal::Line);
         let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         check(&format!("{chunked}1\nx\r\n"), &format!("{chunked}1\0x\r\n"));
         check(&format!("{chunked}1\r\nx\n"), &format!("{chunked}1\r\nx\0"));
@@ -330,19 +395,23 @@ mod tests {
     }
 
     #[test]
-    fn a_spoiled_request_gets_an_end_once() {
+    fn a_spoiled_trailer_gets_an_end_once() {
         let mut framing = Framing::default();
-        framing.check(&mut b"GET / HTTP/1.1\r\n".to_vec());
+        let mut sent = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b".to_vec();
+        assert_eq!(look(&mut framing, &mut sent), None);
         assert_eq!(framing.end_of_spoiled(), None);
-        framing.check(&mut b"\n".to_vec());
+        assert_eq!(look(&mut framing, &mut b"\n".to_vec()), None);
         assert_eq!(framing.end_of_spoiled(), Some(&b"\r\n\r\n"[..]));
         assert_eq!(framing.end_of_spoiled(), None);
     }
 
     #[test]
-    fn a_length_that_is_said_twice_is_refused() {
+    fn a_length_is_one_number() {
         let twice = "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length";
-        check(&format!("{twice}: 1\r\n\r\nx"), &format!("{twice}\0 1\r\n\r\nx"));
+        check_fault(&format!("{twice}: 1\r\n\r\nx"), Refusal::Length);
+        for length in ["+1", "1 1", "1, 1", "", "18446744073709551616"] {
+            check_fault(&format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"), Refusal::Length);
+        }
     }
 
     #[test]
@@ -353,18 +422,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_parser_refuses_is_not_looked_at_further() {
-        for refused in [
-            "GET / HTTP/1.1\rHost: a",
-            "POST / HTTP/1.1\r\nContent-Length: +1\r\n",
-            "POST / HTTP/1.1\r\nContent-Length: 1 1\r\n",
-            "POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n",
-            "POST / HTTP/1.1\r\nContent-Length:\r\n",
-            "POST / HTTP/1.1\r\nContent-Length: 18446744073709551616\r\n",
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx",
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111",
-        ] {
-            let more = format!("{refused}\n\n\n");
+    fn a_body_that_the_parser_refuses_is_not_looked_at_further() {
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for size in ["x", "11111111111111111"] {
+            let more = format!("{chunked}{size}\n\n\n");
             check(&more, &more);
         }
     }
@@ -373,6 +434,6 @@ mod tests {
     fn http_2_is_not_looked_at() {
         let text = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\n\n\0";
         check(text, text);
-        check("PRI * HTTP/2.0\r\n\r\nSN\n", "PRI * HTTP/2.0\r\n\r\nSN\0");
+        check_fault("PRI * HTTP/2.0\r\n\r\nSN\n", Refusal::Line);
     }
 }

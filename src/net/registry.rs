@@ -48,6 +48,12 @@ impl Registry {
         }
     }
 
+    /// How many connections have a request in flight.
+    pub(super) fn at_work(&self) -> usize {
+        let open = self.open();
+        open.peers.values().flat_map(HashMap::values).filter(|watch| !watch.is_idle()).count()
+    }
+
     /// Notes that a connection waits for a place, or that none does.
     pub(super) fn set_full(&self, is_full: bool) {
         let mut since = self.full_since.lock().unwrap_or_else(PoisonError::into_inner);

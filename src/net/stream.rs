@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::Framing;
+use super::intake::Intake;
 use super::linger::Linger;
 use super::watch::Watch;
 
@@ -16,7 +16,7 @@ use super::watch::Watch;
 pub struct Watched<S> {
     stream: S,
     watch: Arc<Watch>,
-    framing: Framing,
+    intake: Intake,
     /// Our side is closed.
     linger: Option<Linger>,
 }
@@ -25,7 +25,7 @@ impl<S> Watched<S> {
     /// The stream under a watch.
     #[must_use]
     pub fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, framing: Framing::default(), linger: None }
+        Self { stream, watch, intake: Intake::default(), linger: None }
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>, count: impl FnOnce(&T) -> usize) -> Poll<io::Result<T>> {
@@ -44,17 +44,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(end) = self.framing.end_of_spoiled() {
-            buf.put_slice(&end[..end.len().min(buf.remaining())]);
-            return Poll::Ready(Ok(()));
+        let this = &mut *self;
+        while !this.intake.serve(buf) {
+            if this.intake.is_refused() {
+                // The connection ends with the answer.
+                return Poll::Pending;
+            }
+            let before = buf.filled().len();
+            std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            let piece = &mut buf.filled_mut()[before..];
+            if piece.is_empty() {
+                // An empty read is the end.
+                let _is_more = this.intake.end(buf);
+                break;
+            }
+            this.watch.received();
+            let passed = this.intake.take(piece);
+            buf.set_filled(before + passed);
+            if passed > 0 {
+                break;
+            }
         }
-        let before = buf.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some(bytes) = buf.filled_mut().get_mut(before..).filter(|bytes| !bytes.is_empty()) {
-            self.watch.received();
-            self.framing.check(bytes);
-        }
-        outcome
+        Poll::Ready(Ok(()))
     }
 }
 

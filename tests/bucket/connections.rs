@@ -246,11 +246,21 @@ async fn connections_that_do_nothing_keep_nobody_out() {
 async fn a_bucket_without_a_place_for_connections_is_not_ready() {
     let world = World::with(BucketOptions { connections_max: 1, ..BucketOptions::default() }).await;
     world.takes_uploads(true).await;
+    let body = vec![b'x'; 8 << 20];
     let mut first = connect(&world).await;
-    first.write_all(head(&world, new_key(), b"hello").await.as_bytes()).await.unwrap();
+    first.write_all(head(&world, new_key(), &body).await.as_bytes()).await.unwrap();
+    // Something moves all the time, so it need not give way.
+    let moving = tokio::spawn(async move {
+        for piece in body.chunks(4 << 10) {
+            first.write_all(piece).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
     let second = connect(&world).await;
     world.takes_uploads(false).await;
-    drop((first, second));
+    moving.abort();
+    assert!(moving.await.is_err_and(|ended| ended.is_cancelled()));
+    drop(second);
     world.takes_uploads(true).await;
 }
 

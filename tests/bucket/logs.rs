@@ -2,11 +2,15 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tracing_subscriber::fmt::MakeWriter;
+use wharfinger::adapters::embedded::bucket::BucketOptions;
 use wharfinger::ports::SignerPort as _;
 
-use crate::world::{World, download, eventually, grant, new_key};
+use crate::connections::{connect, head, read_all};
+use crate::world::{WITHIN, World, download, eventually, grant, new_key};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -84,4 +88,32 @@ async fn a_queue_that_is_away_is_told_once_however_much_waits() {
         world.heard.wait_for(uploads).await;
         eventually("an empty outbox", || (world.files("outbox") == 0).then_some(())).await;
     }
+}
+
+/// What a stop says while an upload is in flight that never ends, or that ends in time.
+async fn stop_with_an_upload(ends: bool) -> String {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(lines.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let drain_within = if ends { WITHIN } else { Duration::from_millis(100) };
+    let world = World::with(BucketOptions { drain_within, ..BucketOptions::default() }).await;
+    let mut stream = connect(&world).await;
+    stream.write_all(head(&world, new_key(), b"hello").await.as_bytes()).await.unwrap();
+    eventually("a request in flight", || (world.files("tmp") == 1).then_some(())).await;
+    world.shutdown.cancel();
+    if ends {
+        stream.write_all(b"hello").await.unwrap();
+        assert!(read_all(stream).await.starts_with("HTTP/1.1 200"));
+    }
+    drop(world.stop().await);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_stop_says_of_the_bucket_what_was_answered_and_what_was_cut() {
+    let log = stop_with_an_upload(true).await;
+    assert!(log.contains("every request to the embedded bucket was answered before the stop"), "{log}");
+    let log = stop_with_an_upload(false).await;
+    let expected = "cut off 1 connections to the embedded bucket whose requests did not end within 100ms";
+    assert!(log.contains(expected) && !log.contains("every request"), "{log}");
 }

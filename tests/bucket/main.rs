@@ -14,6 +14,7 @@ mod races;
 mod crash;
 mod news;
 mod connections;
+mod crowd;
 mod intake;
 mod room;
 mod logs;

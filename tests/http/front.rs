@@ -56,6 +56,8 @@ async fn a_client_that_sends_far_too_much_is_told_so_and_not_cut_off() {
 async fn check_raw(world: &World, request: &str, expected: &str) {
     let answer = world.raw(request.as_bytes()).await;
     assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{request:?}: {answer}");
+    let expected_code = if expected == "431" { "head_too_large" } else { "validation_failed" };
+    assert_eq!(crate::framing::code(&answer), expected_code, "{request:?}: {answer}");
 }
 
 #[tokio::test]
@@ -64,6 +66,14 @@ async fn a_head_that_cannot_be_trusted_ends_the_connection() {
     for request in [
         "GET /livez HTTP/1.1\r\n\r\n",
         "GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: a b@c/\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: a/b\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: a:70000\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET http://a:b/livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+        "GET /livez HTTP/3.0\r\nHost: a\r\n\r\n",
         "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET ftp://a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET http://user@a/livez HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -101,6 +111,8 @@ async fn a_head_that_is_too_large_is_refused() {
     check_raw(&world, &format!("GET /livez HTTP/1.1\r\nHost: a\r\n{many}\r\n"), "431").await;
     let long = "y".repeat(17 << 10);
     check_raw(&world, &format!("GET /livez HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), "431").await;
+    check_raw(&world, &format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), "431").await;
+    check_raw(&world, &format!("GET /livez HTTP/1.1\r\nX: {long}"), "431").await;
 }
 
 #[tokio::test]

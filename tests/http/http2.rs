@@ -166,3 +166,45 @@ async fn answers_that_are_read_do_not_wait_for_each_other() {
     let lengths = tokio::time::timeout(Duration::from_secs(60), answers.join_all()).await.expect("in time");
     assert!(lengths.iter().all(|bytes| *bytes == lengths[0] && *bytes > 10_000), "{lengths:?}");
 }
+
+// proves: F50
+#[tokio::test]
+async fn a_head_of_http_2_has_the_same_limits() {
+    let world = World::start().await;
+    let client = connect(&world).await;
+    // What hyper and the token add is not counted here, so the bound itself is tried from both sides.
+    for (fields, expected) in [(98, 200), (101, 431)] {
+        let mut request = Request::get(format!("http://{}/livez", world.api));
+        for number in 0..fields {
+            request = request.header(format!("x-{number}"), "y");
+        }
+        let mut client = client.clone().ready().await.unwrap();
+        let answer = client.send_request(request.body(()).unwrap(), true).unwrap().0.await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{fields} fields");
+        if expected == 431 {
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let problem = answer.into_body().data().await.expect("a body").unwrap();
+            assert!(problem.windows(14).any(|part| part == b"head_too_large"), "{problem:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_authority_of_http_2_names_a_host() {
+    let world = World::start().await;
+    let client = connect(&world).await;
+    for (authority, host, expected) in [
+        ("files.example", None, 200),
+        ("user@files.example", None, 400),
+        ("files.example:70000", None, 400),
+        ("files.example", Some("a b@c/"), 400),
+    ] {
+        let mut request = Request::get(format!("http://{authority}/livez"));
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let mut client = client.clone().ready().await.unwrap();
+        let answer = client.send_request(request.body(()).unwrap(), true).unwrap().0.await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{authority} {host:?}");
+    }
+}

@@ -36,6 +36,11 @@ pub(crate) fn keep() {
     });
 }
 
+/// What this test's server has logged since it was asked before.
+pub(crate) fn taken() -> String {
+    String::from_utf8(LINES.take()).unwrap()
+}
+
 #[tokio::test]
 async fn every_request_is_one_line_and_no_secret_is_in_it() {
     let world = World::start().await;

@@ -35,6 +35,7 @@ async fn a_stop_answers_what_is_running_and_takes_nothing_new() {
     running.read_to_string(&mut told).await.unwrap();
     assert!(told.contains("HTTP/1.1 201") && told.contains("connection: close"), "{told}");
     tokio::time::timeout(PATIENCE, world.server.take().unwrap()).await.expect("stopped").unwrap();
+    assert!(crate::logs::taken().contains("every request to the API was answered before the stop"));
     assert!(TcpStream::connect(world.api).await.is_err(), "nobody listens any more");
     assert!(world.inside.health.is_draining());
 }

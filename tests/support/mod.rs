@@ -54,7 +54,9 @@ impl Dev {
         let mut shell = without_settings(Command::new("sh"));
         shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
         shell.arg(env!("CARGO_BIN_EXE_wharfinger"));
-        let mut dev = Self::start_by(shell, folder.path(), &[]);
+        // All of its many connections come from one address.
+        let mut dev =
+            Self::start_by(shell, folder.path(), &[("WHARF_HTTP__CONNECTIONS_PER_ADDRESS_PERCENT", "0")]);
         dev._folder = Some(folder);
         dev
     }

@@ -153,6 +153,8 @@ error_codes! {
         "Upload at most max_bytes in one file.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, Never, Size, "The body is too large",
         "Send at most max_bytes; the bytes of a file go to its upload_url instead.";
+    HeadTooLarge = "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, Never, Size, "The head of the request is too large",
+        "Send at most 100 header fields, and at most 16 KiB of them with the request line.";
     ContentTypeNotAllowed = "content_type_not_allowed", UNSUPPORTED_MEDIA_TYPE, Never, Usage, "Files of this type are not taken",
         "Upload one of the types in the detail.";
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, After(1), Retryable, "Too many requests",
@@ -247,6 +249,7 @@ mod tests {
         (409, "file_not_ready file_failed not_in_trash chunks_incomplete not_chunked upload_complete"),
         (412, "precondition_failed"),
         (413, "file_too_large body_too_large"),
+        (431, "head_too_large"),
         (429, "rate_limited"),
         (408, "request_timeout"),
         (

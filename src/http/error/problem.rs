@@ -176,6 +176,11 @@ impl Problem {
         Self::fields(vec![fault]).closing()
     }
 
+    /// More of a head than is taken: what comes after it cannot be trusted either.
+    pub(in crate::http) fn head_too_large(detail: &'static str) -> Self {
+        Self::new(ErrorCode::HeadTooLarge).detail(detail).closing()
+    }
+
     /// The path is known, the method is not; `allow` lists those that are.
     pub(in crate::http) const fn method(allow: &'static str) -> Self {
         Self {

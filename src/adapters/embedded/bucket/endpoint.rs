@@ -81,9 +81,7 @@ pub(super) async fn serve<Q: QueuePort + 'static>(
         () = shortage::report(&store, &acceptor, &health) => {}
     }
     drop(listener);
-    if acceptor.drain(drain_within).await > 0 {
-        tracing::warn!("a request to the bucket was cut off by the stop");
-    }
+    acceptor.drain("the embedded bucket", drain_within).await;
     last_news.cancel();
     if let Err(ended) = teller.await {
         tracing::error!("the bucket's news ended early: {ended}");

@@ -1,18 +1,27 @@
 //! What is refused before `s3s` sees it: what S3 would refuse and `s3s` would not.
 
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use super::failure::Failure;
 use super::query;
+use crate::net::Refusal;
 
 /// Refuses a request by its head.
 ///
-/// Form uploads, because their body would be read before their signature; signature version 2, which nobody here
+/// Heads that were refused before they were requests; form uploads, because their body would be read before their signature; signature version 2, which nobody here
 /// uses; and headers of S3 that are beside a presigned URL without being signed by it, because they would change what
 /// the request does (`x-amz-copy-source` makes a copy of a PUT).
 pub(super) fn check(head: &Parts) -> Result<(), Failure> {
+    if let Some(refusal) = Refusal::of(head) {
+        let (status, code) = if refusal.is_of_size() {
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeaderSectionTooLarge")
+        } else {
+            (StatusCode::BAD_REQUEST, "BadRequest")
+        };
+        return Err(Failure::new(status, code, refusal.detail()).with_header(CONNECTION, "close"));
+    }
     if head.method == Method::POST && starts_with(&head.headers, CONTENT_TYPE.as_str(), "multipart/form-data")
     {
         let why = "form uploads are not allowed";
