@@ -35,6 +35,15 @@ async fn a_request_that_can_be_framed_in_two_ways_is_refused_and_ends_the_connec
         post(&format!(
             "Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n{size}\r\n{body}\r\n0\r\n\r\n"
         )),
+    ] {
+        let answer = world.raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{request:?}: {answer}");
+        assert!(answer.contains("connection: close"), "{request:?}: {answer}");
+        assert!(answer.contains("validation_failed"), "{request:?}: {answer}");
+        assert_eq!(code(&answer), "validation_failed");
+    }
+    // A fault in a body is found by the parser, which may answer before the service.
+    for request in [
         post(&format!("{chunked}{size};a=\0b\r\n{body}\r\n0\r\n\r\n")),
         post(&format!("{chunked}{size}\n{body}\r\n0\r\n\r\n")),
         post(&format!("{chunked}{size}\r\n{body}\n0\r\n\r\n")),
@@ -43,8 +52,6 @@ async fn a_request_that_can_be_framed_in_two_ways_is_refused_and_ends_the_connec
         let answer = world.raw(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{request:?}: {answer}");
         assert!(answer.contains("connection: close"), "{request:?}: {answer}");
-        assert!(answer.contains("validation_failed"), "{request:?}: {answer}");
-        assert_eq!(code(&answer), "validation_failed");
     }
     assert!(world.inside.rows(World::user("alice")).await.is_empty(), "nothing was reserved");
 }
