@@ -8,13 +8,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::statement::batch::{Batch, BatchType};
 use serde_json::{Value, json};
 use support::serve::{Serve, Site, free_ports};
 use support::servers::{SQS, named, new_name, server};
 use support::{Api, SOON, wharfinger};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 use wharfinger::adapters::aws::Secret;
+use wharfinger::domain::ids::UserId;
+use wharfinger::ports::Clock;
 
 const USERS: usize = 8;
 const UPLOADS: usize = 12;
@@ -132,6 +138,136 @@ async fn a_start_without_cql_is_told_and_gets_ready_by_itself() {
     serve.wait_for_part("[-] ledger down").await;
     open_the_way(port, cql).await;
     serve.wait_for_part("[+] ledger up").await;
+}
+
+/// Regular columns of the table: each that is null in a row counts as a tombstone.
+const COLUMNS: [&str; 26] = [
+    "size_bytes",
+    "reason",
+    "visibility",
+    "revision",
+    "status",
+    "filename",
+    "content_type",
+    "checksum_sha256",
+    "etag",
+    "created_at",
+    "processed_at",
+    "trashed_at",
+    "changed_at",
+    "hops",
+    "multipart",
+    "traceparent",
+    "entry_kind",
+    "entry_op",
+    "at",
+    "used_after",
+    "reserved_after",
+    "trashed_after",
+    "count_after",
+    "limit_after",
+    "state_after",
+    "threshold_percent",
+];
+/// Rows of nulls: together more tombstones than a server with default thresholds walks over for one read.
+const NULL_ROWS: u64 = 3_900;
+/// Rows of one batch.
+const BATCH: u64 = 100;
+
+/// A session that may do what the product does not, and the name of its table.
+async fn session(cql: &str, keyspace: &str) -> Session {
+    let builder = SessionBuilder::new().known_nodes(cql.split(',')).use_keyspace(keyspace, false);
+    builder.build().await.expect("the servers answer")
+}
+
+/// Fills a user's partition with deleted rows, a millisecond apart and newer than every file: what a year of creating and
+/// deleting leaves.
+async fn fill_with_tombstones(session: &Session, user: UserId) {
+    let nulls: Vec<String> = COLUMNS.iter().map(|column| format!("{column} = null")).collect();
+    let text = format!(
+        "UPDATE user_ledger SET {} WHERE user_id = ? AND kind = 0 AND seq = 0 AND file_id = ?",
+        nulls.join(", ")
+    );
+    let statement = session.prepare(text).await.expect("prepare");
+    let now_ms = Clock::System.now().as_millis();
+    for first in (0..NULL_ROWS).step_by(usize::try_from(BATCH).expect("small")) {
+        // The lower bits of an id that the product makes are random: none of these is one of a file.
+        let ids = (first..first + BATCH)
+            .map(|nth| Uuid::from_u128((u128::from(now_ms + nth) << 80) | (7 << 76) | (2 << 62)));
+        let values: Vec<(Uuid, Uuid)> = ids.map(|id| (user.uuid(), id)).collect();
+        let mut batch = Batch::new(BatchType::Unlogged);
+        values.iter().for_each(|_| batch.append_statement(statement.clone()));
+        session.batch(&batch, values).await.expect("written");
+    }
+}
+
+/// Sees that a server refuses a read that walks over what is deleted; without that the test says nothing.
+async fn is_unreadable_in_one_walk(session: &Session, user: UserId) {
+    let text = "SELECT * FROM user_ledger WHERE user_id = ? AND kind = 0 LIMIT 1";
+    let is_scylla = session.get_cluster_state().get_nodes_info().iter().any(|node| node.sharder().is_some());
+    let found = session.query_unpaged(text, (user.uuid(),)).await;
+    assert!(is_scylla || found.is_err(), "the server walks over {NULL_ROWS} rows of nulls");
+}
+
+// proves: I10 I12
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_laden_with_tombstones_is_served_swept_and_audited_like_any_other() {
+    let Some(cql) = named("WHARFDEV_TEST_CQL") else { return };
+    let (name, keyspace) = (new_name(), new_name().replace('-', "_"));
+    let nodes: Vec<String> = cql.split(',').map(|node| format!("{node:?}")).collect();
+    let site = Site::new(&format!(
+        "[ledger]\nkind = \"scylla\"\n[ledger.scylla]\nnodes = [{}]\nkeyspace = {keyspace:?}\n",
+        nodes.join(", ")
+    ));
+    must(&site, &["schema", "apply"]);
+    let serve = site.serve().await;
+    serve.wait_for_part("[+] ledger up").await;
+    let (laden, other) = (serve.user(&name), serve.user("other"));
+    let mut files = vec![upload(&laden, "first").await, upload(&laden, "second").await];
+    let foreign = upload(&other, "other").await;
+    for file in &files {
+        laden.wait_for_status(file, "processed").await;
+    }
+    other.wait_for_status(&foreign, "processed").await;
+    let session = session(&cql, &keyspace).await;
+    let user = UserId::from_subject("test", &name).expect("a subject");
+    fill_with_tombstones(&session, user).await;
+    is_unreadable_in_one_walk(&session, user).await;
+    // Nothing of the account is in memory, and the sweep at the start meets it.
+    assert_eq!(serve.terminate().await, Some(0));
+
+    let serve = site.serve().await;
+    serve.wait_for_part("[+] ledger up").await;
+    let (laden, other) = (serve.user(&name), serve.user("other"));
+    let begun = Instant::now();
+    files.push(upload(&laden, "third").await);
+    laden.wait_for_status(&files[2], "processed").await;
+    let listed = laden.get("/v1/files?size=10").await.expect(200).json();
+    let ids: Vec<&str> = listed["items"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .map(|file| file["file_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, files.iter().rev().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(laden.usage().await["file_count"], 3);
+    laden.delete(&format!("/v1/files/{}?permanent=true", files[0])).await.expect(204);
+    assert_eq!(other.usage().await["file_count"], 1);
+    eprintln!("an upload, a list, a delete behind {NULL_ROWS} rows of nulls: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+
+    // Both passes have ended, and none failed.
+    for pass in ["due", "deep"] {
+        let ended = format!("wharf_sweep_seconds_count{{pass=\"{pass}\"}} ");
+        serve.wait_for_metric(&ended, |count| count > 0.0).await;
+    }
+    serve.wait_for_metric("wharf_sweep_unreadable_accounts ", |count| count == 0.0).await;
+    let failures = serve.metrics().await;
+    let failed = failures
+        .lines()
+        .find(|line| line.starts_with("wharf_sweep_failures_total{") && !line.ends_with(" 0"));
+    assert_eq!(failed, None);
+    must(&site, &["audit"]);
 }
 
 /// What the head of the example tells to do, in order.

@@ -190,6 +190,27 @@ impl Serve {
         }
     }
 
+    /// What it measures, as Prometheus reads it.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("{}/metrics", self.admin_url);
+        String::from_utf8_lossy(&self.user("operator").get(&url).await.body).into_owned()
+    }
+
+    /// Waits until the series that a line begins with has such a value.
+    pub(crate) async fn wait_for_metric(&self, start: &str, is_so: impl Fn(f64) -> bool) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let metrics = self.metrics().await;
+            let value = metrics.lines().find_map(|line| line.strip_prefix(start)?.trim().parse().ok());
+            if value.is_some_and(&is_so) {
+                return;
+            }
+            let found: Vec<&str> = metrics.lines().filter(|line| line.contains("sweep")).collect();
+            assert!(Instant::now() < deadline, "{start:?} is {value:?}: {found:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// All that it logged so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
