@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Defences that must have a mutant.
-const DEFENCES: [&str; 17] = [
+const DEFENCES: [&str; 20] = [
     "version-condition",
     "unknown-is-lost",
     "unknown-is-mine",
@@ -26,6 +26,9 @@ const DEFENCES: [&str; 17] = [
     "attempt-condition",
     "history-floor",
     "trim-deletes",
+    "identity-issuer",
+    "uploads-budget",
+    "uploads-one-a-key",
 ];
 
 /// A patch that removes one defence.
