@@ -66,9 +66,9 @@ pub const UPLOAD_URL_TTL_MAX: Duration = Duration::from_secs(6 * 24 * 3600);
 pub const TRASH_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long the row of a file whose bytes are gone is kept, if the row does not say when its uploads end.
 pub const GONE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long the row of a file is kept after the last upload of it can have ended: twice what the bucket lets our clock be
-/// wrong by.
-pub const FORGET_MARGIN: Duration = Duration::from_secs(30 * 60);
+/// How long the row of a file is kept after the last upload of it should have ended. S3 ends no upload that goes on slowly:
+/// one that takes this much longer than [`UPLOAD_DURATION_MAX`] leaves an object without a row, an orphan.
+pub const FORGET_MARGIN: Duration = Duration::from_secs(2 * 3600);
 /// How long a failed or expired file is shown to its owner, with its reason.
 pub const FAILED_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// Rows of an account that count for nothing, from which on the quick pass looks at the account as the slow one does.

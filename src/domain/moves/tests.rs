@@ -213,6 +213,15 @@ fn a_row_is_forgotten_when_its_uploads_have_ended_and_its_owner_could_see_why_it
     assert_eq!(all, ["gone", "expired", "expired_cancelled"]);
 }
 
+// proves: I17
+#[test]
+fn an_upload_that_takes_an_hour_too_long_finds_the_row_of_the_file_that_was_deleted_meanwhile() {
+    let (_, gone) = rows().into_iter().find(|(name, _)| *name == "gone").expect("there is one");
+    let last_start = NOW.after(rules().upload_url_ttl);
+    let arrives = last_start.after(limits::UPLOAD_DURATION_MAX + Duration::from_secs(3600));
+    assert!(!gone.is_forgettable(arrives), "its object would be an orphan");
+}
+
 #[test]
 fn a_row_that_does_not_know_when_its_uploads_end_is_kept_for_a_week() {
     let (_, gone) = rows().into_iter().find(|(name, _)| *name == "gone").expect("there is one");
