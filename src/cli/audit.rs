@@ -9,9 +9,9 @@ use tokio::runtime::Builder;
 use super::failure::Failure;
 use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
+use super::span;
 use super::who::WhoArgs;
 use crate::app::{self, AuditError, AuditRequest, Summary};
-use crate::config::Config;
 
 /// The exit code when the user does not exist.
 const NO_USER: u8 = 4;
@@ -32,16 +32,16 @@ pub(super) struct AuditArgs {
     json: bool,
     /// How long what is under way may take: one sweep period and what it finds. What only the deep sweep does may take
     /// `sweep.deep_every_secs` longer
-    #[arg(long, value_name = "SECS", default_value_t = 1200)]
-    grace: u64,
+    #[arg(long, value_name = "SPAN", default_value = "20m", value_parser = span::parse_or_secs)]
+    grace: Duration,
 }
 
 /// Does it. Fails with 1 if there are disagreements, with 2 if there is nothing to audit, with 4 if the user does not
 /// exist, and with 7 if something could not be read.
 pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
-    let config = load(args)?;
+    let config = settings::load(&args.settings, Vec::new())?.config;
     let user = args.who.id(&config)?;
-    let request = AuditRequest { user, grace: Duration::from_secs(args.grace), is_json: args.json };
+    let request = AuditRequest { user, grace: args.grace, is_json: args.json };
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -56,14 +56,6 @@ pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
         0 => Ok(()),
         found => Err(Failure::other(found_line(found, request.grace))),
     }
-}
-
-fn load(args: &AuditArgs) -> Result<Config, Failure> {
-    let SettingsArgs { config, set, data } = &args.settings;
-    if config.is_none() && data.is_none() && set.is_empty() {
-        return Err(Failure::usage("say what to audit: --config FILE, or --data DIR"));
-    }
-    Ok(settings::load(&args.settings, Vec::new())?.config)
 }
 
 fn failed(error: &AuditError) -> Failure {

@@ -47,7 +47,7 @@ enum Command {
     /// Set AWS up
     #[command(subcommand)]
     Aws(aws::AwsCommand),
-    /// Read ledger, bucket and event log, and print every disagreement. Changes nothing
+    /// Read ledger, bucket and event log, of all users or of one, and print every disagreement. Changes nothing
     Audit(audit::AuditArgs),
 }
 

@@ -21,6 +21,16 @@ pub(super) fn parse(text: &str) -> Result<Duration, SpanError> {
     if span.is_zero() || span > SPAN_MAX { Err(SpanError) } else { Ok(span) }
 }
 
+/// The same, and digits alone count as seconds; they may be 0.
+pub(super) fn parse_or_secs(text: &str) -> Result<Duration, SpanError> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits {
+        return parse(text);
+    }
+    let span = text.parse().map(Duration::from_secs).map_err(|_| SpanError)?;
+    if span > SPAN_MAX { Err(SpanError) } else { Ok(span) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +45,13 @@ mod tests {
         check("15m", Some(900));
         check("24h", Some(86_400));
         check("366d", Some(366 * 86_400));
+    }
+
+    #[test]
+    fn digits_alone_are_seconds_where_a_flag_takes_them() {
+        let secs = |text: &str| parse_or_secs(text).ok().map(|span| span.as_secs());
+        assert_eq!([secs("0"), secs("60"), secs("20m")], [Some(0), Some(60), Some(1200)]);
+        assert_eq!([secs(""), secs("-1"), secs("soon"), secs("99999999999"), secs("0s")], [None; 5]);
     }
 
     #[test]

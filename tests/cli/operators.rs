@@ -209,6 +209,17 @@ fn audit_says_which_folder_wins() {
 }
 
 #[test]
+fn an_audit_without_flags_is_of_the_default_folder() {
+    let call = Call::new();
+    check_refused(&call.run(&["audit"]), 2, "there is nothing to audit: wharf-data/store does not exist");
+    let (_dev, _) = call.dev(&["--port", "0"]);
+    let audited = call.run(&["audit", "--grace", "1m"]);
+    assert_eq!(audited.code, Some(0), "{audited:?}");
+    assert!(audited.stdout.ends_with("0 disagreements\n"), "{audited:?}");
+    check_refused(&call.run(&["audit", "--grace", "soon"]), 2, "write a number with s, m, h or d");
+}
+
+#[test]
 fn the_help_counts_no_commands() {
     let help = Call::new().run(&["--help"]).stdout;
     assert!(help.contains("prints commands to paste"), "{help}");

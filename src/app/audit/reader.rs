@@ -41,7 +41,7 @@ pub enum AuditError {
         reason: String,
     },
     /// There is no embedded data where the settings say.
-    #[error("there is nothing to audit: {} does not exist; check --config and --data", .0.display())]
+    #[error("there is nothing to audit: {} does not exist; name the deployment by --config or --data", .0.display())]
     NoData(PathBuf),
     /// The ledger has no such user.
     #[error("there is no user {0} in this ledger")]
