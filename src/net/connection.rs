@@ -72,7 +72,7 @@ mod tests {
 
     use bytes::Bytes;
     use futures_util::stream;
-    use http_body_util::StreamBody;
+    use http_body_util::{Full, StreamBody};
     use hyper::body::{Frame, Incoming};
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
@@ -124,6 +124,29 @@ mod tests {
             }
         }
         (read, began.elapsed())
+    }
+
+    // proves: F50
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_the_service_is_done_with_ends_in_time_if_nothing_of_it_is_taken() {
+        for (stall, within) in
+            [(Stall::Frames, limits::ANSWER_STALL_MAX), (Stall::Writes { within: WITHIN }, WITHIN)]
+        {
+            let (mut client, pipe) = tokio::io::duplex(1 << 10);
+            let watch = Arc::new(Watch::new(stall, Gauge::noop()));
+            let begun = Arc::clone(&watch);
+            let service = service_fn(move |request: Request<Incoming>| {
+                drop(InFlight::start(&begun, request.version()));
+                async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![0; ANSWER_BYTES])))) }
+            });
+            let io = TokioIo::new(Watched::new(pipe, Arc::clone(&watch)));
+            let connection = http1::Builder::new().serve_connection(io, service);
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let began = Instant::now();
+            serve(connection, &watch, Stop::default(), &Counter::noop()).await;
+            let slack = limits::CONNECTION_CHECK_EVERY * 2;
+            assert!(began.elapsed() >= within && began.elapsed() < within + slack, "{:?}", began.elapsed());
+        }
     }
 
     // proves: I25

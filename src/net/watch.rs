@@ -140,9 +140,13 @@ impl Watch {
             return false;
         }
         let rest = self.since(self.moved_ms.load(Ordering::Relaxed));
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
+        if !self.is_idle() {
+            let has_request = self.in_flight.load(Ordering::Relaxed) > 0;
             return match self.stall {
-                Stall::Frames => rest.max(self.blocked_for()) > limits::ANSWER_STALL_MAX,
+                Stall::Frames => {
+                    let rest = if has_request { rest } else { Duration::ZERO };
+                    rest.max(self.blocked_for()) > limits::ANSWER_STALL_MAX
+                }
                 Stall::Writes { within } => self.is_taken_too_slowly(within),
             };
         }
@@ -184,9 +188,11 @@ impl Watch {
         (self.working.load(Ordering::Relaxed) == 0).then_some(since_moved)
     }
 
-    /// Whether no request is in flight.
+    /// Whether no request is in flight, and nothing of an answer waits to be taken.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_lingering() || self.in_flight.load(Ordering::Relaxed) == 0
+        let has_work =
+            self.in_flight.load(Ordering::Relaxed) > 0 || self.blocked_ms.load(Ordering::Relaxed) != 0;
+        self.is_lingering() || !has_work
     }
 
     /// A request begins, and the server has to do its next step.
