@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Defences that must have a mutant.
-const DEFENCES: [&str; 20] = [
+const DEFENCES: [&str; 22] = [
     "version-condition",
     "unknown-is-lost",
     "unknown-is-mine",
@@ -29,6 +29,8 @@ const DEFENCES: [&str; 20] = [
     "identity-issuer",
     "uploads-budget",
     "uploads-one-a-key",
+    "health-direction",
+    "republish-duplicates",
 ];
 
 /// A patch that removes one defence.
@@ -47,6 +49,25 @@ struct Hunk {
     before: String,
     /// What will be there.
     after: String,
+    /// How many lines its head announces before and after; `git apply` refuses others.
+    announced: Option<[usize; 2]>,
+}
+
+impl Hunk {
+    /// A hunk with nothing but its head, `@@ -FIRST,COUNT +FIRST,COUNT @@`.
+    fn begin(file: &str, head: &str) -> Self {
+        let count = |sign: char| {
+            let range = head.split(' ').find_map(|word| word.strip_prefix(sign))?;
+            range.split_once(',').map_or(Some(1), |(_, count)| count.parse().ok())
+        };
+        let announced = count('-').zip(count('+')).map(|(before, after)| [before, after]);
+        Self { file: file.to_owned(), announced, ..Self::default() }
+    }
+
+    /// Whether it has as many lines as its head announces.
+    fn is_whole(&self) -> bool {
+        self.announced == Some([&self.before, &self.after].map(|side| side.lines().count()))
+    }
 }
 
 impl Mutant {
@@ -68,6 +89,12 @@ impl Mutant {
             faults.push(format!("{}: changes nothing", self.name));
         }
         for hunk in &self.hunks {
+            if !hunk.is_whole() {
+                faults.push(format!(
+                    "{}: a hunk of {} has not the lines its head announces",
+                    self.name, hunk.file
+                ));
+            }
             let places = read(&hunk.file).matches(&hunk.before).count();
             if places != 1 {
                 faults.push(format!("{}: fits {places} places of {}", self.name, hunk.file));
@@ -84,7 +111,7 @@ fn hunks(text: &str) -> Vec<Hunk> {
         if let Some(name) = line.strip_prefix("+++ b/") {
             file = name;
         } else if line.starts_with("@@") {
-            hunks.push(Hunk { file: file.to_owned(), ..Hunk::default() });
+            hunks.push(Hunk::begin(file, line));
         } else if let Some(hunk) = hunks.last_mut()
             && let Some((sign, rest)) = line.split_at_checked(1)
         {
@@ -190,6 +217,13 @@ mod tests {
     fn a_patch_that_says_or_changes_nothing_is_told() {
         let nothing = Mutant::parse("nothing", "@@ -1 +1 @@\n a\n");
         assert_eq!(nothing.faults(|_| "a\n".to_owned()).len(), 2);
+    }
+
+    #[test]
+    fn a_hunk_that_git_would_call_corrupt_is_found() {
+        let cut = Mutant::parse("cut", &PATCH.replace("-1,3 +1,3", "-1,6 +1,6"));
+        let faults = cut.faults(|_| "fn close() {\n    lock();\n}\n".to_owned());
+        assert_eq!(faults, ["cut: a hunk of door.rs has not the lines its head announces"]);
     }
 
     #[test]
