@@ -284,9 +284,16 @@ async fn a_process_on_a_full_disk_goes_on_reading_and_ends_with_1_once_there_is_
         "once, and as the last line: {said}"
     );
 
+    // A start on the full disk reads, and needs no further start when there is room.
+    let filler = Filler::take_all_but(&data, 0);
     let serve = site.serve().await;
-    serve.wait_for_part("[+] ledger up").await;
+    serve.wait_for_part("[-] ledger ").await;
     let api = serve.user("mara");
+    assert_eq!(api.get(&format!("/v1/files/{uploaded}")).await.status, 200);
+    assert_eq!(api.presign("no.txt", 1).await.status, 503);
+    filler.give_back();
+    serve.wait_for_part("[+] ledger up").await;
+    eventually("a write", async || presign(&api, &mut Vec::new()).await).await;
     for file in &kept {
         assert_eq!(api.get(&format!("/v1/files/{file}")).await.status, 200, "{file} was acknowledged");
     }
