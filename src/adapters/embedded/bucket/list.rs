@@ -55,6 +55,7 @@ impl Store {
             // Nothing was asked for, so nothing is missing.
             return Ok(page);
         }
+        self.expect_in_place()?;
         walk(listing, self.layout.objects(), "", &mut page)?;
         Ok(page)
     }

@@ -182,6 +182,7 @@ impl Store {
         size_bytes: u64,
         turn: Option<Turn>,
     ) -> Result<Draft, WriteError> {
+        self.expect_in_place()?;
         let promise = self.room.promise(size_bytes)??;
         let terms = Terms { promise, turn };
         Ok(Draft::create(&self.layout, self.options.object_bytes_max, asked, terms)?)
@@ -376,4 +377,36 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, path)?;
     layout::sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checksums;
+    use super::super::list::Listing;
+    use super::*;
+
+    /// Whether the store answers, and does not take what is gone with its folder for objects that are not there.
+    fn check(store: &Store, is_answered: bool) {
+        let listing = Listing { prefix: String::new(), after: None, is_folded: false, items_max: 10 };
+        assert_eq!(store.find("a").is_ok_and(|found| found.is_none()), is_answered, "find");
+        assert_eq!(store.delete("a").is_ok(), is_answered, "delete");
+        assert_eq!(store.list(&listing).is_ok(), is_answered, "list");
+        assert_eq!(store.draft(checksums::hasher(|_| false), 1, None).is_ok(), is_answered, "draft");
+    }
+
+    #[test]
+    fn nothing_is_said_of_objects_while_the_folder_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, moved) = (dir.path().join("bucket"), dir.path().join("moved"));
+        let store = Store::open(&root, BucketOptions::default(), Clock::System).unwrap();
+        check(&store, true);
+        fs::rename(&root, &moved).unwrap();
+        check(&store, false);
+        let other = Store::open(&root, BucketOptions::default(), Clock::System).unwrap();
+        check(&store, false);
+        drop(other);
+        fs::remove_dir_all(&root).unwrap();
+        fs::rename(&moved, &root).unwrap();
+        check(&store, true);
+    }
 }
