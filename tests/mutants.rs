@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Defences that must have a mutant.
-const DEFENCES: [&str; 22] = [
+const DEFENCES: [&str; 23] = [
     "version-condition",
     "unknown-is-lost",
     "unknown-is-mine",
@@ -31,6 +31,7 @@ const DEFENCES: [&str; 22] = [
     "uploads-one-a-key",
     "health-direction",
     "republish-duplicates",
+    "identity-uuid",
 ];
 
 /// A patch that removes one defence.
