@@ -9,7 +9,7 @@ use wharfinger::limits::HEAD_WITHIN;
 use wharfinger::ports::SignerPort as _;
 
 use crate::connections::{connect, head, read_all, status};
-use crate::world::{WITHIN, World, download, eventually, new_key};
+use crate::world::{Http, WITHIN, World, download, eventually, grant, new_key};
 
 /// An upload of which nothing comes.
 async fn silent(world: &World) -> TcpStream {
@@ -50,7 +50,9 @@ async fn transfers_that_do_not_move_give_way_and_one_that_moves_does_not() {
         // There are places for two of them, so each further one takes the place of an earlier one.
         idlers.push(silent(&world).await);
     }
-    assert_eq!(world.put(new_key(), b"hello").await.status, 200);
+    // By another client: the first one has a connection already, that of the object which is not read.
+    let signed = world.upload(&grant(new_key(), b"hello")).await;
+    assert_eq!(Http::new().follow(&signed, b"hello").await.status, 200);
     assert!(began.elapsed() < HEAD_WITHIN, "{:?}", began.elapsed());
     assert_eq!(moving.await.unwrap(), "HTTP/1.1 200");
     drop(idlers);
