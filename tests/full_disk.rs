@@ -258,7 +258,7 @@ async fn a_process_on_a_full_disk_goes_on_reading_and_ends_with_1_once_there_is_
     serve.wait_for_part("[+] uploads up").await;
     let uploaded = api.upload("kept.txt", "kept").await;
     api.wait_for_status(&uploaded, "processed").await;
-    let (mut kept, mut filler) = (vec![uploaded.clone()], None);
+    let (mut kept, mut filler) = (vec![uploaded.clone()], None::<Filler>);
     let deadline = Instant::now() + 3 * SOON;
     while !serve.said().contains("takes no more writes") {
         assert!(Instant::now() < deadline, "no write met a full disk: {}", serve.said());
