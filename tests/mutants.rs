@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Defences that must have a mutant.
-const DEFENCES: [&str; 24] = [
+const DEFENCES: [&str; 25] = [
     "version-condition",
     "unknown-is-lost",
     "unknown-is-mine",
@@ -32,6 +32,7 @@ const DEFENCES: [&str; 24] = [
     "health-direction",
     "republish-duplicates",
     "identity-uuid",
+    "anchor-row",
     "ownership-stamp",
 ];
 
