@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::any::{AnyConsumer, AnyLog, AnyReplay};
 use super::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
 use super::faulty::{FaultyConsumer, FaultyLog, FaultyReplay};
+#[cfg(feature = "nats")]
 use super::jetstream::{JetStreamConsumer, JetStreamLog, JetStreamReplay};
 use crate::ports::{
     AckToken, ChainEnd, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError,
@@ -17,6 +18,7 @@ pub enum Log {
     /// In this process.
     Embedded(EmbeddedLog),
     /// On NATS JetStream.
+    #[cfg(feature = "nats")]
     Nats(JetStreamLog),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyLog),
@@ -30,6 +32,7 @@ pub enum LogConsumer {
     /// In this process.
     Embedded(EmbeddedConsumer),
     /// On NATS JetStream.
+    #[cfg(feature = "nats")]
     Nats(Box<JetStreamConsumer>),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyConsumer),
@@ -43,6 +46,7 @@ pub enum LogReplay {
     /// In this process.
     Embedded(EmbeddedReplay),
     /// On NATS JetStream.
+    #[cfg(feature = "nats")]
     Nats(Box<JetStreamReplay>),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyReplay),
@@ -57,6 +61,7 @@ impl LogPort for Log {
     async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
         match self {
             Self::Embedded(log) => log.publish(stream, record).await,
+            #[cfg(feature = "nats")]
             Self::Nats(log) => Box::pin(log.publish(stream, record)).await,
             Self::Faulty(log) => log.publish(stream, record).await,
             Self::Any(log) => log.publish(stream, record).await,
@@ -66,6 +71,7 @@ impl LogPort for Log {
     async fn publish_chains(&self, stream: Stream, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd> {
         match self {
             Self::Embedded(log) => log.publish_chains(stream, chains).await,
+            #[cfg(feature = "nats")]
             Self::Nats(log) => Box::pin(log.publish_chains(stream, chains)).await,
             Self::Faulty(log) => log.publish_chains(stream, chains).await,
             Self::Any(log) => log.publish_chains(stream, chains).await,
@@ -75,6 +81,7 @@ impl LogPort for Log {
     async fn consumer(&self, spec: ConsumerSpec) -> Result<LogConsumer, LogError> {
         match self {
             Self::Embedded(log) => log.consumer(spec).await.map(LogConsumer::Embedded),
+            #[cfg(feature = "nats")]
             Self::Nats(log) => Box::pin(log.consumer(spec)).await.map(Box::new).map(LogConsumer::Nats),
             Self::Faulty(log) => log.consumer(spec).await.map(LogConsumer::Faulty),
             Self::Any(log) => log.consumer(spec).await.map(LogConsumer::Any),
@@ -84,6 +91,7 @@ impl LogPort for Log {
     async fn replay(&self, stream: Stream, filter: String, from: ReplayFrom) -> Result<LogReplay, LogError> {
         match self {
             Self::Embedded(log) => log.replay(stream, filter, from).await.map(LogReplay::Embedded),
+            #[cfg(feature = "nats")]
             Self::Nats(log) => {
                 Box::pin(log.replay(stream, filter, from)).await.map(Box::new).map(LogReplay::Nats)
             }
@@ -95,6 +103,7 @@ impl LogPort for Log {
     async fn holds(&self, stream: Stream, sequence: u64, record: &NewRecord) -> Result<bool, LogError> {
         match self {
             Self::Embedded(log) => log.holds(stream, sequence, record).await,
+            #[cfg(feature = "nats")]
             Self::Nats(log) => Box::pin(log.holds(stream, sequence, record)).await,
             Self::Faulty(log) => log.holds(stream, sequence, record).await,
             Self::Any(log) => log.holds(stream, sequence, record).await,
@@ -109,6 +118,7 @@ impl LogPort for Log {
     ) -> Result<u64, LogError> {
         match self {
             Self::Embedded(log) => log.trim(stream, consumers, when).await,
+            #[cfg(feature = "nats")]
             Self::Nats(log) => Box::pin(log.trim(stream, consumers, when)).await,
             Self::Faulty(log) => log.trim(stream, consumers, when).await,
             Self::Any(log) => log.trim(stream, consumers, when).await,
@@ -120,6 +130,7 @@ impl ConsumerPort for LogConsumer {
     async fn pull(&mut self, max: usize, wait: Duration) -> Result<Vec<LogDelivery>, LogError> {
         match self {
             Self::Embedded(consumer) => consumer.pull(max, wait).await,
+            #[cfg(feature = "nats")]
             Self::Nats(consumer) => Box::pin(consumer.pull(max, wait)).await,
             Self::Faulty(consumer) => consumer.pull(max, wait).await,
             Self::Any(consumer) => consumer.pull(max, wait).await,
@@ -129,6 +140,7 @@ impl ConsumerPort for LogConsumer {
     async fn ack(&self, token: &AckToken) -> Result<(), LogError> {
         match self {
             Self::Embedded(consumer) => consumer.ack(token).await,
+            #[cfg(feature = "nats")]
             Self::Nats(consumer) => Box::pin(consumer.ack(token)).await,
             Self::Faulty(consumer) => consumer.ack(token).await,
             Self::Any(consumer) => consumer.ack(token).await,
@@ -138,6 +150,7 @@ impl ConsumerPort for LogConsumer {
     async fn nak(&self, token: &AckToken, delay: Duration) -> Result<(), LogError> {
         match self {
             Self::Embedded(consumer) => consumer.nak(token, delay).await,
+            #[cfg(feature = "nats")]
             Self::Nats(consumer) => Box::pin(consumer.nak(token, delay)).await,
             Self::Faulty(consumer) => consumer.nak(token, delay).await,
             Self::Any(consumer) => consumer.nak(token, delay).await,
@@ -149,6 +162,7 @@ impl ReplayPort for LogReplay {
     async fn next(&mut self, wait: Duration) -> Result<Option<Record>, LogError> {
         match self {
             Self::Embedded(replay) => replay.next(wait).await,
+            #[cfg(feature = "nats")]
             Self::Nats(replay) => Box::pin(replay.next(wait)).await,
             Self::Faulty(replay) => replay.next(wait).await,
             Self::Any(replay) => replay.next(wait).await,

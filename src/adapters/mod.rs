@@ -3,15 +3,21 @@
 //! Other rooms name the enums only. `embedded` needs nothing installed. In the enums what speaks over a wire is boxed: its futures
 //! are of many kilobytes, and every caller, whatever was chosen, would have room for them and move them about.
 
+#[cfg(feature = "aws")]
 pub mod aws;
 pub mod embedded;
+#[cfg(feature = "aws")]
 pub mod s3;
+#[cfg(feature = "aws")]
 pub mod sqs;
 pub mod sigv4;
+#[cfg(feature = "cql")]
 pub mod scylla;
+#[cfg(feature = "nats")]
 pub mod jetstream;
 pub mod faulty;
 pub mod any;
+#[cfg(feature = "aws")]
 mod stamp;
 mod ledger;
 mod log;
@@ -25,4 +31,5 @@ pub use log::{Log, LogConsumer, LogReplay};
 pub use objects::Objects;
 pub use queue::Queue;
 pub use signer::Signer;
+#[cfg(feature = "aws")]
 pub use stamp::{Stamp, StampError};

@@ -3,6 +3,7 @@
 use crate::adapters::any::AnyObjects;
 use crate::adapters::embedded::bucket::EmbeddedBucket;
 use crate::adapters::faulty::FaultyObjects;
+#[cfg(feature = "aws")]
 use crate::adapters::s3::S3Bucket;
 use crate::domain::ids::ObjectKey;
 use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
@@ -13,6 +14,7 @@ pub enum Objects {
     /// In this process, under the data folder.
     Embedded(EmbeddedBucket),
     /// Amazon S3.
+    #[cfg(feature = "aws")]
     S3(S3Bucket),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyObjects),
@@ -24,6 +26,7 @@ impl ObjectsPort for Objects {
     async fn head(&self, key: ObjectKey) -> Result<Option<ObjectMeta>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.head(key).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.head(key)).await,
             Self::Faulty(bucket) => bucket.head(key).await,
             Self::Any(bucket) => bucket.head(key).await,
@@ -33,6 +36,7 @@ impl ObjectsPort for Objects {
     async fn first_bytes(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.first_bytes(key).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.first_bytes(key)).await,
             Self::Faulty(bucket) => bucket.first_bytes(key).await,
             Self::Any(bucket) => bucket.first_bytes(key).await,
@@ -42,6 +46,7 @@ impl ObjectsPort for Objects {
     async fn delete(&self, key: ObjectKey) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.delete(key).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.delete(key)).await,
             Self::Faulty(bucket) => bucket.delete(key).await,
             Self::Any(bucket) => bucket.delete(key).await,
@@ -51,6 +56,7 @@ impl ObjectsPort for Objects {
     async fn list(&self, prefix: String, after: Option<String>) -> Result<ObjectPage, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list(prefix, after).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.list(prefix, after)).await,
             Self::Faulty(bucket) => bucket.list(prefix, after).await,
             Self::Any(bucket) => bucket.list(prefix, after).await,
@@ -65,6 +71,7 @@ impl ObjectsPort for Objects {
     ) -> Result<String, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.create_multipart(key, content_type, metadata).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.create_multipart(key, content_type, metadata)).await,
             Self::Faulty(bucket) => bucket.create_multipart(key, content_type, metadata).await,
             Self::Any(bucket) => bucket.create_multipart(key, content_type, metadata).await,
@@ -74,6 +81,7 @@ impl ObjectsPort for Objects {
     async fn list_parts(&self, key: ObjectKey, upload_id: &str) -> Result<Vec<Part>, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list_parts(key, upload_id).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.list_parts(key, upload_id)).await,
             Self::Faulty(bucket) => bucket.list_parts(key, upload_id).await,
             Self::Any(bucket) => bucket.list_parts(key, upload_id).await,
@@ -88,6 +96,7 @@ impl ObjectsPort for Objects {
     ) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.complete_multipart(key, upload_id, parts)).await,
             Self::Faulty(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
             Self::Any(bucket) => bucket.complete_multipart(key, upload_id, parts).await,
@@ -97,6 +106,7 @@ impl ObjectsPort for Objects {
     async fn abort_multipart(&self, key: ObjectKey, upload_id: &str) -> Result<(), ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.abort_multipart(key, upload_id).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.abort_multipart(key, upload_id)).await,
             Self::Faulty(bucket) => bucket.abort_multipart(key, upload_id).await,
             Self::Any(bucket) => bucket.abort_multipart(key, upload_id).await,
@@ -110,6 +120,7 @@ impl ObjectsPort for Objects {
     ) -> Result<UploadPage, ObjectsError> {
         match self {
             Self::Embedded(bucket) => bucket.list_uploads(prefix, after).await,
+            #[cfg(feature = "aws")]
             Self::S3(bucket) => Box::pin(bucket.list_uploads(prefix, after)).await,
             Self::Faulty(bucket) => bucket.list_uploads(prefix, after).await,
             Self::Any(bucket) => bucket.list_uploads(prefix, after).await,

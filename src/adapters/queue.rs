@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::any::AnyQueue;
 use super::embedded::EmbeddedQueue;
 use super::faulty::FaultyQueue;
+#[cfg(feature = "aws")]
 use super::sqs::SqsQueue;
 use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
@@ -14,6 +15,7 @@ pub enum Queue {
     /// In this process.
     Embedded(EmbeddedQueue),
     /// Amazon SQS.
+    #[cfg(feature = "aws")]
     Sqs(SqsQueue),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultyQueue),
@@ -25,6 +27,7 @@ impl QueuePort for Queue {
     async fn send(&self, body: String) -> Result<(), QueueError> {
         match self {
             Self::Embedded(queue) => queue.send(body).await,
+            #[cfg(feature = "aws")]
             Self::Sqs(queue) => Box::pin(queue.send(body)).await,
             Self::Faulty(queue) => queue.send(body).await,
             Self::Any(queue) => queue.send(body).await,
@@ -34,6 +37,7 @@ impl QueuePort for Queue {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<QueueDelivery>, QueueError> {
         match self {
             Self::Embedded(queue) => queue.receive(max, wait).await,
+            #[cfg(feature = "aws")]
             Self::Sqs(queue) => Box::pin(queue.receive(max, wait)).await,
             Self::Faulty(queue) => queue.receive(max, wait).await,
             Self::Any(queue) => queue.receive(max, wait).await,
@@ -43,6 +47,7 @@ impl QueuePort for Queue {
     async fn delete(&self, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, QueueError> {
         match self {
             Self::Embedded(queue) => queue.delete(receipts).await,
+            #[cfg(feature = "aws")]
             Self::Sqs(queue) => Box::pin(queue.delete(receipts)).await,
             Self::Faulty(queue) => queue.delete(receipts).await,
             Self::Any(queue) => queue.delete(receipts).await,
@@ -52,6 +57,7 @@ impl QueuePort for Queue {
     async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<(), QueueError> {
         match self {
             Self::Embedded(queue) => queue.extend(receipt, visibility).await,
+            #[cfg(feature = "aws")]
             Self::Sqs(queue) => Box::pin(queue.extend(receipt, visibility)).await,
             Self::Faulty(queue) => queue.extend(receipt, visibility).await,
             Self::Any(queue) => queue.extend(receipt, visibility).await,

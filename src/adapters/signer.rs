@@ -3,6 +3,7 @@
 use crate::adapters::any::AnySigner;
 use crate::adapters::embedded::bucket::EmbeddedSigner;
 use crate::adapters::faulty::FaultySigner;
+#[cfg(feature = "aws")]
 use crate::adapters::s3::S3Signer;
 use crate::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
 
@@ -12,6 +13,7 @@ pub enum Signer {
     /// SigV4 against the endpoint in this process.
     Embedded(EmbeddedSigner),
     /// SigV4 for Amazon S3.
+    #[cfg(feature = "aws")]
     S3(S3Signer),
     /// Embedded, and failing on purpose. For tests: no setting leads here.
     Faulty(FaultySigner),
@@ -23,6 +25,7 @@ impl SignerPort for Signer {
     async fn upload(&self, grant: &UploadGrant) -> Result<SignedRequest, SignerError> {
         match self {
             Self::Embedded(signer) => signer.upload(grant).await,
+            #[cfg(feature = "aws")]
             Self::S3(signer) => signer.upload(grant).await,
             Self::Faulty(signer) => signer.upload(grant).await,
             Self::Any(signer) => signer.upload(grant).await,
@@ -32,6 +35,7 @@ impl SignerPort for Signer {
     async fn part(&self, grant: &PartGrant) -> Result<SignedRequest, SignerError> {
         match self {
             Self::Embedded(signer) => signer.part(grant).await,
+            #[cfg(feature = "aws")]
             Self::S3(signer) => signer.part(grant).await,
             Self::Faulty(signer) => signer.part(grant).await,
             Self::Any(signer) => signer.part(grant).await,
@@ -41,6 +45,7 @@ impl SignerPort for Signer {
     async fn download(&self, grant: &DownloadGrant) -> Result<SignedRequest, SignerError> {
         match self {
             Self::Embedded(signer) => signer.download(grant).await,
+            #[cfg(feature = "aws")]
             Self::S3(signer) => signer.download(grant).await,
             Self::Faulty(signer) => signer.download(grant).await,
             Self::Any(signer) => signer.download(grant).await,

@@ -12,29 +12,19 @@ use std::time::Duration;
 use rustix::fs::Access;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::engines::Engines;
 use super::running::running;
 use super::start_error::{StartError, folder_advice, listen_advice};
-use super::{cursor_key, data_dir, translate};
+use super::{aws, cql, cursor_key, data_dir, nats};
 use crate::adapters::embedded::OpenError;
-use crate::adapters::jetstream::JetStreamLog;
-use crate::adapters::s3::{S3Bucket, S3Signer};
-use crate::adapters::scylla::{CqlSession, LazyScyllaLedger, MigrationState, Migrations};
-use crate::adapters::sqs::SqsQueue;
-use crate::adapters::{Ledger, Stamp, StampError};
-use crate::config::{BucketKind, Config, LedgerKind, LogKind, ManageStreams, QueueKind, SignerKind};
-use crate::domain::ids::ObjectKey;
+use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind, SignerKind};
 use crate::http::Authenticator;
-use crate::ports::{Clock, ObjectsPort as _};
-use crate::telemetry::health::{Health, Part, PartState};
 
 /// How long one engine may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(6);
-/// Between two questions whether a connection is there.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(6);
 /// How long a service on the admin port may take to say that it lives.
 const LIFE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -173,79 +163,28 @@ async fn listener(address: SocketAddr, is_running: bool) -> Result<String, Strin
 async fn ledger(config: &Config) -> Result<String, String> {
     match config.ledger.kind {
         LedgerKind::Embedded => Ok(String::new()),
-        LedgerKind::Scylla => {
-            let cql = CqlSession::connect(&config.ledger.scylla).await.map_err(|error| error.to_string())?;
-            let status = Migrations::shipped().status(&cql).await.map_err(|error| error.to_string())?;
-            let is_good = |state| matches!(state, MigrationState::Applied(_) | MigrationState::Newer(_));
-            match status.iter().find(|migration| !is_good(migration.state)) {
-                Some(migration) => Err(format!("{migration}; run `wharfinger schema apply`")),
-                None => Ok("the tables are up to date".to_owned()),
-            }
-        }
+        LedgerKind::Scylla => cql::check_ledger(config).await,
     }
 }
 
 async fn log(config: &Config) -> Result<String, String> {
-    if config.log.kind == LogKind::Embedded {
-        return Ok(String::new());
-    }
-    let connect = async |manage_streams| {
-        let settings = crate::config::NatsSettings { manage_streams, ..config.log.nats.clone() };
-        JetStreamLog::connect(settings, Clock::System).await.map_err(|error| error.to_string())
-    };
-    // First without a look at the streams: whether a server lets us in.
-    let log = connect(ManageStreams::Off).await?;
-    let give_up_at = Instant::now() + ANSWER_WITHIN / 2;
-    while let Err(error) = log.ready().await {
-        if Instant::now() >= give_up_at {
-            return Err(error.reason);
-        }
-        sleep(ASK_AGAIN).await;
-    }
-    if config.log.nats.manage_streams == ManageStreams::Off {
-        return Ok(String::new());
-    }
-    let log = connect(ManageStreams::Check).await?;
-    let give_up_at = Instant::now() + ANSWER_WITHIN / 4;
-    loop {
-        match log.differences().await {
-            Ok(differences) if differences.is_empty() => return Ok("the streams are as asked".to_owned()),
-            Ok(differences) => return Ok(format!("the streams differ: {}", differences.join("; "))),
-            Err(_) if Instant::now() < give_up_at => sleep(ASK_AGAIN).await,
-            Err(error) if config.log.nats.manage_streams == ManageStreams::Create => {
-                return Ok(format!("missing streams are made at the start ({})", error.reason));
-            }
-            Err(error) => return Err(error.reason),
-        }
+    match config.log.kind {
+        LogKind::Embedded => Ok(String::new()),
+        LogKind::Nats => nats::check_log(config).await,
     }
 }
 
 async fn queue(config: &Config, identity: Option<Uuid>) -> Result<String, String> {
     match config.queue.kind {
         QueueKind::Embedded => Ok(String::new()),
-        QueueKind::Sqs => {
-            let options = translate::sqs(config).map_err(|error| error.to_string())?;
-            let queue = SqsQueue::open(&options).await;
-            let depth = queue.depth().await.map_err(|error| error.reason)?;
-            Ok(format!(
-                "waiting notifications: {}, {}",
-                depth.waiting,
-                owner(&queue.stamp().await, identity)?
-            ))
-        }
+        QueueKind::Sqs => aws::check_queue(config, identity).await,
     }
 }
 
 async fn objects(config: &Config, identity: Option<Uuid>) -> Result<String, String> {
     match config.objects.kind {
         BucketKind::Embedded => Ok(String::new()),
-        BucketKind::S3 => {
-            let options = translate::s3(config).map_err(|error| error.to_string())?;
-            let bucket = S3Bucket::open(&options, Clock::System).await;
-            let listed = bucket.list(ObjectKey::PREFIX.to_owned(), None).await;
-            listed.map_err(|error| error.to_string())?;
-            Ok(format!("it can be listed, {}", owner(&bucket.stamp().await, identity)?))
-        }
+        BucketKind::S3 => aws::check_objects(config, identity).await,
     }
 }
 
@@ -253,41 +192,13 @@ async fn objects(config: &Config, identity: Option<Uuid>) -> Result<String, Stri
 async fn identity(config: &Config) -> Option<Uuid> {
     match config.ledger.kind {
         LedgerKind::Embedded => None,
-        LedgerKind::Scylla => {
-            let ledger = Ledger::Scylla(LazyScyllaLedger::new(config.ledger.scylla.clone()));
-            ledger.identity().await.ok()
-        }
-    }
-}
-
-/// Which ledger a bucket or a queue belongs to; an error if it is known to be another one than ours.
-fn owner(stamp: &Result<Option<Stamp>, StampError>, ours: Option<Uuid>) -> Result<String, String> {
-    match (stamp, ours) {
-        (Ok(Some(stamp)), Some(ours)) if stamp.ledger != ours => {
-            Err(format!("it belongs to the ledger {stamp}, and this one is {ours}"))
-        }
-        (Ok(Some(stamp)), _) => Ok(format!("it belongs to the ledger {stamp}")),
-        (Ok(None), _) => Ok("it belongs to no ledger yet".to_owned()),
-        (Err(error), _) => Ok(format!("which ledger it belongs to is not known: {error}")),
+        LedgerKind::Scylla => cql::identity(config).await,
     }
 }
 
 async fn signer(config: &Config) -> Result<String, String> {
     match config.signer.kind {
         SignerKind::Embedded => Ok(String::new()),
-        SignerKind::S3 => {
-            let options = translate::s3_signer(config).map_err(|error| error.to_string())?;
-            let health = Health::default();
-            let made = S3Signer::new(&options, Clock::System, health.clone()).await;
-            let (_, mut keeper) = made.map_err(|error| error.to_string())?;
-            keeper.refresh().await;
-            match health.state(Part::Signer) {
-                PartState::Up => Ok("there are credentials".to_owned()),
-                PartState::Down { reason, .. } => Err(reason),
-                PartState::Unasked | PartState::Awaited { .. } => {
-                    Err("the credentials were not asked for".to_owned())
-                }
-            }
-        }
+        SignerKind::S3 => aws::check_signer(config).await,
     }
 }

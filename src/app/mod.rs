@@ -15,30 +15,42 @@ mod bucket_stamp;
 mod engines;
 mod upkeep;
 mod start_error;
-mod aws_setup;
-mod aws_adopt;
-mod identity;
-mod schema;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "cql")]
+mod cql;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(not(all(feature = "aws", feature = "cql", feature = "nats")))]
+mod absent;
 mod republish;
 mod audit;
 
 pub use audit::{
     AuditError, AuditOptions, AuditRequest, Auditor, Finding, Kind, Summary, Tell, World, audit,
 };
-pub use aws_adopt::{AdoptFailure, aws_adopt};
-pub use aws_setup::aws_setup;
+#[cfg(feature = "aws")]
+pub use aws::{AdoptFailure, IdentityError, aws_adopt, aws_setup};
 pub use bucket_stamp::BucketStampError;
 pub use check::{Checked, config_check};
+#[cfg(feature = "cql")]
+pub use cql::{SchemaFailure, schema_apply, schema_status};
 pub use cursor_key::CursorKeyError;
 pub use data_dir::{NoAccess, keep_new_files_private};
 pub use engines::Engines;
-pub use identity::IdentityError;
 pub use listeners::{Addresses, Ports};
 pub use republish::{RepublishFailure, events_republish};
 pub use run::App;
 pub use running::{Running, running};
-pub use schema::{SchemaFailure, schema_apply, schema_status};
 pub use start_error::StartError;
 
 pub use crate::actors::{Republish, Republished};
+#[cfg(feature = "aws")]
 pub use crate::adapters::aws::{Outcome, Step};
+
+#[cfg(not(feature = "aws"))]
+use absent::aws;
+#[cfg(not(feature = "cql"))]
+use absent::cql;
+#[cfg(not(feature = "nats"))]
+use absent::nats;

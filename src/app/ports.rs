@@ -1,30 +1,20 @@
 //! The ports, one function each: what the settings chose.
 
 use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::sync::watch;
 
 use super::audit::{self, OperatorSocket, World};
 use super::data_dir;
 use super::descriptors::Descriptors;
-use super::identity::Identity;
 use super::start_error::StartError;
 use super::translate;
-use super::upkeep::{Upkeep, watch_ledger};
+use super::upkeep::Upkeep;
+use super::{aws, cql, nats};
 use crate::adapters::embedded::bucket::EmbeddedBucket;
 use crate::adapters::embedded::{EmbeddedStore, QueuePolicy};
-use crate::adapters::jetstream::JetStreamLog;
-use crate::adapters::s3::{S3Bucket, S3Signer};
-use crate::adapters::scylla::LazyScyllaLedger;
-use crate::adapters::sqs::SqsQueue;
 use crate::adapters::{Ledger, Log, Objects, Queue, Signer};
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind, SignerKind};
 use crate::ports::Clock;
 use crate::telemetry::health::{Health, Part};
-
-/// How long the start waits for keys to sign with.
-const KEYS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the ports are built with.
 pub(super) struct Site<'a> {
@@ -93,38 +83,27 @@ impl Site<'_> {
         }
     }
 
-    pub(super) fn ledger(&self, upkeep: &mut Upkeep) -> Ledger {
+    pub(super) fn ledger(&self, upkeep: &mut Upkeep) -> Result<Ledger, StartError> {
         match self.config.ledger.kind {
             LedgerKind::Embedded => {
                 let store = self.embedded.store();
                 self.health.up(Part::Ledger);
-                Ledger::Embedded(store.ledger())
+                Ok(Ledger::Embedded(store.ledger()))
             }
-            LedgerKind::Scylla => {
-                let ledger = Ledger::Scylla(LazyScyllaLedger::new(self.config.ledger.scylla.clone()));
-                self.health.awaits(Part::Ledger, self.clock.now());
-                upkeep.start(watch_ledger(ledger.clone(), self.health.clone(), self.clock.clone()));
-                ledger
-            }
+            LedgerKind::Scylla => cql::ledger(self, upkeep),
         }
     }
 
     pub(super) async fn log(&self) -> Result<Log, StartError> {
         match self.config.log.kind {
             LogKind::Embedded => Ok(Log::Embedded(self.embedded.store().log())),
-            LogKind::Nats => {
-                let log = JetStreamLog::connect(self.config.log.nats.clone(), self.clock.clone()).await?;
-                Ok(Log::Nats(log))
-            }
+            LogKind::Nats => nats::log(self).await,
         }
     }
 
     /// Keeps health informed about a log: an embedded one is open already, servers are asked again and again.
     pub(super) fn watch_log(&self, log: &Log, upkeep: &mut Upkeep) {
-        if let Log::Nats(log) = log {
-            self.health.awaits(Part::Log, self.clock.now());
-            upkeep.start(log.clone().watch(self.health.clone(), self.clock.clone()));
-        } else {
+        if !nats::watch_log(self, log, upkeep) {
             self.health.up(Part::Log);
         }
     }
@@ -144,38 +123,15 @@ impl Site<'_> {
     pub(super) async fn queue(&self, upkeep: &mut Upkeep) -> Result<Queue, StartError> {
         match self.config.queue.kind {
             QueueKind::Embedded => Ok(Queue::Embedded(self.embedded.store().queue(QueuePolicy::default()))),
-            QueueKind::Sqs => {
-                let queue = SqsQueue::open(&translate::sqs(self.config)?).await;
-                upkeep.start(queue.clone().watch());
-                Ok(Queue::Sqs(queue))
-            }
+            QueueKind::Sqs => aws::queue(self, upkeep).await,
         }
     }
 
     pub(super) async fn objects(&self, upkeep: &mut Upkeep) -> Result<Objects, StartError> {
         match self.config.objects.kind {
             BucketKind::Embedded => Ok(Objects::Embedded(self.embedded.bucket().clone())),
-            BucketKind::S3 => {
-                let bucket = S3Bucket::open(&translate::s3(self.config)?, self.clock.clone()).await;
-                upkeep.start(bucket.clone().watch(self.health.clone(), self.clock.clone()));
-                Ok(Objects::S3(bucket))
-            }
+            BucketKind::S3 => aws::objects(self, upkeep).await,
         }
-    }
-
-    /// Makes sure that bucket and queue belong to the ledger, now or in the background. The value is the reason to end
-    /// the process, once they turn out to belong to another.
-    pub(super) async fn settle_identity(
-        &self,
-        (ledger, objects, queue): (&Ledger, &Objects, &Queue),
-        upkeep: &mut Upkeep,
-    ) -> Result<watch::Receiver<Option<String>>, StartError> {
-        let (disown, foreign) = watch::channel(None);
-        let identity = Identity::new(self.config, ledger, Some(objects), Some(queue));
-        if let Some(asking) = identity.settle(disown).await? {
-            upkeep.start(asking);
-        }
-        Ok(foreign)
     }
 
     /// `s3` is where the embedded endpoint listens, if there is one.
@@ -193,16 +149,7 @@ impl Site<'_> {
                 self.health.up(Part::Signer);
                 Ok(Signer::Embedded(signer))
             }
-            SignerKind::S3 => {
-                let options = translate::s3_signer(self.config)?;
-                let made = S3Signer::new(&options, self.clock.clone(), self.health.clone()).await;
-                let (signer, mut keeper) = made?;
-                self.health.awaits(Part::Signer, self.clock.now());
-                // So that the first request finds keys; if there are none yet, the keeper goes on asking.
-                drop(tokio::time::timeout(KEYS_WITHIN, keeper.refresh()).await);
-                upkeep.start(keeper.keep());
-                Ok(Signer::S3(signer))
-            }
+            SignerKind::S3 => aws::signer(self, upkeep).await,
         }
     }
 }

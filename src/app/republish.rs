@@ -46,7 +46,7 @@ pub async fn events_republish(config: &Config, asked: Republish) -> Result<Repub
     let embedded = Embedded { store: store.clone(), bucket: None };
     let site = Site { config, clock, health: Health::default(), embedded };
     let mut upkeep = Upkeep::default();
-    let (ledger, log) = (site.ledger(&mut upkeep), site.log().await?);
+    let (ledger, log) = (site.ledger(&mut upkeep)?, site.log().await?);
     let done = republish(&ledger, &log, &translate::event_source(config), asked).await;
     if let Some(store) = store {
         store.close().await;

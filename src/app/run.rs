@@ -14,7 +14,7 @@ use super::running::RunningNote;
 use super::start_error::StartError;
 use super::translate;
 use super::upkeep::Upkeep;
-use super::{cursor_key, data_dir};
+use super::{aws, cursor_key, data_dir};
 use crate::actors::{Tree, World};
 use crate::adapters::embedded::EmbeddedStore;
 use crate::adapters::{Ledger, Log, Objects};
@@ -78,12 +78,12 @@ impl App {
 
         let site = Site { config: &config, clock: clock.clone(), health: health.clone(), embedded };
         let mut upkeep = Upkeep::default();
-        let (ledger, log) = (site.ledger(&mut upkeep), site.log().await?);
+        let (ledger, log) = (site.ledger(&mut upkeep)?, site.log().await?);
         site.watch_log(&log, &mut upkeep);
         site.watch_store(&mut upkeep);
         let queue = site.queue(&mut upkeep).await?;
         let objects = site.objects(&mut upkeep).await?;
-        let foreign = site.settle_identity((&ledger, &objects, &queue), &mut upkeep).await?;
+        let foreign = aws::settle_identity(&site, (&ledger, &objects, &queue), &mut upkeep).await?;
         let signer = site.signer(&mut upkeep, addresses.s3).await?;
         site.answer_operators((&ledger, &log, &objects), &mut upkeep);
         let Embedded { store, bucket } = site.embedded;

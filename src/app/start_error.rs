@@ -4,13 +4,16 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+#[cfg(feature = "aws")]
+use super::aws::IdentityError;
 use super::bucket_stamp::BucketStampError;
 use super::cursor_key::CursorKeyError;
-use super::identity::IdentityError;
 use crate::actors::TreeError;
+#[cfg(feature = "aws")]
 use crate::adapters::aws::SecretError;
 use crate::adapters::embedded::OpenError;
 use crate::adapters::embedded::bucket;
+#[cfg(feature = "nats")]
 use crate::adapters::jetstream;
 use crate::adapters::sigv4::AddressError;
 use crate::bridge::BridgeError;
@@ -51,6 +54,7 @@ pub enum StartError {
     #[error("objects.public_endpoint: {0}")]
     Endpoint(#[from] AddressError),
     /// A secret cannot be read.
+    #[cfg(feature = "aws")]
     #[error("{key}: {source}")]
     Secret {
         /// The setting.
@@ -62,14 +66,25 @@ pub enum StartError {
     #[error("http.cursor_key_file: {0}")]
     CursorKey(#[from] CursorKeyError),
     /// The client of the log cannot be made from the settings.
+    #[cfg(feature = "nats")]
     #[error("log.nats: {0}")]
     Nats(#[from] jetstream::ConnectError),
     /// Nobody can be recognised.
     #[error("auth.issuers: {0}")]
     Auth(#[from] AuthConfigError),
     /// Bucket or queue belong to another ledger.
+    #[cfg(feature = "aws")]
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The settings choose what this build was made without.
+    #[cfg(not(all(feature = "aws", feature = "cql", feature = "nats")))]
+    #[error("this build has no {engine}: build it with `--features {feature}`")]
+    Absent {
+        /// What is not in it.
+        engine: &'static str,
+        /// The feature of the package that brings it.
+        feature: &'static str,
+    },
     /// The shards cannot be.
     #[error("shards: {0}")]
     Shards(#[from] ShardCountError),
@@ -117,6 +132,10 @@ impl StartError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         // The settings name what is not theirs; everything else may be mended outside of them.
-        if matches!(self, Self::Identity(_)) { 2 } else { 1 }
+        #[cfg(feature = "aws")]
+        if matches!(self, Self::Identity(_)) {
+            return 2;
+        }
+        1
     }
 }

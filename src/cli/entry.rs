@@ -5,8 +5,12 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+#[cfg(feature = "aws")]
+use super::aws;
 use super::failure::Failure;
-use super::{audit, aws, config, dev, events, health, output, schema, serve, token, users};
+#[cfg(feature = "cql")]
+use super::schema;
+use super::{audit, config, dev, events, health, output, serve, token, users};
 
 /// What to do first, below the list of commands.
 const START: &str = "Start with `wharfinger dev`: it needs nothing else and prints commands to paste. `wharfinger config print` \
@@ -38,12 +42,14 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    #[cfg(feature = "cql")]
     /// Make the tables of a ledger on ScyllaDB or Apache Cassandra
     #[command(subcommand)]
     Schema(schema::SchemaCommand),
     /// Look after events
     #[command(subcommand)]
     Events(events::EventsCommand),
+    #[cfg(feature = "aws")]
     /// Set AWS up
     #[command(subcommand)]
     Aws(aws::AwsCommand),
@@ -71,8 +77,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(&command),
         Command::Users(command) => users::run(&command),
         Command::Config(command) => config::run(&command),
+        #[cfg(feature = "cql")]
         Command::Schema(command) => schema::run(&command),
         Command::Events(command) => events::run(&command),
+        #[cfg(feature = "aws")]
         Command::Aws(command) => aws::run(&command),
         Command::Audit(args) => audit::run(&args),
     }

@@ -8,7 +8,9 @@ mod token;
 mod admin_call;
 mod users;
 mod config;
+#[cfg(feature = "cql")]
 mod schema;
+#[cfg(feature = "aws")]
 mod aws;
 mod events;
 mod audit;

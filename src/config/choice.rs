@@ -99,6 +99,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             format!("counts only with {}; remove it, or choose that", missing.unwrap_or_default())
         });
     }
+    built(config, findings);
     nodes::check(config, findings);
     let (objects, signer) = (config.objects.kind, config.signer.kind);
     let (is_pair, word) = match (objects, signer) {
@@ -119,6 +120,22 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     bucket(&config.objects, findings);
     reachable(config, findings);
     keys(findings, "signer", (&config.signer.access_key_id, &config.signer.secret_key_file));
+}
+
+/// Refuses the engines that this build was made without.
+fn built(config: &Config, findings: &mut Findings<'_>) {
+    let aws = cfg!(feature = "aws");
+    for (key, is_built, word, feature) in [
+        ("ledger.kind", cfg!(feature = "cql") || config.ledger.kind == LedgerKind::Embedded, "scylla", "cql"),
+        ("log.kind", cfg!(feature = "nats") || config.log.kind == LogKind::Embedded, "nats", "nats"),
+        ("queue.kind", aws || config.queue.kind == QueueKind::Embedded, "sqs", "aws"),
+        ("objects.kind", aws || config.objects.kind == BucketKind::Embedded, "s3", "aws"),
+        ("signer.kind", aws || config.signer.kind == SignerKind::Embedded, "s3", "aws"),
+    ] {
+        findings.expect(is_built, key, || {
+            format!("{word:?} is not in this build; build it with `--features {feature}`, or with the default features")
+        });
+    }
 }
 
 fn nats(nats: &NatsSettings, findings: &mut Findings<'_>) {

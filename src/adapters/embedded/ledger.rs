@@ -191,6 +191,7 @@ fn stored_head(tables: &Tables, user: UserId) -> Result<Option<Head>, ReadError>
 
 impl EmbeddedLedger {
     /// The identity of this ledger, made with it.
+    #[cfg(any(feature = "aws", feature = "cql"))]
     pub(in crate::adapters) fn identity(&self) -> uuid::Uuid {
         self.store.identity()
     }

@@ -106,7 +106,7 @@ async fn open(config: &Config, upkeep: &mut Upkeep) -> Result<World, StartError>
     let embedded = Embedded::open(config, Descriptors::claim(), &clock)?;
     let site = Site { config, clock: clock.clone(), health: Health::default(), embedded };
     Ok(World {
-        ledger: site.ledger(upkeep),
+        ledger: site.ledger(upkeep)?,
         log: site.log().await?,
         objects: site.objects(upkeep).await?,
         clock,

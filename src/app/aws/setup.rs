@@ -1,10 +1,10 @@
 //! `aws setup`: bucket, queues and what ties them together, made as the settings say.
 
-use super::start_error::StartError;
 use super::translate;
 use crate::adapters::aws::Step;
 use crate::adapters::s3::S3Setup;
 use crate::adapters::sqs::{Senders, SqsSetup};
+use crate::app::StartError;
 use crate::config::{BucketKind, Config, QueueKind};
 use crate::ports::Clock;
 

@@ -1,11 +1,11 @@
 //! `aws adopt`: puts the stamp of this ledger on bucket and queue, whichever ledger they belonged to.
 
 use super::identity::{Identity, IdentityError};
-use super::ports::{Embedded, Site};
-use super::republish::{self, RepublishFailure};
-use super::start_error::StartError;
-use super::upkeep::Upkeep;
 use crate::adapters::StampError;
+use crate::app::StartError;
+use crate::app::ports::{Embedded, Site};
+use crate::app::republish::{self, RepublishFailure};
+use crate::app::upkeep::Upkeep;
 use crate::config::{BucketKind, Config, QueueKind};
 use crate::ports::Clock;
 use crate::telemetry::health::Health;
@@ -45,7 +45,7 @@ pub async fn aws_adopt(config: &Config, is_dry_run: bool) -> Result<Vec<String>,
     let site = Site { config, clock, health: Health::default(), embedded };
     let mut upkeep = Upkeep::default();
     let mut lines = Vec::new();
-    let ledger = site.ledger(&mut upkeep);
+    let ledger = site.ledger(&mut upkeep)?;
     let objects =
         if config.objects.kind == BucketKind::S3 { Some(site.objects(&mut upkeep).await?) } else { None };
     let queue = if config.queue.kind == QueueKind::Sqs { Some(site.queue(&mut upkeep).await?) } else { None };

@@ -53,14 +53,14 @@ pub enum IdentityError {
 
 /// A bucket or a queue, as far as its stamp is concerned.
 #[derive(Clone, Debug)]
-pub(super) enum Stamped {
+pub(in crate::app) enum Stamped {
     Bucket(S3Bucket),
     Queue(SqsQueue),
 }
 
 /// What is shared with other processes, and the ledger it must belong to.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
+pub(in crate::app) struct Identity {
     ledger: Ledger,
     deployment: String,
     shared: Vec<(Stamped, String)>,
@@ -68,21 +68,21 @@ pub(super) struct Identity {
 
 impl Stamped {
     /// The setting that names it.
-    pub(super) const fn key(&self) -> &'static str {
+    pub(in crate::app) const fn key(&self) -> &'static str {
         match self {
             Self::Bucket(_) => "objects.bucket",
             Self::Queue(_) => "queue",
         }
     }
 
-    pub(super) async fn stamp(&self) -> Result<Option<Stamp>, StampError> {
+    pub(in crate::app) async fn stamp(&self) -> Result<Option<Stamp>, StampError> {
         match self {
             Self::Bucket(bucket) => bucket.stamp().await,
             Self::Queue(queue) => queue.stamp().await,
         }
     }
 
-    pub(super) async fn put(&self, stamp: &Stamp) -> Result<(), StampError> {
+    pub(in crate::app) async fn put(&self, stamp: &Stamp) -> Result<(), StampError> {
         match self {
             Self::Bucket(bucket) => bucket.put_stamp(stamp).await,
             Self::Queue(queue) => queue.put_stamp(stamp).await,
@@ -90,7 +90,7 @@ impl Stamped {
     }
 
     /// Puts a stamp in place of another.
-    pub(super) async fn replace(&self, stamp: &Stamp) -> Result<(), StampError> {
+    pub(in crate::app) async fn replace(&self, stamp: &Stamp) -> Result<(), StampError> {
         match self {
             Self::Bucket(bucket) => bucket.remove_stamp().await?,
             Self::Queue(_) => {}
@@ -108,7 +108,7 @@ impl Stamped {
 
 impl Identity {
     /// Of what the settings chose.
-    pub(super) fn new(
+    pub(in crate::app) fn new(
         config: &Config,
         ledger: &Ledger,
         objects: Option<&Objects>,
@@ -127,12 +127,12 @@ impl Identity {
     }
 
     /// What is shared, each with its name.
-    pub(super) fn shared(&self) -> &[(Stamped, String)] {
+    pub(in crate::app) fn shared(&self) -> &[(Stamped, String)] {
         &self.shared
     }
 
     /// The stamp of this ledger.
-    pub(super) async fn ours(&self) -> Result<Stamp, IdentityError> {
+    pub(in crate::app) async fn ours(&self) -> Result<Stamp, IdentityError> {
         let ledger = self.ledger.identity().await;
         let ledger = ledger.map_err(|error| IdentityError::Unknown(error.to_string()))?;
         Ok(Stamp { ledger, deployment: self.deployment.clone() })
@@ -143,7 +143,7 @@ impl Identity {
     ///
     /// # Errors
     /// Something belongs to another ledger.
-    pub(super) async fn settle(
+    pub(in crate::app) async fn settle(
         self,
         foreign: watch::Sender<Option<String>>,
     ) -> Result<Option<impl Future<Output = ()> + Send + 'static>, IdentityError> {
