@@ -10,9 +10,9 @@ use hyper_util::server::conn::auto;
 use metrics::counter;
 use tokio::net::TcpStream;
 
-use super::exchange::Exchange;
 use super::middleware;
 use super::services::{Api, Door};
+use super::wire::exchange::Exchange;
 use crate::limits;
 use crate::net::{self, Budget, Stop, StreamExecutor, Watch, Watched};
 use crate::telemetry::names;

@@ -6,18 +6,18 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
 
-use super::admin::{self, Admin, UserRef};
-use super::answer::{self, Outcome};
 use super::auth::{Presented, Verified, check_same_site, presented};
-use super::body::Incoming;
 use super::error::{ErrorCode, Problem};
+use super::resources::admin::{self, Admin, UserRef};
+use super::resources::{
+    chunks, downloads, error_pages, events, files, health, history, list, root, schemas, uploads, usage,
+};
 use super::route::{Open, Own, Route};
 use super::services::{Api, Door};
-use super::trail::Trail;
-use super::{
-    chunks, downloads, error_pages, events, files, health, history, list, media, root, schemas, uploads,
-    usage,
-};
+use super::wire::answers::{self, Outcome};
+use super::wire::body::Incoming;
+use super::wire::context::Trail;
+use super::wire::media;
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
 use crate::domain::policy::{self, Action, Caller};
@@ -71,7 +71,7 @@ pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Ou
         Route::Open(Open::Errors) => error_pages::list(call),
         Route::Open(Open::Error(code)) => error_pages::show(call, code),
         Route::Open(Open::Options(allow)) => {
-            Ok(answer::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
+            Ok(answers::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
         }
         Route::Own(own) => {
             let terms = Terms { action: own.action(), produces: own.produces(), consumes: own.consumes() };

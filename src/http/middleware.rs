@@ -16,15 +16,15 @@ use tokio::time::Instant;
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use super::answer::Outcome;
-use super::body::{self, Body};
 use super::dispatch::{self, Call};
 use super::error::{ErrorCode, Problem, Style};
-use super::exchange::Exchange;
 use super::route::{self, Open, Route, Template};
 use super::services::{Api, Door};
-use super::trail::{Trail, X_REQUEST_ID};
-use super::{cors, target};
+use super::wire::answers::Outcome;
+use super::wire::body::{self, Body};
+use super::wire::context::{Trail, X_REQUEST_ID};
+use super::wire::exchange::Exchange;
+use super::wire::{cors, target};
 use crate::telemetry::names;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");

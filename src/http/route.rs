@@ -2,9 +2,9 @@
 
 use hyper::Method;
 
-use super::admin::{Admin, UserRef};
-use super::chunks::ChunkRef;
 use super::error::{ErrorCode, Problem};
+use super::resources::admin::{Admin, UserRef};
+use super::resources::chunks::ChunkRef;
 use super::services::Door;
 use crate::domain::event::EventSchema;
 use crate::domain::ids::{FileId, UserId};

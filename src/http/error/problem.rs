@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::ErrorCode;
 use crate::domain::ids::FileId;
-use crate::http::body::Body;
-use crate::http::trail::Trail;
+use crate::http::wire::body::Body;
+use crate::http::wire::context::Trail;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 

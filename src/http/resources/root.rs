@@ -1,0 +1,49 @@
+//! What `GET /` says: which service this is, and where to go on.
+
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::http::services::Door;
+use crate::http::wire::answers::{self, Keep};
+use crate::http::wire::body::Body;
+
+#[derive(Serialize)]
+struct RootView {
+    name: &'static str,
+    version: &'static str,
+    links: &'static [Link],
+}
+
+#[derive(Serialize)]
+struct Link {
+    rel: &'static str,
+    href: &'static str,
+}
+
+const API_LINKS: &[Link] = &[
+    Link { rel: "upload", href: "/v1/files/presign-upload" },
+    Link { rel: "files", href: "/v1/files" },
+    Link { rel: "usage", href: "/v1/usage" },
+    Link { rel: "history", href: "/v1/usage/ledger" },
+    Link { rel: "events", href: "/v1/events" },
+    Link { rel: "event-schemas", href: "/v1/schemas" },
+    Link { rel: "errors", href: "/errors" },
+    Link { rel: "alive", href: "/livez" },
+    Link { rel: "ready", href: "/readyz" },
+];
+
+const ADMIN_LINKS: &[Link] = &[
+    Link { rel: "alive", href: "/livez" },
+    Link { rel: "ready", href: "/readyz?verbose" },
+    Link { rel: "metrics", href: "/metrics" },
+];
+
+/// `GET /` of either port.
+pub(in crate::http) fn show(door: Door) -> Response<Body> {
+    let links = match door {
+        Door::Api => API_LINKS,
+        Door::Admin => ADMIN_LINKS,
+    };
+    let view = RootView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links };
+    answers::json(StatusCode::OK, &view, Keep::Checked, 1024)
+}

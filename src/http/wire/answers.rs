@@ -1,0 +1,79 @@
+//! The few shapes that answers have.
+
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+use super::body::Body;
+use super::json;
+use crate::http::error::{ErrorCode, Problem};
+
+/// What a handler comes to.
+pub(in crate::http) type Outcome = Result<Response<Body>, Problem>;
+
+/// How long an answer may be kept by whoever sees it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) enum Keep {
+    /// Not at all: it holds a signed URL, or is out of date at once.
+    Never,
+    /// By the caller, who must ask again before using it.
+    Checked,
+}
+
+impl Keep {
+    /// As `Cache-Control` says it.
+    pub(in crate::http) const fn header(self) -> HeaderValue {
+        match self {
+            Self::Never => HeaderValue::from_static("no-store"),
+            Self::Checked => HeaderValue::from_static("private, no-cache"),
+        }
+    }
+}
+
+/// A value as JSON; `bytes_about` is a guess of its size.
+pub(in crate::http) fn json(
+    status: StatusCode,
+    value: &impl Serialize,
+    keep: Keep,
+    bytes_about: usize,
+) -> Response<Body> {
+    let mut response = Response::new(Body::full(json::to_vec(value, bytes_about)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, keep.header());
+    response
+}
+
+/// Says where the next page of a list is.
+///
+/// # Errors
+/// `internal`: the target cannot stand in a header.
+pub(in crate::http) fn link_next(response: &mut Response<Body>, target: &str) -> Result<(), Problem> {
+    let link = HeaderValue::try_from(format!("<{target}>; rel=\"next\""));
+    let link = link.map_err(|error| Problem::new(ErrorCode::Internal).because(&error))?;
+    response.headers_mut().insert(LINK, link);
+    Ok(())
+}
+
+/// Plain text, never kept.
+pub(in crate::http) fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::full(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, Keep::Never.header());
+    response
+}
+
+/// A status and some headers.
+pub(in crate::http) fn empty<const N: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, HeaderValue); N],
+) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().extend(headers);
+    response
+}
