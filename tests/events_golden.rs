@@ -15,8 +15,8 @@ use wharfinger::domain::entry::{Entry, EntryKind};
 use wharfinger::domain::event::{Event, EventSchema, EventSource, events_of};
 use wharfinger::domain::file::{File, Sha256, Visibility};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
-use wharfinger::domain::moves::{FilePatch, Removal};
 use wharfinger::domain::time::Timestamp;
+use wharfinger::domain::transitions::{FilePatch, Removal};
 
 const START: Timestamp = Timestamp::from_millis(1_795_169_642_161);
 
@@ -86,7 +86,8 @@ impl Story {
             rejected: None,
         };
         let row = &self.rows[&file(n)];
-        let Settlement::Moves(transition) = self.account.settle(row, &observed, &rules(), self.now) else {
+        let Settlement::Transition(transition) = self.account.settle(row, &observed, &rules(), self.now)
+        else {
             panic!("it settles")
         };
         self.write(&transition);

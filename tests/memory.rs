@@ -17,7 +17,7 @@ use wharfinger::actors::DeskError;
 use wharfinger::domain::account::Account;
 use wharfinger::domain::draft::Draft;
 use wharfinger::domain::ids::{FileId, UserId};
-use wharfinger::domain::moves::{FileRefusal, Removal};
+use wharfinger::domain::transitions::{FileRefusal, Removal};
 use wharfinger::ports::LedgerPort as _;
 
 use inside::{Chosen, Inside, eventually};

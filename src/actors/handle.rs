@@ -23,8 +23,8 @@ use crate::domain::chunks::Chunk;
 use crate::domain::decide::{Observed, Reserve, ReserveRefusal};
 use crate::domain::file::File;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
-use crate::domain::moves::{FilePatch, FileRefusal, Removal};
 use crate::domain::time::Timestamp;
+use crate::domain::transitions::{FilePatch, FileRefusal, Removal};
 use crate::ports::Clock;
 
 pub use chunked::{Arrived, OpenUpload};

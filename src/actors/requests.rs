@@ -9,7 +9,7 @@ use crate::domain::decide::{Observed, Settlement};
 use crate::domain::draft::Draft;
 use crate::domain::file::{File, Shown, Status};
 use crate::domain::ids::FileId;
-use crate::domain::moves::{FilePatch, FileRefusal, Removal};
+use crate::domain::transitions::{FilePatch, FileRefusal, Removal};
 
 /// What the news of an object came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Move for Settle {
         let settled = match draft.account().settle(&row, &self.seen, &context.rules, context.now) {
             Settlement::Done => Settled::File(Box::new(row)),
             Settlement::Remove => Settled::Remove(Box::new(row)),
-            Settlement::Moves(transition) => {
+            Settlement::Transition(transition) => {
                 draft.push(&transition);
                 let after = Box::new(draft.row(self.file).cloned().unwrap_or(row));
                 if after.status == Status::Deleting { Settled::Remove(after) } else { Settled::File(after) }

@@ -193,7 +193,7 @@ impl Account {
             Change::File { before, after, release_at } => {
                 let weight = after.weight();
                 self.row_count += u32::from(after.revision == 1);
-                self.totals = self.totals.moved(*before, weight);
+                self.totals = self.totals.reweighed(*before, weight);
                 self.deleting_count =
                     (self.deleting_count + weight.deleting_count).saturating_sub(before.deleting_count);
                 if after.status != Status::Pending {
@@ -227,7 +227,7 @@ impl Totals {
 
     /// The sums after a row that counted for `before` counts for `after`.
     #[must_use]
-    pub const fn moved(self, before: Weight, after: Weight) -> Self {
+    pub const fn reweighed(self, before: Weight, after: Weight) -> Self {
         Self {
             used_bytes: (self.used_bytes + after.used_bytes).saturating_sub(before.used_bytes),
             reserved_bytes: (self.reserved_bytes + after.reserved_bytes)

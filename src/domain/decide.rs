@@ -1,4 +1,4 @@
-//! What may happen to an account: reserve, settle, expire. Each function decides one move and changes nothing.
+//! What may happen to an account: reserve, settle, expire. Each function decides one transition and changes nothing.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::account::{Account, AccountState, Change, Remembered, Transition};
 use super::entry::EntryKind;
 use super::file::{File, Hop, Multipart, Reason, Sha256, Status, Visibility, Weight};
 use super::ids::FileId;
-use super::moves::moved;
 use super::time::Timestamp;
+use super::transitions::transition;
 use crate::limits::{self, PENDING_MAX};
 
 /// What an operator chose, as far as decisions depend on it.
@@ -165,8 +165,8 @@ pub struct Observed {
 /// What the news of an object comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// The file moves.
-    Moves(Box<Transition>),
+    /// The file changes by this transition.
+    Transition(Box<Transition>),
     /// The file is settled already: nothing to do.
     Done,
     /// The file is deleted or being deleted: the object must go, nothing else.
@@ -236,12 +236,12 @@ impl Account {
             Status::Expired => fault_of(row, seen).or_else(|| self.too_late(seen, rules)),
         };
         let transition = match fault {
-            Some(reason) => moved(EntryKind::Failed, row, now, |file| {
+            Some(reason) => transition(EntryKind::Failed, row, now, |file| {
                 file.status = Status::Deleting;
                 file.reason = Some(reason);
                 file.hops = hops_of(seen);
             }),
-            None => moved(EntryKind::Processed, row, now, |file| {
+            None => transition(EntryKind::Processed, row, now, |file| {
                 file.status = Status::Processed;
                 file.reason = None;
                 file.size_bytes = seen.size_bytes;
@@ -251,7 +251,7 @@ impl Account {
                 file.hops = hops_of(seen);
             }),
         };
-        Settlement::Moves(Box::new(transition))
+        Settlement::Transition(Box::new(transition))
     }
 
     /// Whether a file whose reservation has ended no longer fits.
@@ -267,7 +267,7 @@ impl Account {
     pub fn expire(&self, row: &File, now: Timestamp) -> Option<Transition> {
         let due = self.pending.get(&row.file_id).is_some_and(|reservation| now > reservation.release_at);
         (due && row.status == Status::Pending)
-            .then(|| moved(EntryKind::Expired, row, now, |file| file.status = Status::Expired))
+            .then(|| transition(EntryKind::Expired, row, now, |file| file.status = Status::Expired))
     }
 
     /// Changes an account's own limit; nothing if it has that limit.

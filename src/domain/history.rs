@@ -32,10 +32,10 @@ impl Step {
     #[must_use]
     pub fn between(before: Totals, after: Totals) -> Self {
         Self {
-            used_bytes: moved(before.used_bytes, after.used_bytes),
-            reserved_bytes: moved(before.reserved_bytes, after.reserved_bytes),
-            trashed_bytes: moved(before.trashed_bytes, after.trashed_bytes),
-            file_count: moved(before.file_count.into(), after.file_count.into()),
+            used_bytes: difference(before.used_bytes, after.used_bytes),
+            reserved_bytes: difference(before.reserved_bytes, after.reserved_bytes),
+            trashed_bytes: difference(before.trashed_bytes, after.trashed_bytes),
+            file_count: difference(before.file_count.into(), after.file_count.into()),
         }
     }
 
@@ -53,7 +53,7 @@ impl Step {
 }
 
 /// A signed difference; `limits` proves that no user's bytes come near its bounds.
-fn moved(before: u64, after: u64) -> i64 {
+fn difference(before: u64, after: u64) -> i64 {
     i64::try_from(i128::from(after) - i128::from(before)).unwrap_or(i64::MAX)
 }
 

@@ -199,7 +199,7 @@ impl Tally {
     /// Counts a row.
     pub fn add(&mut self, row: &File) {
         let weight = row.weight();
-        self.totals = self.totals.moved(Weight::default(), weight);
+        self.totals = self.totals.reweighed(Weight::default(), weight);
         self.deleting += weight.deleting_count;
         self.rows += 1;
         if row.status == Status::Pending {

@@ -11,7 +11,7 @@ pub mod metadata;
 pub mod entry;
 pub mod account;
 pub mod decide;
-pub mod moves;
+pub mod transitions;
 pub mod draft;
 pub mod invariant;
 pub mod arrival;

@@ -6,8 +6,8 @@ use super::account::{Account, Change, Transition};
 use super::decide::{NewUpload, Observed, Reservable, Reserve, Rules, Settlement};
 use super::file::{File, Visibility};
 use super::ids::{FileId, OpId, UserId};
-use super::moves::Removal;
 use super::time::Timestamp;
+use super::transitions::Removal;
 
 /// Some time in November 2026.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_169_642_000);
@@ -83,7 +83,8 @@ pub(super) fn pending(size_bytes: u64) -> (Account, File) {
 /// An account with one processed file of this size, and the file's row.
 pub(super) fn processed(size_bytes: u64) -> (Account, File) {
     let (mut account, row) = pending(size_bytes);
-    let Settlement::Moves(transition) = account.settle(&row, &observed(size_bytes), &rules(), NOW) else {
+    let Settlement::Transition(transition) = account.settle(&row, &observed(size_bytes), &rules(), NOW)
+    else {
         panic!("a pending file settles")
     };
     account.apply(&transition);
@@ -95,15 +96,15 @@ pub(super) fn rows() -> Vec<(&'static str, File)> {
     let (account, pending) = pending(10);
     let (_, processed) = processed(10);
     let late = rules().release_at(NOW).after(std::time::Duration::from_millis(1));
-    let moved = |transition: Option<Transition>| row_of(&transition.expect("it moves"));
-    let cancelled = moved(pending.remove(Removal::Trash, NOW));
-    let trashed = moved(processed.remove(Removal::Trash, NOW));
-    let deleting = moved(processed.remove(Removal::Permanent, NOW));
-    let gone = moved(deleting.purged(NOW));
-    let expired = moved(account.expire(&pending, late));
-    let expired_cancelled = moved(account.expire(&cancelled, late));
+    let after = |transition: Option<Transition>| row_of(&transition.expect("it moves"));
+    let cancelled = after(pending.remove(Removal::Trash, NOW));
+    let trashed = after(processed.remove(Removal::Trash, NOW));
+    let deleting = after(processed.remove(Removal::Permanent, NOW));
+    let gone = after(deleting.purged(NOW));
+    let expired = after(account.expire(&pending, late));
+    let expired_cancelled = after(account.expire(&cancelled, late));
     let failed = match account.settle(&pending, &observed(11), &rules(), NOW) {
-        Settlement::Moves(transition) => row_of(&transition),
+        Settlement::Transition(transition) => row_of(&transition),
         Settlement::Done | Settlement::Remove => panic!("too large a file fails"),
     };
     vec![

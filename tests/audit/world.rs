@@ -15,8 +15,8 @@ use wharfinger::domain::entry::Entry;
 use wharfinger::domain::event::{EventSource, events_of, filter_of};
 use wharfinger::domain::file::{File, Status};
 use wharfinger::domain::ids::{ObjectKey, UserId};
-use wharfinger::domain::moves::Removal;
 use wharfinger::domain::time::Timestamp;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::ports::{
     Clock, LedgerPort as _, LogPort as _, NewRecord, ReplayFrom, ReplayPort as _, SignerPort as _, Stream,
     UploadGrant,

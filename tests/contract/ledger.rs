@@ -12,8 +12,8 @@ use wharfinger::domain::entry::EntryKind;
 use wharfinger::domain::file::{File, Multipart, Sha256, Status, Visibility};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
 use wharfinger::domain::invariant;
-use wharfinger::domain::moves::Removal;
 use wharfinger::domain::time::Timestamp;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::{COMMIT_TRANSITIONS_MAX, QUOTA_BYTES_DEFAULT};
 use wharfinger::ports::{Clock, CommitError, FilePage, LedgerPort, ScanCursor};
 
@@ -238,7 +238,7 @@ fn moved(account: &Account, row: &File, step: &Step) -> Write {
         Step::Restore => row.restore(NOW).expect("it is in the trash").expect("it moves"),
         Step::Purge => row.purged(NOW).expect("it is being deleted"),
         Step::Settle => {
-            let Settlement::Moves(transition) = account.settle(row, &seen(row), &Rules::default(), NOW)
+            let Settlement::Transition(transition) = account.settle(row, &seen(row), &Rules::default(), NOW)
             else {
                 panic!("it is pending")
             };

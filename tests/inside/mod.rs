@@ -224,7 +224,8 @@ impl Inside {
             transitions.iter().for_each(|transition| draft.push(transition));
             for upload in &asked.uploads {
                 let row = draft.row(upload.file_id).unwrap().clone();
-                let Settlement::Moves(moves) = draft.account().settle(&row, &self.seen(1), rules, self.now())
+                let Settlement::Transition(moves) =
+                    draft.account().settle(&row, &self.seen(1), rules, self.now())
                 else {
                     panic!("it is pending");
                 };

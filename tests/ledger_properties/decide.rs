@@ -8,8 +8,8 @@ use wharfinger::domain::decide::{
 use wharfinger::domain::draft::Draft;
 use wharfinger::domain::file::{File, Reason, Sha256, Status, Visibility};
 use wharfinger::domain::ids::FileId;
-use wharfinger::domain::moves::{FilePatch, FileRefusal};
 use wharfinger::domain::time::Timestamp;
+use wharfinger::domain::transitions::{FilePatch, FileRefusal};
 
 use crate::script::{Command, FILES, Seen};
 use crate::world::{FILES_MAX, QUOTA_BYTES, RETENTION};
@@ -106,7 +106,7 @@ pub(crate) fn decide(draft: &Draft, command: &Command, now: Timestamp) -> Decisi
         Command::Reserve { first, sizes, key } => reserve(draft, &reserve_of(*first, sizes, *key), now),
         Command::Settle { file, seen } => {
             on(file, &|row| match account.settle(row, &observed(*seen, now), &rules(), now) {
-                Settlement::Moves(transition) => Decision::of(Some(*transition)),
+                Settlement::Transition(transition) => Decision::of(Some(*transition)),
                 Settlement::Done => Decision::nothing("settled before"),
                 Settlement::Remove => Decision::nothing("an object to remove"),
             })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use wharfinger::domain::account::AccountState;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 
 /// Files that a script can name.
 pub(crate) const FILES: u8 = 16;

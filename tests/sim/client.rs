@@ -10,8 +10,8 @@ use wharfinger::domain::chunks::ChunkPlan;
 use wharfinger::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::{File, Shown, Visibility};
 use wharfinger::domain::ids::{ObjectKey, UserId};
-use wharfinger::domain::moves::{FilePatch, Removal};
 use wharfinger::domain::time::Timestamp;
+use wharfinger::domain::transitions::{FilePatch, Removal};
 use wharfinger::ports::{Clock, FilePage, LedgerPort as _, PartGrant, SignerPort as _, UploadGrant};
 
 use crate::world::{Coming, PartUrl, Port, Request, State, Stood};

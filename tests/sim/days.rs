@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wharfinger::actors::{Orphans, SweepOptions};
 use wharfinger::domain::ids::{ObjectKey, UserId};
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::{HISTORY_RETENTION, TRASH_RETENTION};
 use wharfinger::ports::{Clock, ManualClock, Stream};
 

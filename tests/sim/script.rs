@@ -4,7 +4,7 @@ use wharfinger::adapters::faulty::Port as PortName;
 use wharfinger::domain::account::AccountState;
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::ids::{ObjectKey, UserId};
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::CHUNK_BYTES_MIN;
 use wharfinger::ports::Stream;
 

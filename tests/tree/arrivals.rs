@@ -6,7 +6,7 @@ use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::{ACK_PENDING_MAX, ACK_WAIT, DELIVERIES_MAX, PULL_BATCH_MAX};
 use wharfinger::ports::{Record, Stream};
 

@@ -11,7 +11,7 @@ use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::{Reason, Status};
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::domain::moves::{FileRefusal, Removal};
+use wharfinger::domain::transitions::{FileRefusal, Removal};
 use wharfinger::ports::ObjectsPort as _;
 
 use crate::inside::eventually;

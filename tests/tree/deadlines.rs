@@ -7,7 +7,7 @@ use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::file::{Reason, Status};
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::UPLOAD_URL_TTL;
 
 use crate::world::World;

@@ -11,7 +11,7 @@ use wharfinger::actors::DeskError;
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::Status;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::ACK_WAIT;
 use wharfinger::ports::Stream;
 use wharfinger::telemetry::names;

@@ -7,7 +7,7 @@ use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::decide::{NewUpload, Reserve};
 use wharfinger::domain::event::filter_of;
 use wharfinger::domain::ids::UserId;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::ENTRIES_PAGE_MAX;
 use wharfinger::ports::Stream;
 

@@ -8,7 +8,7 @@ use wharfinger::adapters::faulty::Op;
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::file::{File, Status};
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::ports::LedgerPort as _;
 
 use crate::counted::Counted;

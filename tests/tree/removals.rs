@@ -4,7 +4,7 @@ use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::{Shown, Status};
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 
 use crate::inside::eventually;
 use crate::world::World;

@@ -6,7 +6,7 @@ use wharfinger::actors::{Republish, RepublishError, Republished, republish};
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::event::{EventSource, filter_of};
 use wharfinger::domain::ids::UserId;
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::ports::{PublishError, Record, Stream};
 
 use crate::inside::BUCKET;

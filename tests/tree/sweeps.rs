@@ -8,7 +8,7 @@ use wharfinger::app::{AuditOptions, Auditor, Finding, Kind};
 use wharfinger::domain::decide::{Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
-use wharfinger::domain::moves::Removal;
+use wharfinger::domain::transitions::Removal;
 use wharfinger::limits::{
     FAILED_RETENTION, FORGET_MARGIN, GONE_RETENTION, IDEMPOTENCY_TTL, MISSING_AGE_MIN, ORPHAN_AGE_MIN,
     TRASH_RETENTION, UPLOAD_URL_TTL,

@@ -9,7 +9,7 @@ use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;
-use wharfinger::domain::moves::{FilePatch, Removal};
+use wharfinger::domain::transitions::{FilePatch, Removal};
 use wharfinger::ports::CommitError;
 
 use crate::inside::PATIENCE;

@@ -13,7 +13,7 @@ use crate::domain::account::Remembered;
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
 use crate::domain::draft::Write;
 use crate::domain::file::{File, Shown, Visibility};
-use crate::domain::moves::{FilePatch, FileRefusal, Removal};
+use crate::domain::transitions::{FilePatch, FileRefusal, Removal};
 use crate::limits::TICKET_AGE_MAX;
 
 const QUOTA: u64 = 100;

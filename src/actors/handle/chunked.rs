@@ -17,8 +17,8 @@ use crate::domain::chunks::ChunkPlan;
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal};
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::{FileId, ObjectKey, UserId};
-use crate::domain::moves::FileRefusal;
 use crate::domain::time::Timestamp;
+use crate::domain::transitions::FileRefusal;
 use crate::ports::ObjectsError;
 
 /// A user's request with an idempotency key.

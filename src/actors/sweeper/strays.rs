@@ -9,7 +9,7 @@ use crate::actors::inspector::log_inspected;
 use crate::actors::requests::Look;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
-use crate::domain::moves::FileRefusal;
+use crate::domain::transitions::FileRefusal;
 use crate::limits::{MISSING_AGE_MIN, ORPHAN_AGE_MIN, ORPHANS_REMOVED_MAX};
 use crate::ports::ListedObject;
 

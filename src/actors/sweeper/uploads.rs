@@ -6,7 +6,7 @@ use crate::actors::DeskError;
 use crate::actors::requests::Look;
 use crate::domain::file::{File, Shown};
 use crate::domain::ids::ObjectKey;
-use crate::domain::moves::FileRefusal;
+use crate::domain::transitions::FileRefusal;
 use crate::limits::UPLOAD_AGE_MIN;
 use crate::ports::ListedUpload;
 

@@ -155,7 +155,7 @@ impl Chain {
             None => None,
         };
         let Some((before, was)) = before.zip(was) else { return };
-        let expected = before.moved(was, status.weight(entry.size_bytes));
+        let expected = before.reweighed(was, status.weight(entry.size_bytes));
         if expected != entry.totals {
             let text = format!("{expected:?} would follow from the entry before, not {:?}", entry.totals);
             self.tell(Kind::Totals, entry.version, text);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::file::Weight;
-use crate::domain::moves::Removal;
 use crate::domain::samples::{NOW, processed, row_of, user};
+use crate::domain::transitions::Removal;
 
 #[test]
 fn codes_read_back_and_the_rest_is_none() {
@@ -41,9 +41,9 @@ fn sums_move_by_what_a_row_counted_before_and_after() {
         deleting_count: 0,
     };
     let totals = Totals { used_bytes: 100, reserved_bytes: 20, trashed_bytes: 30, file_count: 4 };
-    let settled = totals.moved(of(0, 20, 0, 1), of(15, 0, 0, 1));
+    let settled = totals.reweighed(of(0, 20, 0, 1), of(15, 0, 0, 1));
     assert_eq!(settled, Totals { used_bytes: 115, reserved_bytes: 0, ..totals });
-    let deleted = totals.moved(of(30, 0, 30, 1), Weight::default());
+    let deleted = totals.reweighed(of(30, 0, 30, 1), Weight::default());
     assert_eq!(deleted, Totals { used_bytes: 70, trashed_bytes: 0, file_count: 3, ..totals });
 }
 

@@ -180,7 +180,7 @@ fn only_pending_files_expire() {
 fn what_settling_comes_to_depends_on_where_the_file_stands() {
     let (account, _) = pending(10);
     let settled = |name: &str, row: &File| match account.settle(row, &observed(10), &rules(), NOW) {
-        Settlement::Moves(transition) => {
+        Settlement::Transition(transition) => {
             assert_eq!(row_of(&transition).revision, row.revision + 1, "{name}");
             format!("{:?}", row_of(&transition).status)
         }
@@ -207,7 +207,7 @@ fn what_settling_comes_to_depends_on_where_the_file_stands() {
 fn reason_against(seen: &Observed, declared: Option<Sha256>) -> Option<Reason> {
     let (account, mut row) = pending(10);
     row.checksum_sha256 = declared;
-    let Settlement::Moves(transition) = account.settle(&row, seen, &rules(), NOW) else {
+    let Settlement::Transition(transition) = account.settle(&row, seen, &rules(), NOW) else {
         panic!("a pending file moves")
     };
     let after = row_of(&transition);
@@ -243,7 +243,7 @@ fn an_object_that_is_not_what_was_declared_goes_with_a_reason() {
 fn a_settled_file_knows_its_bytes_and_its_way() {
     let (account, row) = pending(10);
     let seen = Observed { checksum_sha256: Some(Sha256([3; 32])), ..observed(8) };
-    let Settlement::Moves(transition) = account.settle(&row, &seen, &rules(), NOW.after(MILLI)) else {
+    let Settlement::Transition(transition) = account.settle(&row, &seen, &rules(), NOW.after(MILLI)) else {
         panic!("a pending file moves")
     };
     let after = row_of(&transition);
@@ -264,7 +264,7 @@ fn bytes_that_come_after_their_reservation_are_kept_only_if_they_still_fit() {
     account.apply(&expiry);
     let row = row_of(&expiry);
     let reason = |account: &Account, size| match account.settle(&row, &observed(size), &rules(), late) {
-        Settlement::Moves(transition) => row_of(&transition).reason,
+        Settlement::Transition(transition) => row_of(&transition).reason,
         Settlement::Done | Settlement::Remove => panic!("an expired file moves"),
     };
     assert_eq!(reason(&account, 60), None);

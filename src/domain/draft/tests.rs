@@ -4,10 +4,10 @@ use super::*;
 use crate::domain::decide::{Reservable, Settlement};
 use crate::domain::entry::EntryKind;
 use crate::domain::invariant::{check_rows, check_write};
-use crate::domain::moves::Removal;
 use crate::domain::samples::{
     NOW, asked, file_id, observed, op, pending, processed, row_of, rules, upload, user,
 };
+use crate::domain::transitions::Removal;
 
 fn draft(account: &Account, rows: &[File]) -> Draft {
     let rows = rows.iter().map(|row| (row.file_id, Box::new(row.clone()))).collect();
@@ -115,7 +115,7 @@ fn a_forgotten_row_is_deleted_and_not_written() {
     let (account, row) = pending(10);
     let mut draft = draft(&account, std::slice::from_ref(&row));
     assert_eq!(draft.account().row_count, 1);
-    let Settlement::Moves(failed) = draft.account().settle(&row, &observed(11), &rules(), NOW) else {
+    let Settlement::Transition(failed) = draft.account().settle(&row, &observed(11), &rules(), NOW) else {
         panic!("it is too large")
     };
     draft.push(&failed);

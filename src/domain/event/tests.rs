@@ -159,7 +159,7 @@ fn no_event_carries_a_link_or_a_subject() {
     let (mut account, row) = processed(10);
     account.subject = Some("alice@example.com".to_owned());
     let mut draft = Draft::new(account, [(row.file_id, Box::new(row.clone()))].into(), op(), 100);
-    draft.push(&row.remove(crate::domain::moves::Removal::Trash, NOW).expect("it moves"));
+    draft.push(&row.remove(crate::domain::transitions::Removal::Trash, NOW).expect("it moves"));
     let (write, _) = draft.into_write();
     let text = json_of(&events_of(&source(false), user(), &write.entries[0], Some(&row))[0]).to_string();
     assert!(!text.contains("http") && !text.contains('@'), "{text}");

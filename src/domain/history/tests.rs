@@ -8,8 +8,8 @@ use super::*;
 use crate::domain::account::{Account, AccountState, Transition};
 use crate::domain::decide::{Reservable, Settlement};
 use crate::domain::draft::{Draft, Rows};
-use crate::domain::moves::Removal;
 use crate::domain::samples::{NOW, asked, file_id, observed, op, rules, upload, user};
+use crate::domain::transitions::Removal;
 
 /// What may happen to one of a few files.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ fn decided(draft: &Draft, n: u8, act: Act, now: Timestamp) -> Vec<Transition> {
             Ok(Reservable::Repeat(_)) | Err(_) => Vec::new(),
         },
         Act::Settle(size) => match row.map(|row| account.settle(row, &observed(size), &rules(), now)) {
-            Some(Settlement::Moves(transition)) => vec![*transition],
+            Some(Settlement::Transition(transition)) => vec![*transition],
             Some(Settlement::Done | Settlement::Remove) | None => Vec::new(),
         },
         Act::Expire => row.and_then(|row| account.expire(row, now)).into_iter().collect(),

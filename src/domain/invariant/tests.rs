@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::draft::Draft;
 use crate::domain::file::Visibility;
-use crate::domain::moves::Removal;
 use crate::domain::samples::{NOW, asked, op, pending, processed, rules, upload, user};
+use crate::domain::transitions::Removal;
 
 /// A write that is right: one file reserved beside one that is processed.
 fn good() -> (Write, Vec<File>) {

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use super::{ErrorCode, Problem};
 use crate::actors::DeskError;
 use crate::domain::decide::ReserveRefusal;
-use crate::domain::moves::FileRefusal;
 use crate::domain::policy::Denied;
+use crate::domain::transitions::FileRefusal;
 use crate::ports::{CommitError, LedgerError, LogError, ObjectsError, PublishError, SignerError};
 
 impl From<Denied> for Problem {

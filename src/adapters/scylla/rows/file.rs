@@ -181,7 +181,7 @@ mod tests {
     use crate::domain::account::{Account, Change, Reservation, Transition};
     use crate::domain::decide::{Observed, Rules, Settlement};
     use crate::domain::ids::UserId;
-    use crate::domain::moves::{FilePatch, Removal};
+    use crate::domain::transitions::{FilePatch, Removal};
 
     fn bare() -> File {
         File {
@@ -294,7 +294,7 @@ mod tests {
                 rejected: None,
             };
             match account.settle(row, &seen, &Rules::default(), now) {
-                Settlement::Moves(transition) => Some(*transition),
+                Settlement::Transition(transition) => Some(*transition),
                 Settlement::Done | Settlement::Remove => None,
             }
         };

@@ -3,8 +3,8 @@
 use super::*;
 use crate::actors::DeskError;
 use crate::domain::decide::ReserveRefusal;
-use crate::domain::moves::FileRefusal;
 use crate::domain::policy::Denied;
+use crate::domain::transitions::FileRefusal;
 use crate::ports::{CommitError, LedgerError, LogError, ObjectsError, PublishError, SignerError};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;

@@ -1,4 +1,4 @@
-//! What its owner may do to a file. Each function decides one move and changes nothing.
+//! What its owner may do to a file. Each function decides one transition and changes nothing.
 
 use std::time::Duration;
 
@@ -77,22 +77,22 @@ impl File {
     #[must_use]
     pub fn remove(&self, removal: Removal, now: Timestamp) -> Option<Transition> {
         match (self.shown(), removal) {
-            (Shown::Pending, _) => {
-                Some(moved(EntryKind::Cancelled, self, now, |file| file.reason = Some(Reason::Cancelled)))
-            }
-            (Shown::Processed, Removal::Trash) => Some(moved(EntryKind::Trashed, self, now, |file| {
+            (Shown::Pending, _) => Some(transition(EntryKind::Cancelled, self, now, |file| {
+                file.reason = Some(Reason::Cancelled);
+            })),
+            (Shown::Processed, Removal::Trash) => Some(transition(EntryKind::Trashed, self, now, |file| {
                 file.status = Status::Trashed;
                 file.trashed_at = Some(now);
             })),
             (Shown::Processed | Shown::Trashed, Removal::Permanent) => {
-                Some(moved(EntryKind::Deleted, self, now, |file| {
+                Some(transition(EntryKind::Deleted, self, now, |file| {
                     file.status = Status::Deleting;
                     file.reason = Some(Reason::User);
                     file.trashed_at = None;
                 }))
             }
             (Shown::Failed(_), Removal::Permanent) => {
-                Some(moved(EntryKind::Deleted, self, now, |file| file.reason = Some(Reason::User)))
+                Some(transition(EntryKind::Deleted, self, now, |file| file.reason = Some(Reason::User)))
             }
             (Shown::Trashed | Shown::Failed(_), Removal::Trash) | (Shown::Hidden, _) => None,
         }
@@ -105,7 +105,7 @@ impl File {
     pub fn restore(&self, now: Timestamp) -> Result<Option<Transition>, FileRefusal> {
         match self.status {
             Status::Processed => Ok(None),
-            Status::Trashed => Ok(Some(moved(EntryKind::Restored, self, now, |file| {
+            Status::Trashed => Ok(Some(transition(EntryKind::Restored, self, now, |file| {
                 file.status = Status::Processed;
                 file.trashed_at = None;
             }))),
@@ -139,7 +139,7 @@ impl File {
         if *filename == self.filename && visibility == self.visibility {
             return Ok(None);
         }
-        Ok(Some(moved(EntryKind::Updated, self, now, |file| {
+        Ok(Some(transition(EntryKind::Updated, self, now, |file| {
             file.filename.clone_from(filename);
             file.visibility = visibility;
         })))
@@ -187,7 +187,7 @@ impl File {
     #[must_use]
     pub fn purged(&self, now: Timestamp) -> Option<Transition> {
         (self.status == Status::Deleting)
-            .then(|| moved(EntryKind::Purged, self, now, |file| file.status = Status::Gone))
+            .then(|| transition(EntryKind::Purged, self, now, |file| file.status = Status::Gone))
     }
 
     /// Whether a download may be signed.
@@ -203,8 +203,13 @@ impl File {
     }
 }
 
-/// A row that moves: its successor, and what it counted for.
-pub(super) fn moved(kind: EntryKind, row: &File, now: Timestamp, edit: impl FnOnce(&mut File)) -> Transition {
+/// The transition from `row` to its edited successor, with what the row counted for before.
+pub(super) fn transition(
+    kind: EntryKind,
+    row: &File,
+    now: Timestamp,
+    edit: impl FnOnce(&mut File),
+) -> Transition {
     let before = row.weight();
     let mut after = row.clone();
     after.revision += 1;

@@ -69,7 +69,7 @@ fn a_failed_file_that_is_deleted_for_good_is_hidden_and_counts_for_what_it_did()
         assert_eq!((hidden.status, hidden.weight()), (row.status, row.weight()), "{name}");
         assert_eq!(hidden.remove(Removal::Permanent, NOW), None, "{name}: once");
         let (account, _) = pending(10);
-        if let Settlement::Moves(settled) = account.settle(&hidden, &observed(10), &rules(), NOW) {
+        if let Settlement::Transition(settled) = account.settle(&hidden, &observed(10), &rules(), NOW) {
             let settled = row_of(&settled);
             assert_eq!(
                 (settled.status, settled.shown()),
@@ -190,8 +190,8 @@ fn only_what_is_in_the_trash_long_enough_is_deleted_by_time() {
     let at = |span| table(|row| moved_to(row.end_retention(retention, NOW.after(span)).as_ref()));
     assert!(at(retention).iter().all(|line| line.ends_with(": nothing")), "not before its time is over");
     let over = at(retention + Duration::from_millis(1));
-    let moved: Vec<&String> = over.iter().filter(|line| !line.ends_with(": nothing")).collect();
-    assert_eq!(moved, ["trashed: Deleted Deleting(user)"]);
+    let changed: Vec<&String> = over.iter().filter(|line| !line.ends_with(": nothing")).collect();
+    assert_eq!(changed, ["trashed: Deleted Deleting(user)"]);
 }
 
 // proves: I4 I18
