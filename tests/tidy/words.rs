@@ -1,5 +1,8 @@
 //! Words that do not belong into the repository.
 
+mod homonyms;
+mod plain;
+
 use crate::expect_none;
 use crate::masked::words;
 use crate::source;
