@@ -1,6 +1,6 @@
 //! Wharfinger: file storage and delivery.
 //!
-//! Modules in reading order, from the pure middle outwards. Who may name whom stands in `tests/tidy`.
+//! Modules in reading order, from the pure middle outwards. `tests/tidy` checks which module may import which.
 
 pub mod limits;
 pub mod domain;

@@ -37,7 +37,7 @@ pub const PARTS_MAX: u16 = 10_000;
 pub const CHUNK_CALLS_MAX: usize = 64;
 /// Uploads in one batch presign: all or none, so they share a commit.
 pub const BATCH_UPLOADS_MAX: usize = 32;
-/// Bytes of an account in any ledger: every write writes it anew.
+/// Bytes of an account in any ledger: every write stores the whole account.
 pub const ACCOUNT_BYTES_MAX: usize = 64 << 10;
 /// Entries that one write trims at most.
 pub const TRIMMED_MAX: u64 = 4096;
@@ -52,7 +52,7 @@ pub const UPLOAD_URL_TTL: Duration = Duration::from_secs(900);
 pub const UPLOAD_DURATION_MAX: Duration = Duration::from_secs(900);
 /// How far our clock and the bucket's may be apart.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
-/// How late the news of an object usually is at most.
+/// The usual upper bound on the delay of a notification.
 pub const EVENT_LAG_MAX: Duration = Duration::from_secs(120);
 /// How long a signed download may be started, unless a setting says otherwise.
 pub const DOWNLOAD_URL_TTL: Duration = Duration::from_secs(300);
@@ -95,9 +95,9 @@ pub const SWEEP_ACCOUNTS_PER_SEC: u32 = 500;
 pub const SWEEP_OBJECTS_PER_SEC: u32 = 1000;
 /// The most that a setting may make of either.
 pub const SWEEP_PER_SEC_MAX: u32 = 1_000_000;
-/// How old an object must be before it can count as nobody's: older than any row could be late.
+/// How old an object without a row must be to count as an orphan: older than any row could be late.
 pub const ORPHAN_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
-/// How old an upload in chunks must be before it can count as nobody's: older than any presign could be late.
+/// How old an upload in chunks without a row must be to count as an orphan: older than any presign could be late.
 pub const UPLOAD_AGE_MIN: Duration = Duration::from_secs(3600);
 /// Orphans that one pass removes. There should be none: many are a mistake in the settings, not work.
 pub const ORPHANS_REMOVED_MAX: u64 = 1000;
@@ -107,7 +107,7 @@ pub const MISSING_AGE_MIN: Duration = Duration::from_secs(3600);
 pub const TOTALS_COUNTED_NOW_MAX: u64 = 1000;
 /// How old a count of so few accounts may be.
 pub const TOTALS_AGE_MAX: Duration = Duration::from_secs(5);
-/// Users of whom the totals of a deployment tell the most.
+/// Users with the most bytes that the totals of a deployment list.
 pub const TOP_USERS_MAX: usize = 10;
 
 /// Requests of one user that wait behind the write in flight.
@@ -118,7 +118,7 @@ pub const ADMISSION_MAX: usize = 16_384;
 pub const COMMIT_ROUNDS_MAX: u32 = 3;
 /// How long a caller waits for the ledger.
 pub const DESK_REPLY_WITHIN: Duration = Duration::from_secs(8);
-/// How old a request may be for which something is still decided: nobody waits longer, its uploads begun before included.
+/// How old a request may be to be decided still: no caller waits longer, its upload begun before included.
 pub const TICKET_AGE_MAX: Duration =
     Duration::from_secs(UPSTREAM_WITHIN.as_secs() + DESK_REPLY_WITHIN.as_secs());
 /// How long a stop may take.
@@ -157,7 +157,7 @@ pub const HEADERS_MAX: usize = 100;
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take to send the body of a request.
 pub const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// How long the rest of a body that nobody needs is waited for.
+/// How long the rest of an unneeded body is read.
 pub const BODY_REST_WITHIN: Duration = Duration::from_secs(1);
 /// How long the bytes of a refused client are read after its answer, so that it sees the answer.
 pub const LINGER_WITHIN: Duration = Duration::from_secs(30);
@@ -167,7 +167,7 @@ pub const LINGER_SILENCE_MAX: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES_MAX: usize = 64 << 20;
 /// How long a connection that waits for its client keeps its place while another waits for one.
 pub const CROWDED_WAIT_MAX: Duration = Duration::from_secs(1);
-/// Connections that are told at the same time why they are refused; more are closed without a word.
+/// Refused connections that receive a refusal at the same time; more are closed without one.
 pub const FAREWELLS_MAX: usize = 64;
 /// How often a place is looked for while a connection waits for one.
 pub const CROWDED_LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -238,7 +238,7 @@ pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 pub const TOKEN_KID_BYTES_MAX: usize = 128;
 /// How far our clock and an issuer's may be apart.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(10);
-/// Verified tokens remembered by this process, at about 200 bytes each: one for everybody who is active on a busy node.
+/// Verified tokens remembered by this process, at about 200 bytes each: one for each active user of a busy node.
 pub const TOKENS_CACHED_MAX: usize = 262_144;
 /// Bytes of an HS256 secret at least (RFC 7518 section 3.2).
 pub const TOKEN_SECRET_BYTES_MIN: usize = 32;

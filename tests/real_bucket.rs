@@ -373,7 +373,7 @@ impl Door {
     }
 }
 
-/// TRAPS S11: what the SDK signs of a PUT, and that a server holds clients to all of it.
+/// What the SDK signs of a PUT, and that a server holds clients to all of it.
 // proves: I16 F8 F9
 #[tokio::test]
 async fn pinned_fact_the_sdk_signs_size_type_checksum_and_once() {

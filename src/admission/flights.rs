@@ -1,4 +1,4 @@
-//! Flights: work that is asked for again while it runs is done once, and everybody gets its outcome.
+//! Flights: identical work in flight runs once, and every caller gets its outcome.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -89,7 +89,7 @@ where
         let work = work();
         let running = async move {
             let outcome = work.await;
-            // First off the board: a call from now on starts anew.
+            // Removed from the board first: a call from now on starts a new flight.
             drop(landing);
             tell.send_replace(Some(outcome));
         };

@@ -25,7 +25,7 @@ pub enum CursorKeyError {
         /// Why.
         source: io::Error,
     },
-    /// Anybody could guess it.
+    /// It can be guessed.
     #[error("{} has {found} bytes, at least {} are needed", path.display(), KEY_BYTES_MIN)]
     Short {
         /// The file.

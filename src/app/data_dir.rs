@@ -16,7 +16,7 @@ use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind};
 const FOLDER_MODE: u32 = 0o700;
 /// Folders in it that older releases made for others to read.
 const INNER: [&str; 3] = ["store", "bucket", "bucket/tmp"];
-/// The bit of a folder that is everybody's, like `/tmp`.
+/// The sticky bit of a folder that all users write to, like `/tmp`.
 const STICKY: u32 = 0o1000;
 
 /// From now on, what this process makes on disk is for its own user alone, whichever library makes it.

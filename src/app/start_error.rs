@@ -20,7 +20,7 @@ use crate::bridge::BridgeError;
 use crate::domain::shard::ShardCountError;
 use crate::http::AuthConfigError;
 
-/// Why it did not start. A server that is away is no such reason: see [`crate::telemetry::health`].
+/// Why it did not start. An unreachable server is no such reason: see [`crate::telemetry::health`].
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
@@ -69,7 +69,7 @@ pub enum StartError {
     #[cfg(feature = "nats")]
     #[error("log.nats: {0}")]
     Nats(#[from] jetstream::ConnectError),
-    /// Nobody can be recognised.
+    /// No caller can be authenticated.
     #[error("auth.issuers: {0}")]
     Auth(#[from] AuthConfigError),
     /// Bucket or queue belong to another ledger.

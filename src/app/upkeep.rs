@@ -1,4 +1,4 @@
-//! Loops that look after a part in the background, and that nobody waits for.
+//! Background loops that maintain a part of the process.
 
 use std::future::Future;
 

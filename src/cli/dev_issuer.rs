@@ -157,7 +157,7 @@ fn create_key(path: &Path) -> Result<(), DevIssuerError> {
         Err(error) => return Err(failed(error)),
     };
     file.write_all(&key).and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a key would be refused at the next start; the first error is the one to tell.
+        // Half a key would be refused at the next start; the first error is the one to report.
         drop(std::fs::remove_file(path));
         failed(error)
     })

@@ -33,7 +33,7 @@ impl Failure {
         let mut stderr = std::io::stderr().lock();
         for line in &self.lines {
             let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-            // Nobody can be told when standard error is closed; the exit code still tells.
+            // Standard error may be closed; the exit code still reports the failure.
             drop(writeln!(stderr, "wharfinger: {line}"));
         }
         ExitCode::from(self.code)

@@ -53,7 +53,7 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     })
 }
 
-/// The settings that `--port N` stands for: the API on N, the embedded S3 endpoint on N+1, metrics and health on N+2.
+/// The settings that `--port N` sets: the API on N, the embedded S3 endpoint on N+1, metrics and health on N+2.
 pub(super) fn port_flags(port: Option<u16>) -> Vec<Flag> {
     let Some(port) = port else { return Vec::new() };
     let keys = [(0, "http.listen"), (1, "s3.listen"), (2, "admin.listen")];

@@ -21,7 +21,7 @@ pub(super) struct PortArgs {
 }
 
 impl PortArgs {
-    /// The settings that it stands for.
+    /// The settings that it sets.
     pub(super) fn flags(&self) -> Result<Vec<Flag>, Failure> {
         if self.port == Some(0) {
             return Err(Failure::usage(

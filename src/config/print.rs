@@ -1,4 +1,4 @@
-//! Settings as text: a TOML file that says of each value what it means and where it comes from.
+//! Settings as text: a TOML file with the meaning and the origin of each value.
 
 use figment::value::{Dict, Value};
 
@@ -9,7 +9,7 @@ use super::settings::Config;
 use super::text;
 use super::units::Unit;
 
-/// Where the origins stand, if the value leaves room.
+/// The column of the origins, if the value leaves room.
 const ORIGIN_COLUMN: usize = 48;
 /// Where a line of a comment ends, if a word leaves room.
 const COMMENT_WIDTH: usize = 100;

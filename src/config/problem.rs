@@ -92,7 +92,7 @@ fn wanted(expected: &str) -> String {
     }
 }
 
-/// `at` is the part of `key` that is not known; `expected` could stand in place of its last part.
+/// `at` is the part of `key` that is not known; `expected` could replace its last part.
 fn unknown_key(key: &str, at: &str, expected: &[&str], known: &[String]) -> String {
     let section = at.rsplit_once('.').map_or(String::new(), |(section, _)| format!("{section}."));
     let siblings = expected.iter().map(|name| format!("{section}{name}"));

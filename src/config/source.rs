@@ -14,13 +14,13 @@ use super::env::{self, IgnoredVariable};
 use super::problem::{ConfigError, Problem};
 use super::{duplicate, text, units};
 
-/// The flag that says any setting. The others stand for one setting, or for some, by another name.
+/// The flag that sets any setting. The others set one setting, or several, under another name.
 const ANY_SETTING: &str = "--set";
 
 /// Who said what a setting is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody.
+    /// No source: a default.
     Default,
     /// A line of the settings file.
     File {
@@ -42,7 +42,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Whether it is a flag that stands for settings under a name of its own, like `--port`.
+    /// Whether it is a flag that sets settings under a name of its own, like `--port`.
     pub(super) fn is_shortcut(&self) -> bool {
         matches!(self, Self::Flag { name } if name != ANY_SETTING)
     }
@@ -155,7 +155,7 @@ pub(super) fn settings(
 }
 
 /// What is wrong with a setting that a flag would silently replace: another flag said it, or the flag is one whose
-/// name does not tell that it says this setting.
+/// name does not name this setting.
 fn contradiction(earlier: &Setting, flag: &Setting) -> Option<Problem> {
     let is_silent = match &earlier.origin {
         Origin::Flag { .. } => true,
@@ -212,7 +212,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
     ConfigError::one("", text, Origin::Flag { name: "--config".to_owned() })
 }
 
-/// Hands every value below `table` on, with its path and where its key stands in the text.
+/// Hands every value below `table` on, with its path and the position of its key in the text.
 fn flatten<'t>(
     table: &DeTable<'t>,
     above: &[String],

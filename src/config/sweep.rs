@@ -1,4 +1,4 @@
-//! Settings of the search for what nobody told us.
+//! Settings of the sweeper: how often it looks for lost events, and what it removes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use crate::limits;
 
 const DAY_SECS: u64 = 24 * 3600;
 
-/// The search for what nobody told us.
+/// The sweeper: how often it looks for lost events, and what it removes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepSettings {

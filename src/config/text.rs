@@ -12,7 +12,7 @@ const EXCERPT_CHARS_MAX: usize = 80;
 
 /// Reads text from a flag or a variable, knowing what is there by default.
 ///
-/// Where text is expected it is text, to the letter, unless quotes stand around it: then it is TOML. Elsewhere it
+/// A text setting takes the value to the letter, unless it is in quotes: then it is TOML. Elsewhere it
 /// is a TOML value, and a list of words may leave brackets and quotes out: `a,b`.
 pub(super) fn typed(text: &str, default: Option<&Value>) -> Value {
     match default {
@@ -31,7 +31,7 @@ pub(super) fn typed(text: &str, default: Option<&Value>) -> Value {
     }
 }
 
-/// What stands between quotes, by the rules of TOML; none: there are none.
+/// The text between quotes, by the rules of TOML; none without quotes.
 fn unquoted(text: &str) -> Option<Value> {
     let is_quoted = text.trim_start().starts_with(['"', '\'']);
     let value = is_quoted.then(|| DeValue::parse(text).ok())??;
@@ -62,7 +62,7 @@ pub(super) fn parsed(value: &DeValue<'_>) -> Value {
     }
 }
 
-/// A value as it would stand in the file, without secrets, in one line.
+/// A value as the file would write it, without secrets, in one line.
 pub(super) fn shown(key: &str, value: &Value) -> String {
     if is_secret(key) {
         return REDACTED.to_owned();
@@ -88,7 +88,7 @@ pub(super) fn is_redacted(shown: &str) -> bool {
     shown == REDACTED
 }
 
-/// What stands at a path inside a value; parts of lists are counted from 0.
+/// The value at a path inside a value; parts of lists are counted from 0.
 pub(super) fn within<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     let [first, rest @ ..] = path else { return Some(value) };
     let inner = match value {

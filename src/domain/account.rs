@@ -22,7 +22,7 @@ pub enum AccountState {
 }
 
 impl AccountState {
-    /// The number that stands for it in a table. Frozen.
+    /// The number that encodes it in a table. Frozen.
     #[must_use]
     pub const fn code(self) -> i8 {
         match self {

@@ -1,4 +1,4 @@
-//! An arrival: one object-created or -removed fact, as it stands in the INGEST log.
+//! An arrival: one object-created or -removed fact, a record of the INGEST log.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,20 +16,20 @@ pub enum ArrivalKind {
     Removed,
 }
 
-/// One fact about an object, told by the bucket.
+/// One fact about an object, reported by the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     /// What happened.
     pub kind: ArrivalKind,
-    /// The bucket that tells it.
+    /// The bucket that reported it.
     pub bucket: String,
     /// The object, by its decoded key.
     pub key: String,
-    /// Its length, where the bucket tells it.
+    /// Its length, if the bucket reported it.
     pub size_bytes: Option<u64>,
-    /// Its `ETag`, without quotes, where the bucket tells it.
+    /// Its `ETag`, without quotes, if the bucket reported it.
     pub etag: Option<String>,
-    /// Orders the facts about one key; empty where the bucket tells none.
+    /// Orders the facts about one key; empty if the bucket reported none.
     pub sequencer: String,
     /// When it happened, by the bucket's clock.
     pub happened_at: Timestamp,
@@ -38,9 +38,9 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// What tells this fact from every other; a repeat has the same, whoever reads it.
+    /// The id of this fact; a repeat has the same one, whichever process reads it.
     ///
-    /// The text `kind/bucket/key#sequencer`; where the bucket gives no sequencer, the `ETag` and time stand in.
+    /// The text `kind/bucket/key#sequencer`; without a sequencer, the `ETag` and time replace it.
     #[must_use]
     pub fn identity(&self) -> String {
         let kind = match self.kind {
@@ -56,7 +56,7 @@ impl Arrival {
         }
     }
 
-    /// Where it stands in the log.
+    /// Its subject in the log.
     #[must_use]
     pub fn subject(shard: ShardId, key: ObjectKey) -> String {
         format!("wharf.ingest.v1.{shard}.{}", key.user)

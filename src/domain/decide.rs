@@ -49,7 +49,7 @@ impl Default for Rules {
     }
 }
 
-/// An upload that somebody asks for; its fields have been checked at the edge.
+/// A requested upload; its fields have been checked at the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUpload {
     /// Made by us, before the first try, and kept over all tries.
@@ -127,7 +127,7 @@ pub enum ReserveRefusal {
     IdempotencyReused,
 }
 
-/// What a reservation comes to.
+/// The outcome of a reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reservable {
     /// It is new: these transitions, and what to remember of it.
@@ -154,7 +154,7 @@ pub struct Observed {
     pub content_type: Option<String>,
     /// When it was complete.
     pub landed_at: Timestamp,
-    /// When we heard of it.
+    /// When the bridge read its notification.
     pub seen_at: Timestamp,
     /// When the bucket answered.
     pub inspected_at: Timestamp,
@@ -162,7 +162,7 @@ pub struct Observed {
     pub rejected: Option<Reason>,
 }
 
-/// What the news of an object comes to.
+/// The outcome of an object's arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
     /// The file changes by this transition.
@@ -226,7 +226,7 @@ impl Account {
 
     /// Settles a file whose object is there: used, or removed with a reason.
     ///
-    /// Any number of repeats, in any order, come to the same ledger (invariant 22).
+    /// Any number of repeats, in any order, give the same ledger (invariant 22).
     #[must_use]
     pub fn settle(&self, row: &File, seen: &Observed, rules: &Rules, now: Timestamp) -> Settlement {
         let fault = match row.status {

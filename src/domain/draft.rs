@@ -10,7 +10,7 @@ use super::ids::{FileId, OpId};
 use super::invariant::Broken;
 use crate::limits::{COMMIT_TRANSITIONS_MAX, TRIMMED_MAX};
 
-/// Percentages of the limit whose crossing is told.
+/// Percentages of the limit; crossing one publishes an event.
 const THRESHOLDS_PERCENT: [u8; 3] = [100, 95, 80];
 
 /// File rows by id. Boxed: a map's node has room for eleven, and most users have one at hand.

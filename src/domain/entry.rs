@@ -57,7 +57,7 @@ impl EntryKind {
         Self::StateChanged,
     ];
 
-    /// The number that stands for it in a table. Frozen.
+    /// The number that encodes it in a table. Frozen.
     #[must_use]
     pub const fn code(self) -> i8 {
         match self {

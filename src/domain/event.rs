@@ -31,7 +31,7 @@ pub struct Event {
     pub id: EventId,
     /// Its place: `wharf.<domain>.v1.<event>.<user_id>`.
     pub subject: String,
-    /// The user's version it tells of.
+    /// The user's version it reports.
     pub version: u64,
     /// Its short name, `files.processed`.
     pub name: String,
@@ -86,7 +86,7 @@ const fn name_of(kind: EntryKind) -> (&'static str, &'static str) {
     }
 }
 
-/// Name (`files.processed`) and id of the event that tells an entry's transition.
+/// Name (`files.processed`) and id of the event for an entry's transition.
 #[must_use]
 pub fn told_by(user: UserId, entry: &Entry) -> (String, EventId) {
     let (domain, name) = name_of(entry.kind);
@@ -98,7 +98,7 @@ fn type_of(domain: &str, name: &str) -> String {
     format!("io.wharfinger.{domain}.{name}.v1")
 }
 
-/// The events that an entry tells: the transition's, and a threshold's if it crossed one.
+/// The events of an entry: the transition's, and a threshold's if it crossed one.
 ///
 /// `file` is the row of the entry's file, which may be newer than the entry or already forgotten.
 #[must_use]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::FileId;
 use super::time::Timestamp;
 
-/// Where a file stands inside. Clients see less: [`Shown`].
+/// The internal status of a file. Clients see less: [`Shown`].
 ///
 /// ```text
 /// Pending -> Processed | Expired | Deleting      Processed <-> Trashed
@@ -32,7 +32,7 @@ impl Status {
     pub const ALL: [Self; 6] =
         [Self::Pending, Self::Processed, Self::Trashed, Self::Deleting, Self::Expired, Self::Gone];
 
-    /// The number that stands for it in a table. Frozen.
+    /// The number that encodes it in a table. Frozen.
     #[must_use]
     pub const fn code(self) -> i8 {
         match self {
@@ -146,10 +146,10 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
-    /// Nobody.
+    /// Only the owner.
     #[default]
     Private,
-    /// Whoever holds a link that has not been revoked.
+    /// Any holder of a link that has not been revoked.
     PublicLink,
     /// The owner's team.
     Team,
@@ -159,7 +159,7 @@ impl Visibility {
     /// All of them, in the order of their codes.
     pub const ALL: [Self; 3] = [Self::Private, Self::PublicLink, Self::Team];
 
-    /// The number that stands for it in a table. Frozen.
+    /// The number that encodes it in a table. Frozen.
     #[must_use]
     pub const fn code(self) -> i8 {
         match self {
@@ -197,7 +197,7 @@ pub struct Sha256(pub [u8; 32]);
 pub enum Hop {
     /// The object was complete, as the bucket says.
     Landed,
-    /// We heard of it.
+    /// The bridge read its notification.
     ArrivalSeen,
     /// The bucket confirmed size and checksum.
     Inspected,
@@ -223,7 +223,7 @@ impl Hop {
 pub struct File {
     /// Its name in every interface.
     pub file_id: FileId,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Why, where that needs a reason.
     pub reason: Option<Reason>,

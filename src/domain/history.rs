@@ -18,7 +18,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step that an entry made; `older` is the entry before it, if it is still kept. None: nobody knows any more.
+    /// The step that an entry made; `older` is the entry before it, if it is still kept. None: unknown.
     #[must_use]
     pub fn of(entry: &Entry, older: Option<&Entry>) -> Option<Self> {
         if entry.version == 1 {
@@ -62,7 +62,7 @@ fn difference(before: u64, after: u64) -> i64 {
 pub enum Station {
     /// Something happened to its bytes, or a gate looked at them.
     Hop(Hop),
-    /// An entry of the ledger tells of it.
+    /// An entry of the ledger recorded it.
     Entry(EntryKind),
 }
 
@@ -91,7 +91,7 @@ impl Station {
 }
 
 /// The way of a file: its stations with their times, in order. `entries` are those of the file that are known, in
-/// any order; what they do not tell any more is told by the row as far as it can.
+/// any order; where entries are missing, the row fills the gap as far as it can.
 #[must_use]
 pub fn way_of(file: &File, entries: &[Entry]) -> Vec<(Station, Timestamp)> {
     let mut entries: Vec<&Entry> = entries.iter().collect();
@@ -110,7 +110,7 @@ pub fn way_of(file: &File, entries: &[Entry]) -> Vec<(Station, Timestamp)> {
         way.extend(hops);
         way.extend(entries[settled..].iter().map(station));
     } else {
-        // The entries that are left are younger than what the row tells.
+        // The entries that are left are younger than the facts in the row.
         let processed = file.processed_at.map(|at| (Station::Entry(EntryKind::Processed), at));
         way.extend(entries.iter().map(station));
         let first = way.len().min(1);

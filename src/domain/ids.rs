@@ -59,7 +59,7 @@ uuid_id! {
     FileId
 }
 uuid_id! {
-    /// One attempt to write: whoever finds it in an entry knows who won that version.
+    /// One attempt to write. An entry carries it, so a reader knows which attempt made that version.
     OpId
 }
 uuid_id! {
@@ -118,7 +118,7 @@ impl UserId {
 }
 
 impl EventId {
-    /// The id of the event of `kind` that the user's entry at `version` tells.
+    /// The id of the event of `kind` for the user's entry at `version`.
     #[must_use]
     pub fn of(user: UserId, version: u64, event_type: &str) -> Self {
         Self(Uuid::new_v5(&EVENT_NAMESPACE, format!("{user}:{version}:{event_type}").as_bytes()))

@@ -186,7 +186,7 @@ pub fn check_rows<'a>(account: &Account, rows: impl IntoIterator<Item = &'a File
     tally.check(account)
 }
 
-/// The sums of rows, counted anew, row by row.
+/// The sums of rows, recounted row by row.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     totals: Totals,

@@ -61,7 +61,7 @@ pub struct Acceptor {
     listening: Listening,
     stop: Stop,
     places: Arc<Semaphore>,
-    /// For connections that are told why they are refused.
+    /// For refused connections while they receive the refusal.
     farewells: Arc<Semaphore>,
     registry: Arc<Registry>,
     connections: TaskTracker,

@@ -16,7 +16,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_HEAD_BYTES: usize = b"PRI * HTTP/2.0\r\n\r\n".len();
 /// No trailer may contain it.
 const NUL: u8 = 0;
-/// The longest name that is told from others.
+/// The longest header name that the scanner recognises.
 const NAME_BYTES_MAX: usize = b"transfer-encoding".len();
 
 /// Where the next byte of a connection belongs.

@@ -11,7 +11,7 @@ use hyper::http::request::Parts;
 
 use crate::limits;
 
-/// The method of a head that stands for a refused one. A client that sends it itself is refused as well.
+/// The method of the head that replaces a refused one. A client that sends it itself is refused as well.
 const METHOD: &str = "-";
 const REASON: HeaderName = HeaderName::from_static("x-wharf-refused-head");
 
@@ -104,7 +104,7 @@ impl Refusal {
         }
     }
 
-    /// The head that stands for the refused one.
+    /// The head that replaces the refused one.
     pub(super) fn head(self) -> Vec<u8> {
         format!("{METHOD} / HTTP/1.1\r\nhost: refused\r\n{REASON}: {}\r\n\r\n", self.word()).into_bytes()
     }

@@ -68,7 +68,7 @@ impl Step {
         self.watch.moved();
     }
 
-    /// Notes what came of asking the server for a frame of the answer: with one at hand, the client has to take it.
+    /// Records the result of polling the server for a frame of the answer: with one at hand, the client has to take it.
     pub fn answered<T>(&self, frame: &Poll<T>) {
         match frame {
             Poll::Ready(_) => {

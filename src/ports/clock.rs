@@ -18,7 +18,7 @@ pub enum Clock {
     Manual(Arc<ManualClock>),
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that only a test advances.
 #[derive(Debug)]
 pub struct ManualClock {
     millis: AtomicU64,

@@ -201,7 +201,7 @@ impl LedgerError {
 /// Why a write was not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else wrote first: load, then decide again.
+    /// Another writer wrote first: load, then decide again.
     #[error("another write came first")]
     Conflict,
     /// Nothing was written, and will not be: the ledger does not take writes now.

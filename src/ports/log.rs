@@ -38,7 +38,7 @@ impl Stream {
 ///
 /// Contract: `publish` is durable when it returns `Ok`, and a repeat of an `id` within the stream's window
 /// is stored once. A record that is too large is refused with the limit, and fits once it is cut to that. Records of a stream have rising sequences and are read in that order. A filter is a
-/// subject in which `*` stands for one token and a last `>` for the rest. Checked by `contract::log`.
+/// subject in which `*` matches one token and a last `>` the rest. Checked by `contract::log`.
 pub trait LogPort: Send + Sync {
     /// A durable consumer's reader.
     type Consumer: ConsumerPort;
@@ -165,7 +165,7 @@ pub trait ReplayPort: Send {
 /// A record to append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
-    /// Where it stands: tokens of `[A-Za-z0-9_-]` joined by dots.
+    /// Its subject: tokens of `[A-Za-z0-9_-]` joined by dots.
     pub subject: String,
     /// Tells it from every other record, over repeats (`Nats-Msg-Id`).
     pub id: String,
@@ -213,7 +213,7 @@ pub struct Record {
     pub sequence: u64,
     /// When it was stored.
     pub stored_at: Timestamp,
-    /// Where it stands.
+    /// Its subject.
     pub subject: String,
     /// See [`NewRecord::id`].
     pub id: String,

@@ -1,4 +1,4 @@
-//! The queue: where the bucket tells what happened.
+//! The queue: carries the bucket's notifications.
 
 use std::future::Future;
 use std::time::Duration;

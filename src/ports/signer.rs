@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 
 /// Signs what clients send to the bucket or the CDN.
 ///
-/// Contract: a signed request is valid from `now` for at most `ttl`, for exactly what its grant says; whoever
+/// Contract: a signed request is valid from `now` for at most `ttl`, for exactly what its grant says; the server that
 /// receives it refuses everything else. Signing the same grant at the same `now` gives the same request.
 pub trait SignerPort: Send + Sync {
     /// A PUT of exactly one object, once.
@@ -120,7 +120,7 @@ impl SignedUrl {
         Self(url)
     }
 
-    /// The URL, to be handed to whom it was signed for and to nobody else.
+    /// The URL. A secret: hand it only to the client it was signed for.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

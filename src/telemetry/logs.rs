@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::story::Story;
 
-/// The target of log lines that tell a file's way, one a hop. Switch it off with `story=warn` in `telemetry.filter`.
+/// The target of log lines that trace a file, one a hop. Switch it off with `story=warn` in `telemetry.filter`.
 pub const STORY: &str = "story";
 
 /// Whole milliseconds, for a log field.
@@ -88,7 +88,7 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), FilterError> {
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    // A log that nobody reads any more must not end the process: errors of writing are dropped.
+    // A closed log must not end the process: errors of writing are dropped.
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let json = is_json
         .then(|| fmt::layer().json().flatten_event(true).with_span_list(false).with_current_span(false));

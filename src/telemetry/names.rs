@@ -14,7 +14,7 @@ pub enum Kind {
 /// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its name; the unit stands last.
+    /// Its name; the unit is the last word.
     pub name: &'static str,
     /// What it is.
     pub kind: Kind,

@@ -237,7 +237,7 @@ async fn what_sqs_refuses_is_said_so_that_an_operator_knows_what_to_do() {
     check_refused(500, "InternalError", "500 InternalError: words").await;
 }
 
-/// TRAPS S8: the answer is 200, and some entries failed.
+/// SQS answers a batch delete with 200 although some entries failed.
 // proves: F20
 #[tokio::test]
 async fn of_a_batch_that_was_deleted_in_part_the_rest_may_be_tried_again() {

@@ -1,4 +1,4 @@
-//! Pinned facts about the servers' answers (TRAPS.md C5 and C6): an upgrade that changes them is noticed here.
+//! Pinned facts: how servers answer conditional batches and static rows. An upgrade that changes them fails here.
 
 use scylla::client::session::Session;
 use scylla::response::query_result::QueryRowsResult;

@@ -1,5 +1,5 @@
 //! The actor tree in one process, over real embedded backends that fail as each test says, with a clock that only
-//! the test moves. A test says which row of the failure matrix (`LEDGER.md` section 3) or which invariant it holds.
+//! the test advances. A test names the invariant or the fault row (`tests/cross/rows.rs`) that it holds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../inside/mod.rs"]

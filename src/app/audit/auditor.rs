@@ -1,4 +1,4 @@
-//! Goes through a deployment: every account, then objects and uploads of nobody, then what was kept aside.
+//! Goes through a deployment: every account, then orphan objects and uploads, then what was kept aside.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub struct AuditOptions {
 pub struct Summary {
     /// Accounts.
     pub users: u64,
-    /// Accounts that changed during every look, so that only what was seen twice was told.
+    /// Accounts that changed during every look, so that only repeated findings were reported.
     pub moving: u64,
     /// File rows.
     pub files: u64,
@@ -72,7 +72,7 @@ pub struct Summary {
 /// Takes each disagreement as it is found; what it refuses ends the audit.
 pub type Tell<'a> = dyn FnMut(&Finding) -> Result<(), String> + Send + 'a;
 
-/// Reads ledger, bucket and event log, one user at a time, and tells every disagreement.
+/// Reads ledger, bucket and event log, one user at a time, and reports every disagreement.
 #[derive(Debug)]
 pub struct Auditor {
     world: World,
@@ -94,7 +94,7 @@ impl Auditor {
     /// Reads everything once. Changes nothing; may be dropped at any time.
     ///
     /// # Errors
-    /// Something could not be read; what was told until then stands.
+    /// Something could not be read; earlier findings are reported.
     pub async fn run(mut self, tell: &mut Tell<'_>) -> Result<Summary, AuditError> {
         if let Some(user) = self.options.user {
             self.user(user, tell).await?;
@@ -123,7 +123,7 @@ impl Auditor {
         Ok(self.summary)
     }
 
-    /// Looks at a user, and again if something is wrong; tells what stood still, or was seen twice.
+    /// Looks at a user, and again if something is wrong; reports what did not change, or was seen twice.
     async fn user(&mut self, user: UserId, tell: &mut Tell<'_>) -> Result<(), AuditError> {
         let mut before = None;
         for nth in 1..=LOOKS_MAX {
@@ -185,7 +185,7 @@ impl Auditor {
         look(&self.world, &mut self.pace, user, view).await
     }
 
-    /// Events of entries made since then must still be there, as far as the log's own order tells.
+    /// Events of entries made since then must still be there, by the log's own order.
     async fn oldest_event(&mut self) -> Result<Timestamp, ReadError> {
         let (log, quiet) = (&self.world.log, self.options.quiet);
         let first = self.pace.read("the log", || async move {
@@ -234,7 +234,7 @@ impl Auditor {
         let ledger = &self.world.ledger;
         match self.pace.read("the ledger", || ledger.load(user)).await {
             Ok(account) => Ok(account.is_some()),
-            // It was told when its turn was.
+            // It was reported with its user.
             Err(ReadError::Corrupt { .. }) => Ok(true),
             Err(error @ (ReadError::Away { .. } | ReadError::BrokeOff { .. })) => Err(error.into()),
         }

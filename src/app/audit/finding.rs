@@ -13,7 +13,7 @@ pub struct Finding {
     pub kind: Kind,
     /// The invariant that does not hold, by its number in `ARCHITECTURE.md`; none: something cannot be read.
     pub invariant: Option<u8>,
-    /// Whose it is, if that can be told.
+    /// The user it belongs to, if known.
     pub user: Option<UserId>,
     /// The file it is about.
     #[serde(skip_serializing_if = "Option::is_none")]

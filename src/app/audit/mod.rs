@@ -1,4 +1,4 @@
-//! The audit: reads ledger, bucket and event log, and tells every disagreement. Changes nothing.
+//! The audit: reads ledger, bucket and event log, and reports every disagreement. Changes nothing.
 //!
 //! `auditor` goes through a deployment, `picture` reads and judges one user; `rows`, `chain` and `told` are the
 //! pure judges of file rows, entries and events. `uploads` goes through the uploads in chunks that are open.

@@ -72,7 +72,7 @@ enum Line {
     Finding(String),
     /// Nothing was found meanwhile.
     Working,
-    /// The audit came to its end.
+    /// The audit finished.
     Summary(Box<Summary>),
     /// It did not.
     Error(String),
@@ -204,10 +204,10 @@ async fn send(write: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
     timeout(CLIENT_WITHIN, write.write_all(text(line).as_bytes())).await.map_err(|_| ErrorKind::TimedOut)?
 }
 
-/// Asks the process that holds a data folder; `tell` gets each finding as a line.
+/// Asks the process that holds a data folder; `report` gets each finding as a line.
 ///
 /// # Errors
-/// It does not answer, or could not finish, or `tell` refused.
+/// It does not answer, or could not finish, or `report` refused.
 pub(super) async fn ask(
     dir: &Path,
     request: AuditRequest,

@@ -29,7 +29,7 @@ pub struct World {
     pub clock: Clock,
 }
 
-/// Why an audit did not come to its end.
+/// Why an audit did not finish.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// Something did not answer, however often it was asked.
@@ -63,7 +63,7 @@ pub enum AuditError {
     /// The ports cannot be opened.
     #[error("{0}")]
     NotOpened(String),
-    /// What was found cannot be told.
+    /// The findings cannot be reported.
     #[error("cannot tell what was found: {0}")]
     NotTold(String),
 }
@@ -131,7 +131,7 @@ impl Pace {
         }))
     }
 
-    /// Reads one thing; tries again while it is away.
+    /// Reads one thing; retries while it is unreachable.
     pub(super) async fn read<T, E, F>(
         &mut self,
         what: &'static str,

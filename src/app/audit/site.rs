@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Takes each finding as a line; what it refuses ends the audit.
 pub(super) type TellLine<'a> = dyn FnMut(&str) -> Result<(), String> + Send + 'a;
 
-/// Audits the deployment of these settings, all of it or one user; `tell` gets each disagreement as a line.
+/// Audits the deployment of these settings, all of it or one user; `report` gets each disagreement as a line.
 ///
 /// Nothing is written, and no folder is made. Embedded data that a running process holds is read by that process;
 /// otherwise its folder is opened, which clears what a crash left half done.

@@ -67,7 +67,7 @@ pub(super) struct ToldCounts {
     pub(super) count: u64,
     /// They were there before.
     pub(super) repeated: u64,
-    /// They were lost, and told again.
+    /// They were lost, and published again.
     pub(super) repaired: u64,
 }
 
@@ -168,7 +168,7 @@ impl Told {
     }
 }
 
-/// Whether all of these are there, in order, and later than a publisher would have told them by itself.
+/// Whether all of these are there, in order, and later than a publisher would have published them by itself.
 fn is_repair(run: &[Expected], jumper: Seen) -> bool {
     let late = |expected: &Expected| {
         expected.seen.is_some_and(|seen| seen.stored_at.since(jumper.stored_at) > REPAIR_AFTER)

@@ -36,14 +36,14 @@ pub enum IdentityError {
         /// The ledger of these settings.
         ours: Stamp,
     },
-    /// Somebody put something else where the stamp stands.
+    /// The stamp's object holds something else.
     #[error("{key}: {name}: {source}; run `wharfinger aws adopt` if it belongs to this deployment")]
     Unreadable {
         /// The setting that names it.
         key: &'static str,
         /// Its name.
         name: String,
-        /// What stands there.
+        /// What it holds.
         source: StampError,
     },
     /// Something does not answer. Worth repeating.

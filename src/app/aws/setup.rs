@@ -10,7 +10,7 @@ use crate::ports::Clock;
 
 /// Makes what the settings chose to have on AWS, or only looks; repeating it changes nothing.
 ///
-/// The bucket comes first, then the queue, which must let the bucket send before the bucket may tell it.
+/// The bucket comes first, then the queue, whose policy must let the bucket send before the bucket may notify it.
 ///
 /// # Errors
 /// Settings that cannot be used. What AWS refuses is in the steps.

@@ -1,4 +1,4 @@
-//! What tells one fact from another, and where it stands.
+//! The id of an arrival, and its subject in the log.
 
 use super::*;
 use crate::domain::samples::{NOW, file_id, user};

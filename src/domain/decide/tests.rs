@@ -8,12 +8,12 @@ use crate::domain::samples::{
 
 const MILLI: Duration = Duration::from_millis(1);
 
-/// What reserving comes to, in one word.
+/// The outcome of a reservation, in one word.
 fn reserved(account: &Account, asked: &Reserve, now: Timestamp) -> &'static str {
     repeated(account, asked, None, now)
 }
 
-/// What reserving comes to, in one word, if this is remembered under the key.
+/// The outcome of a reservation, in one word, if this is remembered under the key.
 fn repeated(account: &Account, asked: &Reserve, known: Option<&Remembered>, now: Timestamp) -> &'static str {
     match account.reserve(asked, known, &rules(), now) {
         Ok(Reservable::New { .. }) => "new",
@@ -203,7 +203,7 @@ fn what_settling_comes_to_depends_on_where_the_file_stands() {
     assert_eq!(all, expected);
 }
 
-/// What a pending file of 10 bytes, `text/plain`, comes to with this object: the reason against it, if any.
+/// The reason against this object for a pending file of 10 bytes, `text/plain`, if any.
 fn reason_against(seen: &Observed, declared: Option<Sha256>) -> Option<Reason> {
     let (account, mut row) = pending(10);
     row.checksum_sha256 = declared;

@@ -1,4 +1,4 @@
-//! What an event tells: the file or the account as its entry left it. Fields stand in the order of their names.
+//! The data of an event: the file or the account as its entry left it. Fields are in the order of their names.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -70,7 +70,7 @@ struct Usage {
 impl FileData {
     pub(super) fn of(source: &EventSource, user: UserId, entry: &Entry, row: Option<&File>) -> Self {
         let ended = (entry.kind == EntryKind::Expired).then_some("expired");
-        // The row may be newer: what only the object brought is not told of a time before it came.
+        // The row may be newer: an earlier event does not carry what the object added later.
         let had_object = !matches!(entry.status, Some(Status::Pending | Status::Expired));
         let object = |row: &File| ObjectData {
             bucket: source.bucket.clone(),

@@ -1,4 +1,4 @@
-//! Ids, places and what is left out. How each event looks stands in `tests/golden`.
+//! Ids, order and omitted fields. The whole of each event is in `tests/golden`.
 
 use serde_json::{Value, json};
 

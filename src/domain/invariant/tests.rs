@@ -18,7 +18,7 @@ fn good() -> (Write, Vec<File>) {
     (write, rows.into_values().map(|row| *row).collect())
 }
 
-/// What is said of a good write after this was done to it.
+/// The verdict on a good write after this edit.
 fn broken(damage: impl FnOnce(&mut Write)) -> String {
     let (mut write, _) = good();
     assert_eq!(check_write(&write), Ok(()));
@@ -26,7 +26,7 @@ fn broken(damage: impl FnOnce(&mut Write)) -> String {
     check_write(&write).map_or_else(|broken| broken.to_string(), |()| "holds".to_owned())
 }
 
-/// What is said of good rows after this was done to them.
+/// The verdict on good rows after this edit.
 fn broken_rows(damage: impl FnOnce(&mut Vec<File>)) -> String {
     let (write, mut rows) = good();
     assert_eq!(check_rows(&write.account, &rows), Ok(()));
