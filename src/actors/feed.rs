@@ -250,7 +250,7 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
         Ok(Settled::File(file)) => {
             let delay = parts.clock.now().since(landed_at);
             metrics::histogram!(names::SETTLE_SECONDS).record(delay);
-            let status = file.shown().as_str();
+            let status = file.public_status().as_str();
             tracing::info!(target: STORY, { user_id = %key.user, file_id = %key.file, trace_id = file.trace_id(), file.status = status, after_ms = millis(delay) }, "settled");
             counted("settled", Verdict::Settled)
         }

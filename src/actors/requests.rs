@@ -7,7 +7,7 @@ use super::ticket::{Context, Decision, Move};
 use crate::domain::account::{Account, AccountState, Transition};
 use crate::domain::decide::{Observed, Settlement};
 use crate::domain::draft::Draft;
-use crate::domain::file::{File, Shown, Status};
+use crate::domain::file::{File, PublicStatus, Status};
 use crate::domain::ids::FileId;
 use crate::domain::transitions::{FilePatch, FileRefusal, Removal};
 
@@ -185,7 +185,7 @@ impl Move for LookOpen {
         if !context.is_fresh {
             return Decision::NeedsFresh;
         }
-        let row = draft.row(self.file).filter(|row| row.shown() != Shown::Hidden);
+        let row = draft.row(self.file).filter(|row| row.public_status() != PublicStatus::Hidden);
         Decision::Done(match row {
             None => Err(FileRefusal::NotFound),
             Some(row) if self.needs_chunks && row.multipart.is_none() => Err(FileRefusal::NotChunked),

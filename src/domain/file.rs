@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::FileId;
 use super::time::Timestamp;
 
-/// The internal status of a file. Clients see less: [`Shown`].
+/// The internal status of a file. Clients see less: [`PublicStatus`].
 ///
 /// ```text
 /// Pending -> Processed | Expired | Deleting      Processed <-> Trashed
@@ -79,18 +79,18 @@ impl Status {
 
     /// What the owner of a file with this status and reason sees.
     #[must_use]
-    pub const fn shown(self, reason: Option<Reason>) -> Shown {
+    pub const fn public_status(self, reason: Option<Reason>) -> PublicStatus {
         match (self, reason) {
-            (Self::Pending, None) => Shown::Pending,
-            (Self::Processed, _) => Shown::Processed,
-            (Self::Trashed, _) => Shown::Trashed,
-            (Self::Expired, None) => Shown::Failed("expired"),
-            (Self::Deleting | Self::Gone, None) => Shown::Hidden,
+            (Self::Pending, None) => PublicStatus::Pending,
+            (Self::Processed, _) => PublicStatus::Processed,
+            (Self::Trashed, _) => PublicStatus::Trashed,
+            (Self::Expired, None) => PublicStatus::Failed("expired"),
+            (Self::Deleting | Self::Gone, None) => PublicStatus::Hidden,
             (Self::Pending | Self::Expired | Self::Deleting | Self::Gone, Some(Reason::User)) => {
-                Shown::Hidden
+                PublicStatus::Hidden
             }
             (Self::Pending | Self::Expired | Self::Deleting | Self::Gone, Some(reason)) => {
-                Shown::Failed(reason.as_str())
+                PublicStatus::Failed(reason.as_str())
             }
         }
     }
@@ -286,7 +286,7 @@ pub struct Weight {
 
 /// A file's status as its owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum PublicStatus {
     /// Waiting for its bytes.
     Pending,
     /// There.
@@ -299,7 +299,7 @@ pub enum Shown {
     Hidden,
 }
 
-impl Shown {
+impl PublicStatus {
     /// Its word on the wire; a hidden file has none.
     #[must_use]
     pub const fn as_str(self) -> Option<&'static str> {
@@ -328,8 +328,8 @@ impl File {
 
     /// What its owner sees.
     #[must_use]
-    pub const fn shown(&self) -> Shown {
-        self.status.shown(self.reason)
+    pub const fn public_status(&self) -> PublicStatus {
+        self.status.public_status(self.reason)
     }
 
     /// Whether its owner gave it up before its bytes came: cancelled it, or deleted it for good.

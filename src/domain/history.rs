@@ -1,12 +1,12 @@
-//! A user's entries read as a history: by how much each moved the sums, and the way of one file.
+//! A user's entries read as a history: the change of the totals by each, and the timeline of one file.
 
 use super::entry::{Entry, EntryKind, Totals};
 use super::file::{File, Hop};
 use super::time::Timestamp;
 
-/// By how much a transition moved the sums.
+/// The signed change of an account's totals by one transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Step {
+pub struct TotalsDelta {
     /// Bytes of processed and trashed files.
     pub used_bytes: i64,
     /// Bytes set aside for pending files.
@@ -17,8 +17,8 @@ pub struct Step {
     pub file_count: i64,
 }
 
-impl Step {
-    /// The step that an entry made; `older` is the entry before it, if it is still kept. None: unknown.
+impl TotalsDelta {
+    /// Returns the change that an entry made; `older` is the entry before it, if it is still kept. None: unknown.
     #[must_use]
     pub fn of(entry: &Entry, older: Option<&Entry>) -> Option<Self> {
         if entry.version == 1 {
@@ -28,7 +28,7 @@ impl Step {
         Some(Self::between(older.totals, entry.totals))
     }
 
-    /// The step from some sums to others.
+    /// Returns the change from some totals to others.
     #[must_use]
     pub fn between(before: Totals, after: Totals) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Step {
         }
     }
 
-    /// The sums after this step from `before`.
+    /// Returns the totals after this change of `before`.
     #[must_use]
     pub fn from(self, before: Totals) -> Totals {
         let file_count = u64::from(before.file_count).saturating_add_signed(self.file_count);
@@ -57,16 +57,16 @@ fn difference(before: u64, after: u64) -> i64 {
     i64::try_from(i128::from(after) - i128::from(before)).unwrap_or(i64::MAX)
 }
 
-/// One station of a file's way.
+/// One step of a file's timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Station {
-    /// Something happened to its bytes, or a gate looked at them.
+pub enum TimelineStep {
+    /// Something happened to its bytes, or a gate checked them.
     Hop(Hop),
     /// An entry of the ledger recorded it.
     Entry(EntryKind),
 }
 
-impl Station {
+impl TimelineStep {
     /// Its word on the wire. Frozen.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -90,33 +90,33 @@ impl Station {
     }
 }
 
-/// The way of a file: its stations with their times, in order. `entries` are those of the file that are known, in
-/// any order; where entries are missing, the row fills the gap as far as it can.
+/// Returns the timeline of a file: its steps with their times, in order. `entries` are those of the file that are known,
+/// in any order; where entries are missing, the row fills the gap as far as it can.
 #[must_use]
-pub fn way_of(file: &File, entries: &[Entry]) -> Vec<(Station, Timestamp)> {
+pub fn timeline_of(file: &File, entries: &[Entry]) -> Vec<(TimelineStep, Timestamp)> {
     let mut entries: Vec<&Entry> = entries.iter().collect();
     entries.sort_unstable_by_key(|entry| entry.version);
-    let is_told = |kind: EntryKind| entries.iter().any(|entry| entry.kind == kind);
-    let mut way = Vec::with_capacity(file.hops.len() + entries.len() + 2);
-    if !is_told(EntryKind::Reserved) {
-        way.push((Station::Entry(EntryKind::Reserved), file.created_at));
+    let has_entry = |kind: EntryKind| entries.iter().any(|entry| entry.kind == kind);
+    let mut timeline = Vec::with_capacity(file.hops.len() + entries.len() + 2);
+    if !has_entry(EntryKind::Reserved) {
+        timeline.push((TimelineStep::Entry(EntryKind::Reserved), file.created_at));
     }
-    let hops = file.hops.iter().map(|(hop, at)| (Station::Hop(*hop), *at));
-    let station = |entry: &&Entry| (Station::Entry(entry.kind), entry.at);
+    let hops = file.hops.iter().map(|(hop, at)| (TimelineStep::Hop(*hop), *at));
+    let step = |entry: &&Entry| (TimelineStep::Entry(entry.kind), entry.at);
     let settles = |entry: &&Entry| matches!(entry.kind, EntryKind::Processed | EntryKind::Failed);
     if let Some(settled) = entries.iter().position(settles) {
         // The gates come before the entry that settled the file.
-        way.extend(entries[..settled].iter().map(station));
-        way.extend(hops);
-        way.extend(entries[settled..].iter().map(station));
+        timeline.extend(entries[..settled].iter().map(step));
+        timeline.extend(hops);
+        timeline.extend(entries[settled..].iter().map(step));
     } else {
         // The entries that are left are younger than the facts in the row.
-        let processed = file.processed_at.map(|at| (Station::Entry(EntryKind::Processed), at));
-        way.extend(entries.iter().map(station));
-        let first = way.len().min(1);
-        way.splice(first..first, hops.chain(processed));
+        let processed = file.processed_at.map(|at| (TimelineStep::Entry(EntryKind::Processed), at));
+        timeline.extend(entries.iter().map(step));
+        let first = timeline.len().min(1);
+        timeline.splice(first..first, hops.chain(processed));
     }
-    way
+    timeline
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::account::{Change, Transition};
 use super::entry::EntryKind;
-use super::file::{File, Reason, Shown, Status, Visibility};
+use super::file::{File, PublicStatus, Reason, Status, Visibility};
 use super::time::Timestamp;
 use crate::limits;
 
@@ -62,11 +62,11 @@ pub enum Removal {
 
 impl File {
     fn refused(&self) -> FileRefusal {
-        match self.shown() {
-            Shown::Pending => FileRefusal::NotReady,
-            Shown::Failed(reason) => FileRefusal::Failed { reason },
-            Shown::Hidden => FileRefusal::NotFound,
-            Shown::Processed | Shown::Trashed => FileRefusal::NotInTrash,
+        match self.public_status() {
+            PublicStatus::Pending => FileRefusal::NotReady,
+            PublicStatus::Failed(reason) => FileRefusal::Failed { reason },
+            PublicStatus::Hidden => FileRefusal::NotFound,
+            PublicStatus::Processed | PublicStatus::Trashed => FileRefusal::NotInTrash,
         }
     }
 
@@ -76,25 +76,29 @@ impl File {
     /// keeps its status, what it counts for and its time; bytes that still come do not bring it back (invariant 10).
     #[must_use]
     pub fn remove(&self, removal: Removal, now: Timestamp) -> Option<Transition> {
-        match (self.shown(), removal) {
-            (Shown::Pending, _) => Some(transition(EntryKind::Cancelled, self, now, |file| {
+        match (self.public_status(), removal) {
+            (PublicStatus::Pending, _) => Some(transition(EntryKind::Cancelled, self, now, |file| {
                 file.reason = Some(Reason::Cancelled);
             })),
-            (Shown::Processed, Removal::Trash) => Some(transition(EntryKind::Trashed, self, now, |file| {
-                file.status = Status::Trashed;
-                file.trashed_at = Some(now);
-            })),
-            (Shown::Processed | Shown::Trashed, Removal::Permanent) => {
+            (PublicStatus::Processed, Removal::Trash) => {
+                Some(transition(EntryKind::Trashed, self, now, |file| {
+                    file.status = Status::Trashed;
+                    file.trashed_at = Some(now);
+                }))
+            }
+            (PublicStatus::Processed | PublicStatus::Trashed, Removal::Permanent) => {
                 Some(transition(EntryKind::Deleted, self, now, |file| {
                     file.status = Status::Deleting;
                     file.reason = Some(Reason::User);
                     file.trashed_at = None;
                 }))
             }
-            (Shown::Failed(_), Removal::Permanent) => {
+            (PublicStatus::Failed(_), Removal::Permanent) => {
                 Some(transition(EntryKind::Deleted, self, now, |file| file.reason = Some(Reason::User)))
             }
-            (Shown::Trashed | Shown::Failed(_), Removal::Trash) | (Shown::Hidden, _) => None,
+            (PublicStatus::Trashed | PublicStatus::Failed(_), Removal::Trash) | (PublicStatus::Hidden, _) => {
+                None
+            }
         }
     }
 
@@ -130,7 +134,7 @@ impl File {
     /// # Errors
     /// The file is not there any more, or has changed since the caller read it.
     pub fn update(&self, patch: &FilePatch, now: Timestamp) -> Result<Option<Transition>, FileRefusal> {
-        if matches!(self.shown(), Shown::Hidden | Shown::Failed(_)) {
+        if matches!(self.public_status(), PublicStatus::Hidden | PublicStatus::Failed(_)) {
             return Err(self.refused());
         }
         self.check_revision(patch.if_revision)?;
@@ -171,7 +175,7 @@ impl File {
             Some(end) => end.after(limits::FORGET_MARGIN),
             None => self.changed_at.after(limits::GONE_RETENTION),
         };
-        let is_unseen = self.shown() == Shown::Hidden;
+        let is_unseen = self.public_status() == PublicStatus::Hidden;
         let was_shown =
             if is_unseen { self.changed_at } else { self.changed_at.after(limits::FAILED_RETENTION) };
         Some(uploads_ended.max(was_shown))

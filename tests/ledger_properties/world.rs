@@ -8,7 +8,7 @@ use wharfinger::domain::account::{Account, AccountState, Change, Transition};
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::draft::{Draft, Write};
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
-use wharfinger::domain::file::{File, Shown, Status};
+use wharfinger::domain::file::{File, PublicStatus, Status};
 use wharfinger::domain::ids::{FileId, OpId, UserId};
 use wharfinger::domain::invariant::{check_rows, check_write};
 use wharfinger::domain::time::Timestamp;
@@ -160,7 +160,7 @@ impl Attempt {
         }
         assert!(!before.is_given_up() || after.is_given_up(), "what its owner gave up stays given up");
         assert!(
-            before.shown() != Shown::Hidden || after.shown() == Shown::Hidden,
+            before.public_status() != PublicStatus::Hidden || after.public_status() == PublicStatus::Hidden,
             "I10: it is never shown again"
         );
         let is_hidden = kind == EntryKind::Deleted && before.status == after.status;

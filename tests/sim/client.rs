@@ -8,7 +8,7 @@ use wharfinger::actors::{Completed, DeskError, Handle, Reserved};
 use wharfinger::domain::account::AccountState;
 use wharfinger::domain::chunks::ChunkPlan;
 use wharfinger::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
-use wharfinger::domain::file::{File, Shown, Visibility};
+use wharfinger::domain::file::{File, PublicStatus, Visibility};
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::time::Timestamp;
 use wharfinger::domain::transitions::{FilePatch, Removal};
@@ -136,7 +136,7 @@ impl Client {
         let outcome = self.handle.open_upload(key.user, key.file).await;
         drop(self.told("sign chunks", &outcome));
         let Ok(open) = outcome else { return };
-        let ends_at = open.release_at.filter(|_| open.file.shown() == Shown::Pending);
+        let ends_at = open.release_at.filter(|_| open.file.public_status() == PublicStatus::Pending);
         let (Some(ends_at), Some(plan)) = (ends_at, ChunkPlan::of(&open.file)) else { return };
         let upload_id = open.file.multipart.map(|multipart| multipart.upload_id).unwrap_or_default();
         for chunk in plan.chunks() {
@@ -161,7 +161,8 @@ impl Client {
         release_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<UploadGrant> {
-        let release_at = release_at.filter(|_| file.shown() == Shown::Pending && file.multipart.is_none())?;
+        let release_at = release_at
+            .filter(|_| file.public_status() == PublicStatus::Pending && file.multipart.is_none())?;
         let ttl = self.url_ttl(release_at.before(Rules::GRACE), now);
         (!ttl.is_zero()).then(|| UploadGrant {
             key: ObjectKey { user, file: file.file_id },
@@ -232,7 +233,10 @@ impl Client {
         let deleted = self.state().history.deleted.clone();
         let Ok(rows) = self.port.files(user, FilePage { before: None, limit: 200 }).await else { return };
         for row in rows {
-            let is_listed = matches!(row.shown(), Shown::Pending | Shown::Processed | Shown::Trashed);
+            let is_listed = matches!(
+                row.public_status(),
+                PublicStatus::Pending | PublicStatus::Processed | PublicStatus::Trashed
+            );
             if is_listed && deleted.contains_key(&ObjectKey { user, file: row.file_id }) {
                 self.state().broken(format_args!("I10: a list shows a file that was deleted for good"));
             }

@@ -2,7 +2,7 @@
 
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
-use wharfinger::domain::file::{Shown, Status};
+use wharfinger::domain::file::{PublicStatus, Status};
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::transitions::Removal;
 
@@ -24,10 +24,10 @@ async fn a_failed_file_that_is_deleted_for_good_is_hidden_from_its_owner_and_sta
     let world = World::start().await;
     let key = world.reserve(5).await.unwrap();
     delete(&world, key).await;
-    assert_eq!(world.row(key).await.shown(), Shown::Failed("cancelled"));
+    assert_eq!(world.row(key).await.public_status(), PublicStatus::Failed("cancelled"));
     for _ in 0..2 {
         delete(&world, key).await;
-        assert_eq!(world.row(key).await.shown(), Shown::Hidden);
+        assert_eq!(world.row(key).await.public_status(), PublicStatus::Hidden);
         world.check_status(key, Status::Pending).await;
         world.check_bytes(0, 5).await;
     }
@@ -35,7 +35,7 @@ async fn a_failed_file_that_is_deleted_for_good_is_hidden_from_its_owner_and_sta
     world.land(key).await;
     world.tell(ArrivalKind::Created, key).await;
     wait_until_gone(&world, key).await;
-    assert_eq!(world.row(key).await.shown(), Shown::Hidden);
+    assert_eq!(world.row(key).await.public_status(), PublicStatus::Hidden);
     let expected =
         ["1 files.reserved", "2 files.failed", "3 files.deleted", "4 files.failed", "5 files.purged"];
     world.check_events(&expected).await;

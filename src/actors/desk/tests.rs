@@ -12,7 +12,7 @@ use crate::actors::ticket::{Answer, Ask};
 use crate::domain::account::Remembered;
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
 use crate::domain::draft::Write;
-use crate::domain::file::{File, Shown, Visibility};
+use crate::domain::file::{File, PublicStatus, Visibility};
 use crate::domain::transitions::{FilePatch, FileRefusal, Removal};
 use crate::limits::TICKET_AGE_MAX;
 
@@ -254,8 +254,8 @@ fn a_key_that_another_node_used_meanwhile_is_found_after_the_conflict() {
     assert!(reserved.repeated);
     let row = &reserved.files[0];
     assert_eq!(
-        (row.file_id, row.shown()),
-        (file(50), Shown::Hidden),
+        (row.file_id, row.public_status()),
+        (file(50), PublicStatus::Hidden),
         "its row was forgotten: it was deleted"
     );
 }

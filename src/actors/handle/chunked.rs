@@ -15,7 +15,7 @@ use crate::actors::reserving::Probe;
 use crate::domain::account::AccountState;
 use crate::domain::chunks::ChunkPlan;
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal};
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::transitions::FileRefusal;
@@ -175,10 +175,10 @@ impl Handle {
         let look = LookOpen { file, needs_chunks: true };
         let OpenUpload { file: row, .. } = self.desks.ask(user, look, None).await?;
         let key = ObjectKey { user, file };
-        match row.shown() {
-            Shown::Processed | Shown::Trashed => return Ok(Arrived::Whole(row)),
-            Shown::Failed(_) | Shown::Hidden => return Ok(Arrived::Gone(row)),
-            Shown::Pending => {}
+        match row.public_status() {
+            PublicStatus::Processed | PublicStatus::Trashed => return Ok(Arrived::Whole(row)),
+            PublicStatus::Failed(_) | PublicStatus::Hidden => return Ok(Arrived::Gone(row)),
+            PublicStatus::Pending => {}
         }
         let upload_id = row.multipart.as_ref().map_or("", |multipart| &multipart.upload_id);
         let away = |_| DeskError::ObjectsUnavailable;
@@ -202,7 +202,7 @@ impl Handle {
         row: File,
     ) -> Result<Completed, DeskError<FileRefusal>> {
         let key = ObjectKey { user, file: row.file_id };
-        if row.shown() != Shown::Pending {
+        if row.public_status() != PublicStatus::Pending {
             return Ok(Completed::Settled(Box::new(row)));
         }
         let (Some(multipart), Some(plan)) = (&row.multipart, ChunkPlan::of(&row)) else {

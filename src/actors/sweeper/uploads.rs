@@ -4,7 +4,7 @@
 use super::tools::{SweepError, Tools, found};
 use crate::actors::DeskError;
 use crate::actors::requests::Look;
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::ObjectKey;
 use crate::domain::transitions::FileRefusal;
 use crate::limits::UPLOAD_AGE_MIN;
@@ -48,5 +48,5 @@ async fn look_at(tools: &mut Tools, key: ObjectKey, upload: ListedUpload) -> Res
 
 fn is_named_by(row: &File, upload_id: &str) -> bool {
     let is_named = row.multipart.as_ref().is_some_and(|multipart| multipart.upload_id == upload_id);
-    is_named && row.shown() == Shown::Pending
+    is_named && row.public_status() == PublicStatus::Pending
 }

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Kind};
 use super::reader::{Pace, ReadError, World};
 use super::rows::Due;
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::ObjectKey;
 use crate::domain::time::Timestamp;
 use crate::limits::UPLOAD_AGE_MIN;
@@ -46,7 +46,8 @@ pub(super) async fn strays(
 fn judge(key: ObjectKey, upload: &ListedUpload, row: Option<&File>, due: Due) -> Option<Finding> {
     let is_named = |row: &File| {
         let multipart = row.multipart.as_ref();
-        row.shown() == Shown::Pending && multipart.is_some_and(|named| named.upload_id == upload.upload_id)
+        row.public_status() == PublicStatus::Pending
+            && multipart.is_some_and(|named| named.upload_id == upload.upload_id)
     };
     if row.is_some_and(is_named) || !due.has_passed_deep(given_up_from(upload, row)) {
         return None;

@@ -1,7 +1,7 @@
 //! Reserve, settle, expire: each way they can go.
 
 use super::*;
-use crate::domain::file::Shown;
+use crate::domain::file::PublicStatus;
 use crate::domain::samples::{
     NOW, asked, file_id, observed, pending, processed, row_of, rows, rules, upload, user,
 };
@@ -138,7 +138,10 @@ fn rows_of_deleted_files_count_against_a_bound_of_their_own() {
 #[test]
 fn a_forgotten_file_looks_deleted_by_its_owner() {
     let row = upload(1, 10).forgotten(file_id(9), NOW);
-    assert_eq!((row.file_id, row.status, row.shown()), (file_id(9), Status::Gone, Shown::Hidden));
+    assert_eq!(
+        (row.file_id, row.status, row.public_status()),
+        (file_id(9), Status::Gone, PublicStatus::Hidden)
+    );
 }
 
 #[test]
@@ -310,6 +313,6 @@ fn refusals_say_what_is_wrong_and_with_what_numbers() {
 #[test]
 fn a_cancelled_file_shows_as_failed_wherever_it_stands() {
     for (name, row) in rows().into_iter().filter(|(name, _)| name.contains("cancelled")) {
-        assert_eq!(row.shown(), Shown::Failed("cancelled"), "{name}");
+        assert_eq!(row.public_status(), PublicStatus::Failed("cancelled"), "{name}");
     }
 }

@@ -88,7 +88,9 @@ impl FileData {
             reason: entry.reason.map(Reason::as_str).or(ended),
             revision: entry.revision,
             size_bytes: entry.size_bytes,
-            status: entry.status.map(|status| status.shown(entry.reason).as_str().unwrap_or("deleted")),
+            status: entry
+                .status
+                .map(|status| status.public_status(entry.reason).as_str().unwrap_or("deleted")),
             usage: Usage::of(entry),
             user_id: user,
             visibility: entry.visibility,

@@ -79,9 +79,9 @@ fn decided(draft: &Draft, n: u8, act: Act, now: Timestamp) -> Vec<Transition> {
 }
 
 /// Whether a step is one that an entry of this kind may make.
-fn fits(entry: &Entry, step: Step) -> bool {
+fn fits(entry: &Entry, step: TotalsDelta) -> bool {
     let size = i64::try_from(entry.size_bytes).expect("small");
-    let Step { used_bytes, reserved_bytes, trashed_bytes, file_count } = step;
+    let TotalsDelta { used_bytes, reserved_bytes, trashed_bytes, file_count } = step;
     match entry.kind {
         EntryKind::Reserved => (used_bytes, reserved_bytes, trashed_bytes, file_count) == (0, size, 0, 1),
         // From pending, or late: then nothing was reserved any more.
@@ -100,18 +100,18 @@ fn fits(entry: &Entry, step: Step) -> bool {
                 && reserved_bytes == 0
                 && (trashed_bytes == 0 || trashed_bytes == -size)
                 && file_count == -1;
-            is_freed || step == Step::default()
+            is_freed || step == TotalsDelta::default()
         }
         EntryKind::Cancelled
         | EntryKind::Updated
         | EntryKind::Purged
         | EntryKind::QuotaChanged
-        | EntryKind::StateChanged => step == Step::default(),
+        | EntryKind::StateChanged => step == TotalsDelta::default(),
     }
 }
 
-fn step_at(entries: &[Entry], at: usize) -> Option<Step> {
-    Step::of(&entries[at], at.checked_sub(1).map(|older| &entries[older]))
+fn step_at(entries: &[Entry], at: usize) -> Option<TotalsDelta> {
+    TotalsDelta::of(&entries[at], at.checked_sub(1).map(|older| &entries[older]))
 }
 
 proptest! {
@@ -145,18 +145,18 @@ proptest! {
 
     /// The way of every file begins where it was presigned and names each of its entries once, oldest first.
     #[test]
-    fn the_way_of_a_file_names_every_entry_of_it(script in prop::collection::vec((0_u8..6, act()), 1..80)) {
+    fn the_timeline_of_a_file_names_every_entry_of_it(script in prop::collection::vec((0_u8..6, act()), 1..80)) {
         let (entries, _, rows) = run(&script);
         for row in rows.values() {
             let own: Vec<Entry> =
                 entries.iter().filter(|entry| entry.file_id == Some(row.file_id)).cloned().collect();
-            let way = way_of(row, &own);
-            let told = way.iter().filter_map(|(station, _)| match station {
-                Station::Entry(kind) => Some(*kind),
-                Station::Hop(_) => None,
+            let timeline = timeline_of(row, &own);
+            let told = timeline.iter().filter_map(|(step, _)| match step {
+                TimelineStep::Entry(kind) => Some(*kind),
+                TimelineStep::Hop(_) => None,
             });
             prop_assert_eq!(told.collect::<Vec<_>>(), own.iter().map(|entry| entry.kind).collect::<Vec<_>>());
-            prop_assert_eq!(way.len(), own.len() + row.hops.len());
+            prop_assert_eq!(timeline.len(), own.len() + row.hops.len());
         }
     }
 }
@@ -164,17 +164,17 @@ proptest! {
 #[test]
 fn a_step_whose_older_entry_is_gone_is_not_made_up() {
     let (entries, _, _) = run(&[(1, Act::Reserve(5)), (1, Act::Settle(5)), (1, Act::Remove(Removal::Trash))]);
-    assert_eq!(Step::of(&entries[2], None), None);
-    assert_eq!(Step::of(&entries[2], Some(&entries[0])), None, "not the one before");
-    assert!(Step::of(&entries[0], None).is_some(), "before the first there was nothing");
+    assert_eq!(TotalsDelta::of(&entries[2], None), None);
+    assert_eq!(TotalsDelta::of(&entries[2], Some(&entries[0])), None, "not the one before");
+    assert!(TotalsDelta::of(&entries[0], None).is_some(), "before the first there was nothing");
 }
 
-/// The words of a file's way after a script, when only entries from `kept` on are kept.
+/// The words of a file's timeline after a script, when only entries from `kept` on are kept.
 fn check_way(script: &[Act], kept: usize, expected: &str) {
     let script: Vec<(u8, Act)> = script.iter().map(|act| (1, *act)).collect();
     let (entries, _, rows) = run(&script);
-    let way = way_of(&rows[&file_id(1)], &entries[kept..]);
-    let words: Vec<_> = way.iter().map(|(station, _)| station.as_str()).collect();
+    let timeline = timeline_of(&rows[&file_id(1)], &entries[kept..]);
+    let words: Vec<_> = timeline.iter().map(|(step, _)| step.as_str()).collect();
     assert_eq!(words.join(" "), expected, "{script:?}");
 }
 

@@ -63,17 +63,17 @@ fn removing_for_good() {
 #[test]
 fn a_failed_file_that_is_deleted_for_good_is_hidden_and_counts_for_what_it_did() {
     for (name, row) in rows() {
-        let Shown::Failed(_) = row.shown() else { continue };
+        let PublicStatus::Failed(_) = row.public_status() else { continue };
         let hidden = row_of(&row.remove(Removal::Permanent, NOW).expect("it moves"));
-        assert_eq!(hidden.shown(), Shown::Hidden, "{name}");
+        assert_eq!(hidden.public_status(), PublicStatus::Hidden, "{name}");
         assert_eq!((hidden.status, hidden.weight()), (row.status, row.weight()), "{name}");
         assert_eq!(hidden.remove(Removal::Permanent, NOW), None, "{name}: once");
         let (account, _) = pending(10);
         if let Settlement::Transition(settled) = account.settle(&hidden, &observed(10), &rules(), NOW) {
             let settled = row_of(&settled);
             assert_eq!(
-                (settled.status, settled.shown()),
-                (Status::Deleting, Shown::Hidden),
+                (settled.status, settled.public_status()),
+                (Status::Deleting, PublicStatus::Hidden),
                 "{name}: its bytes come"
             );
         }

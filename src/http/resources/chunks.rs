@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::signed::Headers;
 use crate::actors::{Arrived, OpenUpload};
 use crate::domain::chunks::{Chunk, ChunkPlan};
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::{FileId, ObjectKey};
 use crate::domain::policy::{self, Action};
 use crate::domain::time::Timestamp;
@@ -69,18 +69,18 @@ pub(in crate::http) async fn sign(call: &OwnCall<'_>, file: FileId, number: Chun
 
 /// How long the URL of a chunk may live: no longer than the file's bytes stay set aside. None: no longer at all.
 fn ttl_of(open: &OpenUpload, url_ttl: Duration, now: Timestamp) -> Option<Duration> {
-    let ends_at = open.release_at.filter(|_| open.file.shown() == Shown::Pending)?;
+    let ends_at = open.release_at.filter(|_| open.file.public_status() == PublicStatus::Pending)?;
     let whole = Duration::from_secs(ends_at.since(now).min(url_ttl).as_secs());
     (!whole.is_zero()).then_some(whole)
 }
 
 /// Why nothing more can be sent for a file.
 fn not_signed(file: &File) -> Problem {
-    match file.shown() {
-        Shown::Pending => Problem::new(ErrorCode::UploadExpired),
-        Shown::Processed | Shown::Trashed => Problem::new(ErrorCode::UploadComplete),
-        Shown::Failed(reason) => Problem::failed(reason),
-        Shown::Hidden => Problem::no_such_file(),
+    match file.public_status() {
+        PublicStatus::Pending => Problem::new(ErrorCode::UploadExpired),
+        PublicStatus::Processed | PublicStatus::Trashed => Problem::new(ErrorCode::UploadComplete),
+        PublicStatus::Failed(reason) => Problem::failed(reason),
+        PublicStatus::Hidden => Problem::no_such_file(),
     }
 }
 

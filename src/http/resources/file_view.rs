@@ -6,7 +6,7 @@ use hyper::header::ETAG;
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::FileId;
 use crate::domain::time::Timestamp;
 use crate::http::error::Problem;
@@ -37,10 +37,13 @@ impl<'a> FileView<'a> {
 
     /// The file, unless its owner deleted it.
     pub(in crate::http) fn of(file: &'a File) -> Option<Self> {
-        let shown = file.shown();
+        let shown = file.public_status();
         let reason = match shown {
-            Shown::Failed(reason) => Some(reason),
-            Shown::Pending | Shown::Processed | Shown::Trashed | Shown::Hidden => None,
+            PublicStatus::Failed(reason) => Some(reason),
+            PublicStatus::Pending
+            | PublicStatus::Processed
+            | PublicStatus::Trashed
+            | PublicStatus::Hidden => None,
         };
         Some(Self {
             file_id: file.file_id,

@@ -6,7 +6,7 @@ use hyper::header::{CACHE_CONTROL, ETAG};
 use super::file_view::{self, Awaiting};
 use super::upload_request::{filename_of, visibility_of};
 use crate::actors::Completed;
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::FileId;
 use crate::domain::policy::{self, Action};
 use crate::domain::transitions::{FilePatch, Removal};
@@ -23,7 +23,7 @@ use crate::ports::LedgerPort;
 /// The caller's file, unless they deleted it.
 pub(in crate::http) async fn find(call: &OwnCall<'_>, file: FileId) -> Result<File, Problem> {
     let found = within(call.api.services.ledger.file(call.user(), file)).await?;
-    found.filter(|file| file.shown() != Shown::Hidden).ok_or_else(Problem::no_such_file)
+    found.filter(|file| file.public_status() != PublicStatus::Hidden).ok_or_else(Problem::no_such_file)
 }
 
 /// `GET /v1/files/{file_id}`.

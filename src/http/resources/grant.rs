@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::decide::Rules;
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::ObjectKey;
 use crate::domain::metadata::metadata_of;
 use crate::domain::time::Timestamp;
@@ -17,7 +17,7 @@ pub(in crate::http) fn ttl_of(
     url_ttl: Duration,
     now: Timestamp,
 ) -> Option<Duration> {
-    let release_at = release_at.filter(|_| file.shown() == Shown::Pending)?;
+    let release_at = release_at.filter(|_| file.public_status() == PublicStatus::Pending)?;
     let left = release_at.before(Rules::GRACE).since(now);
     let whole = Duration::from_secs(left.min(url_ttl).as_secs());
     (!whole.is_zero()).then_some(whole)

@@ -7,7 +7,7 @@ use super::files;
 use crate::domain::entry::{Entry, Totals};
 use crate::domain::event;
 use crate::domain::file::{File, Reason};
-use crate::domain::history::{self, Step};
+use crate::domain::history::{self, TotalsDelta};
 use crate::domain::ids::{EventId, FileId, UserId};
 use crate::domain::time::Timestamp;
 use crate::http::dispatch::OwnCall;
@@ -35,12 +35,12 @@ struct LineView {
     size_bytes: Option<u64>,
     reason: Option<&'static str>,
     /// None: the entry before is not kept any more.
-    step: Option<StepView>,
+    step: Option<DeltaView>,
     totals: TotalsView,
 }
 
 #[derive(Serialize)]
-struct StepView {
+struct DeltaView {
     used_bytes: i64,
     reserved_bytes: i64,
     trashed_bytes: i64,
@@ -65,7 +65,7 @@ impl LineView {
         let (name, event_id) = event::told_by(user, entry);
         let Totals { used_bytes, reserved_bytes, trashed_bytes, file_count } = entry.totals;
         let (limit_bytes, state) = (entry.limit_bytes, entry.state.as_str());
-        let step = |step: Step| StepView {
+        let delta = |step: TotalsDelta| DeltaView {
             used_bytes: step.used_bytes,
             reserved_bytes: step.reserved_bytes,
             trashed_bytes: step.trashed_bytes,
@@ -79,7 +79,7 @@ impl LineView {
             file_id: entry.file_id,
             size_bytes: entry.file_id.map(|_| entry.size_bytes),
             reason: entry.reason.map(Reason::as_str),
-            step: Step::of(entry, older).map(step),
+            step: TotalsDelta::of(entry, older).map(delta),
             totals: TotalsView { used_bytes, reserved_bytes, trashed_bytes, file_count, limit_bytes, state },
         }
     }
@@ -187,11 +187,11 @@ struct TimelineView<'a> {
     trace_id: Option<&'a str>,
     /// Whether every entry of the file was found.
     is_complete: bool,
-    steps: Vec<StationView>,
+    steps: Vec<TimelineStepView>,
 }
 
 #[derive(Serialize)]
-struct StationView {
+struct TimelineStepView {
     step: &'static str,
     at: Timestamp,
     /// Milliseconds since the step before.
@@ -215,20 +215,20 @@ pub(in crate::http) async fn timeline(call: &OwnCall<'_>, file: FileId) -> Outco
         file_id: file,
         trace_id: row.trace_id(),
         is_complete,
-        steps: stations(&row, &entries),
+        steps: timeline_steps(&row, &entries),
     };
     Ok(answers::json(StatusCode::OK, &view, Keep::Checked, 1024))
 }
 
-fn stations(row: &File, entries: &[Entry]) -> Vec<StationView> {
-    let way = history::way_of(row, entries);
+fn timeline_steps(row: &File, entries: &[Entry]) -> Vec<TimelineStepView> {
+    let timeline = history::timeline_of(row, entries);
     let mut before = row.created_at;
-    let station = |(station, at): (history::Station, Timestamp)| {
+    let step = |(step, at): (history::TimelineStep, Timestamp)| {
         let after_ms = u64::try_from(at.since(before).as_millis()).unwrap_or(u64::MAX);
         before = at.max(before);
-        StationView { step: station.as_str(), at, after_ms }
+        TimelineStepView { step: step.as_str(), at, after_ms }
     };
-    way.into_iter().map(station).collect()
+    timeline.into_iter().map(step).collect()
 }
 
 #[cfg(test)]

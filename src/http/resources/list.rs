@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::file_view::FileView;
 use super::upload_request::in_nfc;
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::FileId;
 use crate::http::dispatch::OwnCall;
 use crate::http::error::Problem;
@@ -49,13 +49,13 @@ const STATUSES: [(&str, Wanted); 4] = [
 ];
 
 impl Wanted {
-    const fn takes(self, shown: Shown) -> bool {
+    const fn takes(self, shown: PublicStatus) -> bool {
         match shown {
-            Shown::Pending => matches!(self, Self::Untrashed | Self::Pending),
-            Shown::Processed => matches!(self, Self::Untrashed | Self::Processed),
-            Shown::Failed(_) => matches!(self, Self::Untrashed | Self::Failed),
-            Shown::Trashed => matches!(self, Self::Trashed),
-            Shown::Hidden => false,
+            PublicStatus::Pending => matches!(self, Self::Untrashed | Self::Pending),
+            PublicStatus::Processed => matches!(self, Self::Untrashed | Self::Processed),
+            PublicStatus::Failed(_) => matches!(self, Self::Untrashed | Self::Failed),
+            PublicStatus::Trashed => matches!(self, Self::Trashed),
+            PublicStatus::Hidden => false,
         }
     }
 
@@ -90,7 +90,7 @@ impl Filter {
     }
 
     fn takes(&self, file: &File) -> bool {
-        self.wanted.takes(file.shown()) && file.filename.starts_with(&self.name_prefix)
+        self.wanted.takes(file.public_status()) && file.filename.starts_with(&self.name_prefix)
     }
 
     /// The target of the next page.
@@ -150,7 +150,7 @@ async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>)
         let count = rows.len();
         // Rows that nobody may see are passed over: a page is full unless it is the last. Their number is bounded by
         // `quota.rows_max`, and they leave within the hour.
-        looked_at += rows.iter().filter(|row| row.shown() != Shown::Hidden).count();
+        looked_at += rows.iter().filter(|row| row.public_status() != PublicStatus::Hidden).count();
         read += count;
         for (at, row) in rows.into_iter().enumerate() {
             let id = row.file_id;
@@ -222,8 +222,8 @@ mod tests {
     fn hidden_files_are_never_listed_and_trash_only_when_asked() {
         for wanted in [Wanted::Untrashed, Wanted::Pending, Wanted::Processed, Wanted::Failed, Wanted::Trashed]
         {
-            assert!(!wanted.takes(Shown::Hidden));
-            assert_eq!(wanted.takes(Shown::Trashed), wanted == Wanted::Trashed);
+            assert!(!wanted.takes(PublicStatus::Hidden));
+            assert_eq!(wanted.takes(PublicStatus::Trashed), wanted == Wanted::Trashed);
         }
     }
 }

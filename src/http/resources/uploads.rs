@@ -12,7 +12,7 @@ use super::upload_request::UploadRequest;
 use crate::actors::Reserved;
 use crate::domain::chunks::{Chunk, ChunkPlan};
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve};
-use crate::domain::file::{File, Shown};
+use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::{FileId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::http::dispatch::OwnCall;
@@ -143,7 +143,9 @@ async fn sign(call: &OwnCall<'_>, reserved: Reserved) -> Result<Vec<Upload>, Pro
                 let key = ObjectKey { user: call.user(), file: file.file_id };
                 Way::Whole(within(services.signer.upload(&grant::grant_of(key, &file, ttl, now))).await?)
             }
-            (_, Some(plan), Some(ends_at)) if file.shown() == Shown::Pending && now < ends_at => {
+            (_, Some(plan), Some(ends_at))
+                if file.public_status() == PublicStatus::Pending && now < ends_at =>
+            {
                 Way::Chunks(plan, ends_at)
             }
             (_, Some(_), _) | (None, None, _) => Way::Past,
@@ -215,10 +217,13 @@ impl Upload {
                 max_bytes: self.file.size_bytes,
             },
             Way::Past => {
-                let shown = self.file.shown();
+                let shown = self.file.public_status();
                 let reason = match shown {
-                    Shown::Failed(reason) => Some(reason),
-                    Shown::Pending | Shown::Processed | Shown::Trashed | Shown::Hidden => None,
+                    PublicStatus::Failed(reason) => Some(reason),
+                    PublicStatus::Pending
+                    | PublicStatus::Processed
+                    | PublicStatus::Trashed
+                    | PublicStatus::Hidden => None,
                 };
                 View::Past { file_id, status: shown.as_str().unwrap_or("deleted"), reason }
             }

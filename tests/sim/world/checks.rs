@@ -6,7 +6,7 @@ use std::time::Duration;
 use wharfinger::domain::account::Account;
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
-use wharfinger::domain::file::{File, Shown, Status};
+use wharfinger::domain::file::{File, PublicStatus, Status};
 use wharfinger::domain::ids::{FileId, ObjectKey, UserId};
 use wharfinger::limits::{
     CLOCK_SKEW_MAX, COMMIT_TRANSITIONS_MAX, FILES_MAX, PENDING_MAX, UPLOAD_DURATION_MAX,
@@ -335,7 +335,10 @@ impl State {
     /// 10: when a permanent delete is acknowledged the file is on its way out.
     pub(crate) fn check_deleted(&mut self, key: ObjectKey) {
         let Some(row) = self.file(key.user, key.file) else { return };
-        if matches!(row.shown(), Shown::Pending | Shown::Processed | Shown::Trashed) {
+        if matches!(
+            row.public_status(),
+            PublicStatus::Pending | PublicStatus::Processed | PublicStatus::Trashed
+        ) {
             let status = row.status;
             self.broken(format_args!("I10: told that it is deleted for good, and it is {status:?}"));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharfinger::domain::file::Shown;
+use wharfinger::domain::file::PublicStatus;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{ListedUpload, ObjectsError, Part, UploadCursor, UploadPage};
@@ -133,7 +133,8 @@ impl State {
     /// 7: a file that somebody was told to send in chunks has an upload that takes them.
     pub(crate) fn check_chunked(&mut self, key: ObjectKey) {
         let Some(row) = self.file(key.user, key.file) else { return };
-        if let Some(multipart) = row.multipart.as_ref().filter(|_| row.shown() == Shown::Pending)
+        if let Some(multipart) =
+            row.multipart.as_ref().filter(|_| row.public_status() == PublicStatus::Pending)
             && !self.bucket.uploads.contains_key(&multipart.upload_id)
         {
             let id = multipart.upload_id.clone();
