@@ -26,13 +26,13 @@ pub struct Addresses {
 /// is open.
 #[derive(Debug)]
 pub struct Ports {
-    api: Port,
-    admin: Port,
-    s3: Option<Port>,
+    api: BoundListener,
+    admin: BoundListener,
+    s3: Option<BoundListener>,
 }
 
 #[derive(Debug)]
-struct Port {
+struct BoundListener {
     key: &'static str,
     asked: SocketAddr,
     socket: TcpSocket,
@@ -56,10 +56,10 @@ impl Ports {
         if let Some(held) = data_dir::holder(config) {
             return Err(held);
         }
-        let api = Port::bind("http.listen", config.http.listen)?;
-        let admin = Port::bind("admin.listen", config.admin.listen)?;
+        let api = BoundListener::bind("http.listen", config.http.listen)?;
+        let admin = BoundListener::bind("admin.listen", config.admin.listen)?;
         let s3 = match config.objects.kind {
-            BucketKind::Embedded => Some(Port::bind("s3.listen", config.s3.listen)?),
+            BucketKind::Embedded => Some(BoundListener::bind("s3.listen", config.s3.listen)?),
             BucketKind::S3 => None,
         };
         Ok(Self { api, admin, s3 })
@@ -68,12 +68,12 @@ impl Ports {
     pub(super) fn listen(self) -> Result<Listeners, StartError> {
         let (api, api_at) = self.api.listen()?;
         let (admin, admin_at) = self.admin.listen()?;
-        let (s3, s3_at) = self.s3.map(Port::listen).transpose()?.unzip();
+        let (s3, s3_at) = self.s3.map(BoundListener::listen).transpose()?.unzip();
         Ok(Listeners { api, admin, s3, addresses: Addresses { api: api_at, admin: admin_at, s3: s3_at } })
     }
 }
 
-impl Port {
+impl BoundListener {
     fn bind(key: &'static str, asked: SocketAddr) -> Result<Self, StartError> {
         let bound = || {
             let socket = if asked.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };

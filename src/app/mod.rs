@@ -27,7 +27,8 @@ mod republish;
 mod audit;
 
 pub use audit::{
-    AuditError, AuditOptions, AuditRequest, Auditor, Finding, Kind, Summary, Tell, World, audit,
+    AuditError, AuditOptions, AuditRequest, AuditSummary, Auditor, Deployment, Finding, FindingKind,
+    ReportFn, audit,
 };
 #[cfg(feature = "aws")]
 pub use aws::{AdoptFailure, IdentityError, aws_adopt, aws_setup};

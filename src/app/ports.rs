@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::audit::{self, OperatorSocket, World};
+use super::audit::{self, Deployment, OperatorSocket};
 use super::data_dir;
 use super::descriptors::Descriptors;
 use super::start_error::StartError;
@@ -74,7 +74,7 @@ impl Site<'_> {
             return;
         }
         let (ledger, log, objects) = (ledger.clone(), log.clone(), objects.clone());
-        let world = World { ledger, log, objects, clock: self.clock.clone() };
+        let world = Deployment { ledger, log, objects, clock: self.clock.clone() };
         match OperatorSocket::bind(&self.config.data_dir) {
             Ok(socket) => upkeep.start(socket.serve(world, audit::options(self.config))),
             Err(error) => {

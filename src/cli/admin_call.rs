@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::dev_issuer::DevIssuer;
 use super::failure::Failure;
 use super::issuer_key;
-use super::target::{Side, Target};
+use super::target::{ServiceAddress, Side};
 use crate::config::{Config, IssuerAlgorithm, Loaded};
 use crate::domain::time::Timestamp;
 use crate::ports::Clock;
@@ -30,23 +30,23 @@ const ROLE: &str = "support";
 
 /// The service, and a token that may read there.
 pub(super) struct AdminCall {
-    target: Target,
+    target: ServiceAddress,
     token: String,
 }
 
 /// A refusal of the service, as far as people need it.
 #[derive(Deserialize)]
-struct Refusal {
+struct ProblemBody {
     title: String,
     #[serde(default)]
     detail: String,
     hint: String,
     #[serde(default)]
-    errors: Vec<Fault>,
+    errors: Vec<FieldError>,
 }
 
 #[derive(Deserialize)]
-struct Fault {
+struct FieldError {
     pointer: String,
     detail: String,
 }
@@ -58,7 +58,7 @@ impl AdminCall {
             Some(path) => read_text(path)?,
             None => made(&loaded.config, Clock::System.now())?,
         };
-        Ok(Self { target: Target::find(loaded, Side::Api), token })
+        Ok(Self { target: ServiceAddress::find(loaded, Side::Api), token })
     }
 
     /// The body of a successful answer.
@@ -70,7 +70,7 @@ impl AdminCall {
     }
 
     fn exchange(&self, path: &str) -> std::io::Result<String> {
-        let Self { target: Target { address, .. }, token } = self;
+        let Self { target: ServiceAddress { address, .. }, token } = self;
         let mut stream = TcpStream::connect_timeout(address, WITHIN)?;
         stream.set_read_timeout(Some(WITHIN))?;
         stream.set_write_timeout(Some(WITHIN))?;
@@ -95,7 +95,7 @@ pub(super) fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
 fn refused(status: u16, body: &str) -> Failure {
     let text = serde_json::from_str(body).map_or_else(
         |_| format!("the service answered {status}"),
-        |Refusal { title, detail, hint, errors }| {
+        |ProblemBody { title, detail, hint, errors }| {
             let faults: Vec<String> =
                 errors.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
             let said = [title + ".", detail, if faults.is_empty() { hint } else { faults.join(" ") }];

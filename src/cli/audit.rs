@@ -11,7 +11,7 @@ use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
 use super::span;
 use super::who::WhoArgs;
-use crate::app::{self, AuditError, AuditRequest, Summary};
+use crate::app::{self, AuditError, AuditRequest, AuditSummary};
 
 /// The exit code when the user does not exist.
 const NO_USER: u8 = 4;
@@ -46,8 +46,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
-    let mut tell = |line: &str| output::line(line).map_err(|_| "standard output is closed".to_owned());
-    let audited = runtime.block_on(app::audit(&config, request, &mut tell));
+    let mut report = |line: &str| output::line(line).map_err(|_| "standard output is closed".to_owned());
+    let audited = runtime.block_on(app::audit(&config, request, &mut report));
     // A client of a server that does not answer must not delay the exit.
     runtime.shutdown_background();
     let summary = audited.map_err(|error| failed(&error))?;
@@ -66,7 +66,7 @@ fn failed(error: &AuditError) -> Failure {
         | AuditError::Silent { .. }
         | AuditError::Unfinished(_)
         | AuditError::NotOpened(_)
-        | AuditError::NotTold(_) => NOT_READ,
+        | AuditError::NotReported(_) => NOT_READ,
     };
     Failure::other(error.to_string()).with_code(code)
 }
@@ -85,8 +85,8 @@ fn found_line(found: u64, grace: Duration) -> String {
 }
 
 /// The sums in one line.
-fn summed(summary: &Summary) -> String {
-    let Summary {
+fn summed(summary: &AuditSummary) -> String {
+    let AuditSummary {
         users,
         moving,
         files,
@@ -117,18 +117,18 @@ fn summed(summary: &Summary) -> String {
 mod tests {
     use super::*;
 
-    fn check(summary: Summary, expected: &str) {
+    fn check(summary: AuditSummary, expected: &str) {
         assert_eq!(summed(&summary), expected);
     }
 
     #[test]
     fn the_sums_are_one_line_and_one_is_no_plural() {
         check(
-            Summary { users: 2, files: 3, ..Summary::default() },
+            AuditSummary { users: 2, files: 3, ..AuditSummary::default() },
             "2 users, 3 files, 0 objects, 0 entries, 0 events, 0 events repeated, 0 events repaired, \
              0 records on the DLQ, 0 users kept moving, 0 disagreements",
         );
-        let one = Summary {
+        let one = AuditSummary {
             users: 1,
             moving: 1,
             files: 1,

@@ -66,7 +66,7 @@ impl DevIssuerError {
 
 /// What a token says.
 #[derive(Debug, Serialize)]
-struct Claims<'a> {
+struct DevClaims<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: &'a str,
@@ -128,7 +128,7 @@ impl DevIssuer {
         ttl: Duration,
     ) -> Result<String, DevIssuerError> {
         let (iat, exp) = (now.as_secs(), now.after(ttl).as_secs());
-        let claims = Claims { iss: ISSUER, aud: AUDIENCE, sub: subject, roles, iat, exp };
+        let claims = DevClaims { iss: ISSUER, aud: AUDIENCE, sub: subject, roles, iat, exp };
         Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key)?)
     }
 }

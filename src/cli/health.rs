@@ -9,7 +9,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::output;
 use super::settings::{self, SettingsArgs};
-use super::target::{PortArgs, Side, Target};
+use super::target::{PortArgs, ServiceAddress, Side};
 
 /// How long connecting, and each part of the answer, may take.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ pub(super) struct HealthArgs {
 
 /// Asks on the admin port. Exit code 0 if the answer is 200.
 pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
-    let target = Target::find(&settings::load(&args.settings, args.port.flags()?)?, Side::Admin);
+    let target = ServiceAddress::find(&settings::load(&args.settings, args.port.flags()?)?, Side::Admin);
     let address = target.address;
     let path = if args.ready { "/readyz?verbose" } else { "/livez" };
     let answer = ask(address, path).map_err(|error| target.silent(path, &error))?;

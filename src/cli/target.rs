@@ -43,7 +43,7 @@ pub(super) enum Side {
 
 /// An address of the service, and why it is this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct ServiceAddress {
     pub address: SocketAddr,
     reason: String,
 }
@@ -71,7 +71,7 @@ impl Side {
     }
 }
 
-impl Target {
+impl ServiceAddress {
     /// Finds the address of the service of these settings.
     pub(super) fn find(loaded: &Loaded, side: Side) -> Self {
         let key = side.key();

@@ -43,7 +43,7 @@ pub(super) struct ShowArgs {
 
 /// An account in the service's answer.
 #[derive(Debug, Deserialize)]
-struct Account {
+struct AccountBody {
     user_id: String,
     subject: Option<String>,
     state: String,
@@ -53,26 +53,26 @@ struct Account {
     limit_bytes: u64,
     quota_bytes: Option<u64>,
     file_count: u64,
-    open_uploads: Vec<OpenUpload>,
+    open_uploads: Vec<OpenUploadBody>,
 }
 
 #[derive(Debug, Deserialize)]
-struct OpenUpload {
+struct OpenUploadBody {
     file_id: String,
     size_bytes: u64,
     release_at: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Found {
+struct FoundUser {
     issuer: String,
     user_id: String,
-    account: Option<Account>,
+    account: Option<AccountBody>,
 }
 
 #[derive(Debug, Deserialize)]
 struct FoundList {
-    items: Vec<Found>,
+    items: Vec<FoundUser>,
 }
 
 /// Does it.
@@ -115,7 +115,7 @@ fn by_subject(call: &AdminCall, sub: &str, args: &ShowArgs) -> Result<(), Failur
         .with_code(NOT_FOUND))
 }
 
-fn without_account(found: &Found) -> String {
+fn without_account(found: &FoundUser) -> String {
     format!("user_id      {}\naccount      none yet", found.user_id)
 }
 
@@ -124,7 +124,7 @@ fn bytes(count: u64) -> String {
 }
 
 /// An account as lines of text.
-fn described(account: &Account) -> String {
+fn described(account: &AccountBody) -> String {
     let limit = if account.quota_bytes.is_some() { "their own" } else { "the default" };
     let subject = account.subject.as_deref().unwrap_or("not known yet");
     let mut lines = vec![
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_account_is_described_line_by_line() {
-        let account = Account {
+        let account = AccountBody {
             user_id: "0199a3c4-0000-7000-8000-000000000001".to_owned(),
             subject: Some("alice".to_owned()),
             state: "active".to_owned(),
@@ -163,7 +163,7 @@ mod tests {
             limit_bytes: 100,
             quota_bytes: None,
             file_count: 2,
-            open_uploads: vec![OpenUpload {
+            open_uploads: vec![OpenUploadBody {
                 file_id: "0199a3c4-0000-7000-8000-000000000002".to_owned(),
                 size_bytes: 7,
                 release_at: "2026-11-20T10:29:02.161Z".to_owned(),

@@ -21,12 +21,12 @@ const DEPLOYMENT_CHARS_MAX: usize = 63;
 const BUCKET_CHARS: std::ops::RangeInclusive<usize> = 3..=63;
 
 /// Collects what is wrong.
-pub(super) struct Findings<'a> {
+pub(super) struct SettingsCheck<'a> {
     origins: &'a Origins,
     pub(super) problems: Vec<Problem>,
 }
 
-impl<'a> Findings<'a> {
+impl<'a> SettingsCheck<'a> {
     pub(super) const fn new(origins: &'a Origins) -> Self {
         Self { origins, problems: Vec::new() }
     }
@@ -46,7 +46,7 @@ impl<'a> Findings<'a> {
 
 /// Everything that cannot be, in the order of the settings.
 pub(super) fn problems(config: &Config, origins: &Origins) -> Vec<Problem> {
-    let mut findings = Findings::new(origins);
+    let mut findings = SettingsCheck::new(origins);
     deployment(config, &mut findings);
     http(config, &mut findings);
     issuers(config, &mut findings);
@@ -58,7 +58,7 @@ pub(super) fn problems(config: &Config, origins: &Origins) -> Vec<Problem> {
     findings.problems
 }
 
-fn deployment(config: &Config, findings: &mut Findings<'_>) {
+fn deployment(config: &Config, findings: &mut SettingsCheck<'_>) {
     findings.expect(!config.data_dir.as_os_str().is_empty(), "data_dir", || "must not be empty".to_owned());
     let name = &config.deployment;
     let is_name = (1..=DEPLOYMENT_CHARS_MAX).contains(&name.len())
@@ -72,7 +72,7 @@ fn deployment(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
-fn http(config: &Config, findings: &mut Findings<'_>) {
+fn http(config: &Config, findings: &mut SettingsCheck<'_>) {
     let url = &config.http.public_url;
     let is_url = url.is_empty() || (is_origin_and_path(url) && !url.ends_with('/'));
     findings.expect(is_url, "http.public_url", || {
@@ -110,7 +110,7 @@ pub(super) fn is_origin_and_path(url: &str) -> bool {
     })
 }
 
-fn issuers(config: &Config, findings: &mut Findings<'_>) {
+fn issuers(config: &Config, findings: &mut SettingsCheck<'_>) {
     let mut seen = BTreeSet::new();
     for issuer in &config.auth.issuers {
         let texts = [&issuer.issuer, &issuer.audience, &issuer.roles_claim];
@@ -132,7 +132,7 @@ fn issuers(config: &Config, findings: &mut Findings<'_>) {
     findings.expect(fault.is_none(), "auth.issuers", || fault.unwrap_or_default());
 }
 
-fn transfers(config: &Config, findings: &mut Findings<'_>) {
+fn transfers(config: &Config, findings: &mut SettingsCheck<'_>) {
     // The ledger counts bytes in 64 signed bits.
     let quota = config.quota.default_bytes;
     findings.expect(i64::try_from(quota).is_ok(), "quota.default_bytes", || {
@@ -186,7 +186,7 @@ fn is_content_type(text: &str) -> bool {
     is_short && parts.is_some_and(|(family, kind)| is_token(family) && (kind == "*" || is_token(kind)))
 }
 
-fn listeners(config: &Config, findings: &mut Findings<'_>) {
+fn listeners(config: &Config, findings: &mut SettingsCheck<'_>) {
     let mut listeners = vec![("http.listen", config.http.listen), ("admin.listen", config.admin.listen)];
     if config.objects.kind == BucketKind::Embedded {
         listeners.push(("s3.listen", config.s3.listen));
@@ -206,7 +206,7 @@ fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || is_everywhere)
 }
 
-fn bucket(config: &Config, findings: &mut Findings<'_>) {
+fn bucket(config: &Config, findings: &mut SettingsCheck<'_>) {
     let name = &config.objects.bucket;
     let is_name = BUCKET_CHARS.contains(&name.len())
         && name.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-' || byte == b'.')
@@ -230,7 +230,7 @@ const fn is_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
-fn telemetry(config: &Config, findings: &mut Findings<'_>) {
+fn telemetry(config: &Config, findings: &mut SettingsCheck<'_>) {
     if let Err(error) = logs::LogFormat::parse(&config.telemetry.format) {
         findings.expect(false, "telemetry.format", || error.to_string());
     }

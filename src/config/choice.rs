@@ -7,7 +7,7 @@ use std::path::Path;
 use super::backends::{
     BucketKind, BucketSettings, LedgerKind, LogKind, QueueKind, QueueSettings, SignerKind,
 };
-use super::check::{Findings, is_origin, is_origin_and_path, is_region};
+use super::check::{SettingsCheck, is_origin, is_origin_and_path, is_region};
 use super::nats::{ManageStreams, NatsSettings};
 use super::nodes;
 use super::settings::Config;
@@ -92,7 +92,7 @@ pub(super) fn missing_choice(config: &Config, key: &str) -> Option<&'static str>
 }
 
 /// Settings that some source says and that have no effect, and backends that do not go together.
-pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
+pub(super) fn check(config: &Config, findings: &mut SettingsCheck<'_>) {
     for key in findings.said() {
         let missing = missing_choice(config, &key);
         findings.expect(missing.is_none(), &key, || {
@@ -123,7 +123,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
 }
 
 /// Refuses the engines that this build was made without.
-fn built(config: &Config, findings: &mut Findings<'_>) {
+fn built(config: &Config, findings: &mut SettingsCheck<'_>) {
     let aws = cfg!(feature = "aws");
     for (key, is_built, word, feature) in [
         ("ledger.kind", cfg!(feature = "cql") || config.ledger.kind == LedgerKind::Embedded, "scylla", "cql"),
@@ -138,7 +138,7 @@ fn built(config: &Config, findings: &mut Findings<'_>) {
     }
 }
 
-fn nats(nats: &NatsSettings, findings: &mut Findings<'_>) {
+fn nats(nats: &NatsSettings, findings: &mut SettingsCheck<'_>) {
     let replicas = nats.replicas;
     findings.expect(REPLICAS.contains(&replicas), "log.nats.replicas", || {
         format!("{replicas} must be 1 to 5; odd, and at least 3 to survive the loss of a server")
@@ -164,7 +164,7 @@ fn is_subject(text: &str) -> bool {
     text.split('.').all(|word| !word.is_empty() && word.bytes().all(is_plain))
 }
 
-fn queue(queue: &QueueSettings, findings: &mut Findings<'_>) {
+fn queue(queue: &QueueSettings, findings: &mut SettingsCheck<'_>) {
     let pollers = queue.pollers;
     findings.expect((1..=POLLERS_MAX).contains(&pollers), "queue.pollers", || {
         format!("{pollers} must be 1 to {POLLERS_MAX}")
@@ -198,7 +198,7 @@ fn queue(queue: &QueueSettings, findings: &mut Findings<'_>) {
     });
 }
 
-fn bucket(objects: &BucketSettings, findings: &mut Findings<'_>) {
+fn bucket(objects: &BucketSettings, findings: &mut SettingsCheck<'_>) {
     endpoint(findings, "objects.public_endpoint", &objects.public_endpoint);
     if objects.kind != BucketKind::S3 {
         return;
@@ -212,7 +212,7 @@ fn bucket(objects: &BucketSettings, findings: &mut Findings<'_>) {
 }
 
 /// Clients must be able to follow what is signed for them.
-fn reachable(config: &Config, findings: &mut Findings<'_>) {
+fn reachable(config: &Config, findings: &mut SettingsCheck<'_>) {
     let objects = &config.objects;
     match objects.kind {
         BucketKind::Embedded => {
@@ -241,14 +241,14 @@ fn is_by_number(url: &str) -> bool {
     is_socket || authority.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }
 
-fn endpoint(findings: &mut Findings<'_>, key: &str, url: &str) {
+fn endpoint(findings: &mut SettingsCheck<'_>, key: &str, url: &str) {
     findings.expect(url.is_empty() || is_origin(url), key, || {
         format!("{url:?} must be like https://s3.example.com, without a path")
     });
 }
 
 /// Both halves of a pair of keys, or none.
-fn keys(findings: &mut Findings<'_>, section: &str, (id, secret): (&str, &Path)) {
+fn keys(findings: &mut SettingsCheck<'_>, section: &str, (id, secret): (&str, &Path)) {
     let has_secret = !secret.as_os_str().is_empty();
     let (has, lacks) =
         if has_secret { ("secret_key_file", "access_key_id") } else { ("access_key_id", "secret_key_file") };
@@ -271,7 +271,7 @@ mod tests {
         let mut config = Config::default();
         change(&mut config);
         let origins = Origins::default();
-        let mut findings = Findings::new(&origins);
+        let mut findings = SettingsCheck::new(&origins);
         super::check(&config, &mut findings);
         let lines: Vec<_> = findings.problems.iter().map(ToString::to_string).collect();
         assert_eq!(lines.len(), usize::from(!expected.is_empty()), "{lines:?}");

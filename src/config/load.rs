@@ -27,10 +27,10 @@ pub struct Loaded {
 
 /// Where each setting comes from.
 #[derive(Clone, Debug, Default)]
-pub struct Origins(BTreeMap<String, Source>);
+pub struct Origins(BTreeMap<String, SettingSource>);
 
 #[derive(Clone, Debug)]
-struct Source {
+struct SettingSource {
     origin: Origin,
     /// The value as it counts, and as it was written.
     shown: String,
@@ -46,7 +46,7 @@ impl Origins {
 
     /// A message about a setting that starts with its value, with the value as it was written.
     pub(super) fn as_written(&self, key: &str, message: String) -> String {
-        let Some(Source { shown, written, .. }) = self.0.get(key) else { return message };
+        let Some(SettingSource { shown, written, .. }) = self.0.get(key) else { return message };
         match message.strip_prefix(shown.as_str()) {
             Some(rest) if rest.starts_with(' ') => format!("{written}{rest}"),
             Some(_) | None => message,
@@ -81,11 +81,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     if problems.is_empty() { Ok(Loaded { config, origins, ignored }) } else { Err(ConfigError { problems }) }
 }
 
-fn source_of(setting: &Setting) -> (String, Source) {
+fn source_of(setting: &Setting) -> (String, SettingSource) {
     let Setting { value, written, origin, .. } = setting;
     let key = setting.key();
     let shown = text::shown(&key, value);
-    (key, Source { origin: origin.clone(), shown, written: written.clone() })
+    (key, SettingSource { origin: origin.clone(), shown, written: written.clone() })
 }
 
 /// The layers, each value with its origin as figment's metadata.

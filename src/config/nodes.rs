@@ -4,16 +4,16 @@
 //! from the same settings would take notifications of accounts it does not have, or miss objects that are there.
 
 use super::backends::{BucketKind, LedgerKind, LogKind, QueueKind};
-use super::check::Findings;
+use super::check::SettingsCheck;
 use super::settings::Config;
 
 /// The parts, as the settings that choose them: those of this process, and those that processes share.
-struct Parts {
+struct ChosenParts {
     alone: Vec<&'static str>,
     shared: Vec<&'static str>,
 }
 
-fn parts(config: &Config) -> Parts {
+fn parts(config: &Config) -> ChosenParts {
     let all = [
         (config.ledger.kind == LedgerKind::Embedded, "ledger.kind", "ledger.kind = \"scylla\""),
         (config.log.kind == LogKind::Embedded, "log.kind", "log.kind = \"nats\""),
@@ -24,15 +24,15 @@ fn parts(config: &Config) -> Parts {
     let holds_nothing = |key: &str| key == "queue.kind" && config.objects.kind == BucketKind::S3;
     let alone = all.iter().filter(|(is_alone, key, _)| *is_alone && !holds_nothing(key));
     let shared = all.iter().filter(|(is_alone, ..)| !is_alone);
-    Parts {
+    ChosenParts {
         alone: alone.map(|(_, key, _)| *key).collect(),
         shared: shared.map(|(.., choice)| *choice).collect(),
     }
 }
 
 /// Embedded parts beside shared ones are a mistake, unless the settings say that there is only one process.
-pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
-    let Parts { alone, shared } = parts(config);
+pub(super) fn check(config: &Config, findings: &mut SettingsCheck<'_>) {
+    let ChosenParts { alone, shared } = parts(config);
     let (Some(first), false) = (alone.first(), shared.is_empty()) else { return };
     findings.expect(config.single_node, first, || {
         let (verb, shared) = (if shared.len() == 1 { "is" } else { "are" }, shared.join(", "));
@@ -54,7 +54,7 @@ mod tests {
         let mut config = Config::default();
         change(&mut config);
         let origins = Origins::default();
-        let mut findings = Findings::new(&origins);
+        let mut findings = SettingsCheck::new(&origins);
         super::check(&config, &mut findings);
         let lines: Vec<_> = findings.problems.iter().map(ToString::to_string).collect();
         assert_eq!(lines.len(), usize::from(!expected.is_empty()), "{lines:?}");

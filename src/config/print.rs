@@ -21,19 +21,23 @@ const COMMENT_WIDTH: usize = 100;
 #[must_use]
 pub fn printed(loaded: &Loaded) -> Vec<String> {
     let root = |config: &Config| Value::serialize(config).ok().and_then(Value::into_dict).unwrap_or_default();
-    let page = Page { loaded, meanings: Meanings::of_all(), defaults: Value::from(root(&Config::default())) };
+    let page = SettingsPage {
+        loaded,
+        meanings: Meanings::of_all(),
+        defaults: Value::from(root(&Config::default())),
+    };
     let mut lines = Vec::new();
     page.section(&root(&loaded.config), "", &mut lines);
     lines
 }
 
-struct Page<'a> {
+struct SettingsPage<'a> {
     loaded: &'a Loaded,
     meanings: Meanings,
     defaults: Value,
 }
 
-impl Page<'_> {
+impl SettingsPage<'_> {
     fn section(&self, section: &Dict, above: &str, lines: &mut Vec<String>) {
         for (name, value) in section {
             let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };

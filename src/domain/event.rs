@@ -36,12 +36,12 @@ pub struct Event {
     /// Its short name, `files.processed`.
     pub name: String,
     /// The envelope.
-    pub envelope: Envelope,
+    pub envelope: EventEnvelope,
 }
 
 /// The CloudEvents envelope; fields in the order of the contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Envelope {
+pub struct EventEnvelope {
     specversion: &'static str,
     /// Same as [`Event::id`].
     pub id: EventId,
@@ -129,7 +129,7 @@ fn event(
         Some(file) => format!("files/{file}"),
         None => "usage".to_owned(),
     };
-    let envelope = Envelope {
+    let envelope = EventEnvelope {
         specversion: "1.0",
         id,
         source: format!("/wharfinger/{}/users/{user}", source.deployment),

@@ -16,14 +16,14 @@ pub struct Budget {
 
 /// A part of a budget, until it is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct UnsentBytes {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
 impl Budget {
     /// Takes a part of it, once there is so much. Dropping the future takes nothing.
-    pub async fn take(self: &Arc<Self>, bytes: usize) -> Held {
+    pub async fn take(self: &Arc<Self>, bytes: usize) -> UnsentBytes {
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
@@ -36,17 +36,17 @@ impl Budget {
         }
     }
 
-    fn try_take(self: &Arc<Self>, bytes: usize) -> Option<Held> {
+    fn try_take(self: &Arc<Self>, bytes: usize) -> Option<UnsentBytes> {
         let fits = |unsent: usize| {
             let after = unsent.saturating_add(bytes);
             (unsent == 0 || after <= UNSENT_BYTES_MAX).then_some(after)
         };
         let taken = self.unsent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        taken.is_ok().then(|| Held { budget: Arc::clone(self), bytes })
+        taken.is_ok().then(|| UnsentBytes { budget: Arc::clone(self), bytes })
     }
 }
 
-impl Held {
+impl UnsentBytes {
     /// The answer has this size, larger or smaller than was thought.
     pub fn resize(&mut self, bytes: usize) {
         if bytes >= self.bytes {
@@ -59,7 +59,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for UnsentBytes {
     fn drop(&mut self) {
         self.resize(0);
     }

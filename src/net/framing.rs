@@ -76,14 +76,14 @@ impl Default for State {
 struct Head {
     /// The request line is complete.
     has_request_line: bool,
-    line: Line,
+    line: HeadLine,
     length: Option<u64>,
     is_chunked: bool,
 }
 
 /// A line of a head, as far as it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Line {
+enum HeadLine {
     #[default]
     Empty,
     /// A name of a field, in lower case; one byte more than the longest is any longer one.
@@ -98,7 +98,7 @@ enum Line {
 
 /// What becomes of a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum ByteVerdict {
     Fine,
     /// Another byte takes its place, and the parser refuses that.
     Replaced(u8),
@@ -177,57 +177,59 @@ impl Framing {
         self.before = byte;
         let verdict = match byte {
             b'\n' if after_cr => self.line_ended(),
-            b'\n' => Verdict::Replaced(NUL),
-            _ if after_cr => Verdict::Refused,
-            b'\r' => Verdict::Fine,
+            b'\n' => ByteVerdict::Replaced(NUL),
+            _ if after_cr => ByteVerdict::Refused,
+            b'\r' => ByteVerdict::Fine,
             _ => self.byte_of_line(byte),
         };
-        if verdict == Verdict::Fine {
+        if verdict == ByteVerdict::Fine {
             return byte;
         }
         self.state = State::Off;
         match verdict {
-            Verdict::Fault(refusal) => self.seen = Seen::Fault(refusal),
-            Verdict::Replaced(_) | Verdict::Refused if is_in_head => self.seen = Seen::Fault(Refusal::Line),
-            Verdict::Replaced(other) => {
+            ByteVerdict::Fault(refusal) => self.seen = Seen::Fault(refusal),
+            ByteVerdict::Replaced(_) | ByteVerdict::Refused if is_in_head => {
+                self.seen = Seen::Fault(Refusal::Line)
+            }
+            ByteVerdict::Replaced(other) => {
                 self.is_spoiled = true;
                 return other;
             }
-            Verdict::Fine | Verdict::Refused => {}
+            ByteVerdict::Fine | ByteVerdict::Refused => {}
         }
         byte
     }
 
-    fn byte_of_line(&mut self, byte: u8) -> Verdict {
+    fn byte_of_line(&mut self, byte: u8) -> ByteVerdict {
         match &mut self.state {
             State::Head(head) => head.take(byte),
             State::Size(size) => match (byte, hex(byte)) {
                 (_, Some(digit)) => match size.checked_mul(16).and_then(|size| size.checked_add(digit)) {
                     Some(larger) => {
                         *size = larger;
-                        Verdict::Fine
+                        ByteVerdict::Fine
                     }
-                    None => Verdict::Refused,
+                    None => ByteVerdict::Refused,
                 },
                 (b';' | b' ' | b'\t', None) => {
                     self.state = State::Extension(*size);
-                    Verdict::Fine
+                    ByteVerdict::Fine
                 }
-                (_, None) => Verdict::Refused,
+                (_, None) => ByteVerdict::Refused,
             },
             // In a chunk extension the parser refuses a line feed, and nothing else.
-            State::Extension(_) if byte != b'\t' && byte.is_ascii_control() => Verdict::Replaced(b'\n'),
-            State::Extension(_) => Verdict::Fine,
+            State::Extension(_) if byte != b'\t' && byte.is_ascii_control() => ByteVerdict::Replaced(b'\n'),
+            State::Extension(_) => ByteVerdict::Fine,
             State::Trailer { is_empty } => {
                 *is_empty = false;
-                Verdict::Fine
+                ByteVerdict::Fine
             }
-            State::ChunkEnd | State::Body(_) | State::Chunk(_) | State::Off => Verdict::Refused,
+            State::ChunkEnd | State::Body(_) | State::Chunk(_) | State::Off => ByteVerdict::Refused,
         }
     }
 
     /// A line ended as it should.
-    fn line_ended(&mut self) -> Verdict {
+    fn line_ended(&mut self) -> ByteVerdict {
         self.before = 0;
         self.state = match self.state {
             State::Head(mut head) => match head.line_ended() {
@@ -238,7 +240,7 @@ impl Framing {
                     }
                     state
                 }
-                Err(refusal) => return Verdict::Fault(refusal),
+                Err(refusal) => return ByteVerdict::Fault(refusal),
             },
             State::Size(0) | State::Extension(0) => State::Trailer { is_empty: true },
             State::Size(size) | State::Extension(size) => State::Chunk(size),
@@ -250,58 +252,58 @@ impl Framing {
             }
             State::Body(_) | State::Chunk(_) | State::Off => State::Off,
         };
-        Verdict::Fine
+        ByteVerdict::Fine
     }
 }
 
 impl Head {
     /// A byte of a line that is no part of its end.
-    fn take(&mut self, byte: u8) -> Verdict {
+    fn take(&mut self, byte: u8) -> ByteVerdict {
         if !self.has_request_line {
-            self.line = Line::Other;
-            return Verdict::Fine;
+            self.line = HeadLine::Other;
+            return ByteVerdict::Fine;
         }
-        if self.line == Line::Empty {
-            self.line = Line::Name([0; NAME_BYTES_MAX], 0);
+        if self.line == HeadLine::Empty {
+            self.line = HeadLine::Name([0; NAME_BYTES_MAX], 0);
         }
         match &mut self.line {
-            Line::Name(name, len) if byte == b':' => match name.get(..*len).unwrap_or_default() {
-                b"content-length" if self.length.is_some() => return Verdict::Fault(Refusal::Length),
-                b"content-length" => self.line = Line::Length { value: None, is_over: false },
+            HeadLine::Name(name, len) if byte == b':' => match name.get(..*len).unwrap_or_default() {
+                b"content-length" if self.length.is_some() => return ByteVerdict::Fault(Refusal::Length),
+                b"content-length" => self.line = HeadLine::Length { value: None, is_over: false },
                 b"transfer-encoding" => {
                     self.is_chunked = true;
-                    self.line = Line::Other;
+                    self.line = HeadLine::Other;
                 }
-                _ => self.line = Line::Other,
+                _ => self.line = HeadLine::Other,
             },
-            Line::Name(name, len) => {
+            HeadLine::Name(name, len) => {
                 if let Some(place) = name.get_mut(*len) {
                     *place = byte.to_ascii_lowercase();
                 }
                 *len = len.saturating_add(1);
             }
-            Line::Length { value, is_over } => return length_byte(value, is_over, byte),
-            Line::Empty | Line::Other => {}
+            HeadLine::Length { value, is_over } => return length_byte(value, is_over, byte),
+            HeadLine::Empty | HeadLine::Other => {}
         }
-        Verdict::Fine
+        ByteVerdict::Fine
     }
 
     /// The line ended; what comes after the head, if it was its last.
     fn line_ended(&mut self) -> Result<Option<State>, Refusal> {
         Ok(match std::mem::take(&mut self.line) {
             // The parser ignores empty lines before a request.
-            Line::Empty if !self.has_request_line => None,
-            Line::Empty => Some(match (self.is_chunked, self.length) {
+            HeadLine::Empty if !self.has_request_line => None,
+            HeadLine::Empty => Some(match (self.is_chunked, self.length) {
                 (true, _) => State::Size(0),
                 (false, None | Some(0)) => State::default(),
                 (false, Some(length)) => State::Body(length),
             }),
-            Line::Length { value: None, .. } => return Err(Refusal::Length),
-            Line::Length { value, .. } => {
+            HeadLine::Length { value: None, .. } => return Err(Refusal::Length),
+            HeadLine::Length { value, .. } => {
                 self.length = value;
                 None
             }
-            Line::Name(..) | Line::Other => {
+            HeadLine::Name(..) | HeadLine::Other => {
                 self.has_request_line = true;
                 None
             }
@@ -310,15 +312,15 @@ impl Head {
 }
 
 /// Takes a byte of the value of `Content-Length`.
-fn length_byte(value: &mut Option<u64>, is_over: &mut bool, byte: u8) -> Verdict {
+fn length_byte(value: &mut Option<u64>, is_over: &mut bool, byte: u8) -> ByteVerdict {
     if byte == b' ' || byte == b'\t' {
         *is_over = value.is_some();
-        return Verdict::Fine;
+        return ByteVerdict::Fine;
     }
     let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0')).filter(|_| !*is_over);
     let larger = digit.and_then(|digit| value.unwrap_or(0).checked_mul(10)?.checked_add(digit));
     *value = larger;
-    if larger.is_some() { Verdict::Fine } else { Verdict::Fault(Refusal::Length) }
+    if larger.is_some() { ByteVerdict::Fine } else { ByteVerdict::Fault(Refusal::Length) }
 }
 
 fn hex(byte: u8) -> Option<u64> {

@@ -12,11 +12,11 @@ use super::watch::Watch;
 
 /// A request in flight, until it is dropped.
 #[derive(Debug)]
-pub struct InFlight(Arc<Step>);
+pub struct InFlight(Arc<ClientStep>);
 
 /// Who has to do the next step of a request. The server has at its beginning.
 #[derive(Debug)]
-pub struct Step {
+pub struct ClientStep {
     watch: Arc<Watch>,
     is_ours: AtomicBool,
 }
@@ -26,12 +26,12 @@ impl InFlight {
     #[must_use]
     pub fn start(watch: &Arc<Watch>, version: Version) -> Self {
         watch.begins(version == Version::HTTP_2);
-        Self(Arc::new(Step { watch: Arc::clone(watch), is_ours: AtomicBool::new(true) }))
+        Self(Arc::new(ClientStep { watch: Arc::clone(watch), is_ours: AtomicBool::new(true) }))
     }
 
     /// Who has to do the next step.
     #[must_use]
-    pub const fn step(&self) -> &Arc<Step> {
+    pub const fn step(&self) -> &Arc<ClientStep> {
         &self.0
     }
 
@@ -48,7 +48,7 @@ impl Drop for InFlight {
     }
 }
 
-impl Step {
+impl ClientStep {
     /// The next step is the client's.
     pub fn is_clients(&self) {
         if self.is_ours.swap(false, Ordering::Relaxed) {
@@ -84,7 +84,7 @@ impl Step {
 #[derive(Debug)]
 pub struct AwaitedBody<B> {
     body: B,
-    step: Arc<Step>,
+    step: Arc<ClientStep>,
 }
 
 impl<B> AwaitedBody<B> {

@@ -18,11 +18,11 @@ mod streams;
 mod watch;
 
 pub use acceptor::{Acceptor, Listening, Serving};
-pub use budget::{Budget, Held};
+pub use budget::{Budget, UnsentBytes};
 pub use connection::serve;
 pub use head::{Refusal, is_host};
-pub use in_flight::{AwaitedBody, InFlight, Step};
+pub use in_flight::{AwaitedBody, ClientStep, InFlight};
 pub use stop::Stop;
 pub use stream::Watched;
-pub use streams::{Progress, StreamExecutor};
+pub use streams::{StreamExecutor, StreamProgress};
 pub use watch::{Stall, Watch, is_too_slow};

@@ -13,13 +13,13 @@ use crate::limits;
 /// The open connections of one listener.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
     /// Since when a connection waits for a place.
     full_since: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
     peers: HashMap<Peer, HashMap<u64, Arc<Watch>>>,
 }
@@ -65,7 +65,7 @@ impl Registry {
         self.full_since.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::telemetry::names;
 
 tokio::task_local! {
-    static PROGRESS: Arc<Progress>;
+    static PROGRESS: Arc<StreamProgress>;
 }
 
 /// Runs the streams of HTTP/2 connections: each to its end, or until its answer has not moved for
@@ -35,7 +35,7 @@ where
 }
 
 async fn until_stalled(stream: impl Future) {
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(StreamProgress::default());
     let stalled = stalled(Arc::clone(&progress));
     let is_stalled = PROGRESS.scope(progress, async {
         tokio::select! {
@@ -49,7 +49,7 @@ async fn until_stalled(stream: impl Future) {
     }
 }
 
-async fn stalled(progress: Arc<Progress>) {
+async fn stalled(progress: Arc<StreamProgress>) {
     loop {
         let left = limits::ANSWER_STALL_MAX.saturating_sub(progress.rest());
         if left.is_zero() {
@@ -63,19 +63,19 @@ async fn stalled(progress: Arc<Progress>) {
 
 /// When the answer of a stream moved last.
 #[derive(Debug)]
-pub struct Progress {
+pub struct StreamProgress {
     began: Instant,
     moved_ms: AtomicU64,
     is_given_up: AtomicBool,
 }
 
-impl Default for Progress {
+impl Default for StreamProgress {
     fn default() -> Self {
         Self { began: Instant::now(), moved_ms: AtomicU64::new(0), is_given_up: AtomicBool::new(false) }
     }
 }
 
-impl Progress {
+impl StreamProgress {
     /// That of the stream which polls this; none outside HTTP/2.
     #[must_use]
     pub fn of_stream() -> Option<Arc<Self>> {
@@ -114,7 +114,7 @@ mod tests {
         until_stalled(async {
             for _ in 0..10 {
                 tokio::time::sleep(STEP).await;
-                Progress::of_stream().unwrap().moved();
+                StreamProgress::of_stream().unwrap().moved();
             }
         })
         .await;
@@ -122,6 +122,6 @@ mod tests {
         until_stalled(std::future::pending::<()>()).await;
         let rest = began.elapsed() - STEP * 10;
         assert!(rest >= limits::ANSWER_STALL_MAX && rest < limits::ANSWER_STALL_MAX + STEP, "{rest:?}");
-        assert!(Progress::of_stream().is_none());
+        assert!(StreamProgress::of_stream().is_none());
     }
 }

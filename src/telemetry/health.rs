@@ -33,35 +33,35 @@ pub enum PartState {
 
 /// A caller whose reports about a part count on their own: the part is up again once every caller that reported a
 /// failure has reported a success.
-pub type Source = u32;
+pub type Reporter = u32;
 
 /// The source of reports that do not name one.
-const ANY: Source = 0;
+const ANY: Reporter = 0;
 
 #[derive(Debug, Default)]
-struct Parts {
+struct PartStates {
     states: BTreeMap<Part, PartState>,
     /// Sources whose last report was a failure.
-    failing: BTreeSet<(Part, Source)>,
+    failing: BTreeSet<(Part, Reporter)>,
     is_draining: bool,
 }
 
-impl Parts {
+impl PartStates {
     fn state(&self, part: Part) -> &PartState {
         self.states.get(&part).unwrap_or(&PartState::Unasked)
     }
 
     fn has_failing(&self, part: Part) -> bool {
-        self.failing.range((part, Source::MIN)..=(part, Source::MAX)).next().is_some()
+        self.failing.range((part, Reporter::MIN)..=(part, Reporter::MAX)).next().is_some()
     }
 }
 
 /// The last reports about every part. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<Parts>>);
+pub struct Health(Arc<Mutex<PartStates>>);
 
 impl Health {
-    fn parts(&self) -> std::sync::MutexGuard<'_, Parts> {
+    fn parts(&self) -> std::sync::MutexGuard<'_, PartStates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +76,7 @@ impl Health {
     }
 
     /// As [`Health::up`], for one of several callers whose failures count separately.
-    pub fn up_from(&self, part: Part, source: Source) {
+    pub fn up_from(&self, part: Part, source: Reporter) {
         let mut parts = self.parts();
         if *parts.state(part) == PartState::Up {
             return;
@@ -101,7 +101,7 @@ impl Health {
     pub fn down_from(
         &self,
         part: Part,
-        source: Source,
+        source: Reporter,
         reason: &(impl fmt::Display + ?Sized),
         now: Timestamp,
     ) {

@@ -55,7 +55,7 @@ impl LogFormat {
 /// A filter that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{filter:?} must be like info or warn,wharfinger=debug: {reason}")]
-pub struct FilterError {
+pub struct LogFilterError {
     filter: String,
     reason: String,
 }
@@ -64,12 +64,12 @@ pub struct FilterError {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_filter(filter: &str) -> Result<(), FilterError> {
+pub fn check_filter(filter: &str) -> Result<(), LogFilterError> {
     parse_filter(filter).map(drop)
 }
 
-fn parse_filter(filter: &str) -> Result<EnvFilter, FilterError> {
-    let refused = |error: tracing_subscriber::filter::ParseError| FilterError {
+fn parse_filter(filter: &str) -> Result<EnvFilter, LogFilterError> {
+    let refused = |error: tracing_subscriber::filter::ParseError| LogFilterError {
         filter: filter.to_owned(),
         reason: error.to_string(),
     };
@@ -80,7 +80,7 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, FilterError> {
 ///
 /// # Errors
 /// A filter that cannot be read.
-pub fn start(filter: &str, format: LogFormat) -> Result<(), FilterError> {
+pub fn start(filter: &str, format: LogFormat) -> Result<(), LogFilterError> {
     let filter = parse_filter(filter)?;
     let is_terminal = std::io::stderr().is_terminal();
     let is_json = match format {

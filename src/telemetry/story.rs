@@ -18,12 +18,12 @@ pub(super) struct Story;
 
 /// The parts of an event.
 #[derive(Debug, Default)]
-struct Parts {
+struct StoryParts {
     message: String,
     fields: String,
 }
 
-impl Visit for Parts {
+impl Visit for StoryParts {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" || value.contains([' ', '"', '\n']) || value.is_empty() {
             self.record_debug(field, &value);
@@ -54,7 +54,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut parts = Parts::default();
+        let mut parts = StoryParts::default();
         event.record(&mut parts);
         let (dim, plain) = if writer.has_ansi_escapes() { (DIM, PLAIN) } else { ("", "") };
         let level = event.metadata().level();

@@ -1,6 +1,6 @@
 //! Entries that the ledger has trimmed, and entries that only look so.
 
-use wharfinger::app::Kind;
+use wharfinger::app::FindingKind;
 use wharfinger::domain::account::Account;
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::{Entry, EntryKind, Totals};
@@ -15,7 +15,7 @@ const LAST: u64 = 4;
 
 /// What the audit says of another user with one row, whose history is trimmed up to `floor` and of whom these entries
 /// are left.
-async fn check(floor: u64, left: &[u64], expected: &[Kind]) {
+async fn check(floor: u64, left: &[u64], expected: &[FindingKind]) {
     let yard = Yard::new().await;
     let user = UserId::from_subject("https://issuer.example", "bob").unwrap();
     let revision = u32::try_from(LAST).unwrap();
@@ -69,10 +69,10 @@ async fn what_was_trimmed_is_not_missing() {
 // proves: I28
 #[tokio::test]
 async fn what_is_above_the_floor_must_be_there() {
-    check(0, &[2, 3, 4], &[Kind::EntriesMissing]).await;
-    check(1, &[3, 4], &[Kind::EntriesMissing]).await;
-    check(2, &[4], &[Kind::EntriesMissing]).await;
-    check(1, &[2, 4], &[Kind::EntriesMissing]).await;
-    check(2, &[3], &[Kind::EntriesMissing]).await;
-    check(2, &[], &[Kind::EntriesMissing]).await;
+    check(0, &[2, 3, 4], &[FindingKind::EntriesMissing]).await;
+    check(1, &[3, 4], &[FindingKind::EntriesMissing]).await;
+    check(2, &[4], &[FindingKind::EntriesMissing]).await;
+    check(1, &[2, 4], &[FindingKind::EntriesMissing]).await;
+    check(2, &[3], &[FindingKind::EntriesMissing]).await;
+    check(2, &[], &[FindingKind::EntriesMissing]).await;
 }

@@ -1,7 +1,7 @@
 //! The audit on backends that fail, and beside somebody who writes.
 
 use wharfinger::adapters::faulty::{Fault, Op};
-use wharfinger::app::{AuditError, Kind};
+use wharfinger::app::{AuditError, FindingKind};
 use wharfinger::domain::decide::Reserve;
 
 use crate::inside::PATIENCE;
@@ -43,7 +43,7 @@ async fn what_cannot_be_read_ends_the_audit() {
 async fn an_account_that_cannot_be_understood_is_told_and_the_rest_is_read() {
     let yard = Yard::new().await;
     yard.inside.plan.set(Op::Files, Fault::Corrupt);
-    yard.check(&[Kind::Unreadable]).await;
+    yard.check(&[FindingKind::Unreadable]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wharfinger::actors::{Republish, republish};
-use wharfinger::app::Kind;
+use wharfinger::app::FindingKind;
 use wharfinger::domain::draft::RowRange;
 use wharfinger::domain::event::{EventSource, filter_of};
 use wharfinger::domain::file::Status;
@@ -15,7 +15,7 @@ use crate::inside::BUCKET;
 use crate::world::{GRACE, Yard};
 
 /// Spoils a clean deployment, and expects these kinds.
-async fn check(spoil: impl AsyncFnOnce(&Yard), expected: &[Kind]) {
+async fn check(spoil: impl AsyncFnOnce(&Yard), expected: &[FindingKind]) {
     let yard = Yard::new().await;
     spoil(&yard).await;
     yard.check(expected).await;
@@ -44,43 +44,52 @@ async fn one_user_can_be_asked_for_and_others_are_not_looked_at() {
 // proves: I1 I2 I4
 #[tokio::test]
 async fn sums_that_differ_from_the_rows_are_told() {
-    let sums = [Kind::Sums, Kind::Totals];
+    let sums = [FindingKind::Sums, FindingKind::Totals];
     check(async |yard| yard.edit(|write| write.account.totals.used_bytes += 1).await, &sums).await;
     check(async |yard| yard.edit(|write| write.account.totals.trashed_bytes += 1).await, &sums).await;
     check(async |yard| yard.edit(|write| write.account.totals.reserved_bytes += 1).await, &sums).await;
     check(async |yard| yard.edit(|write| write.account.totals.file_count += 1).await, &sums).await;
     let lost = async |yard: &Yard| yard.edit(|write| write.account.pending.clear()).await;
-    check(lost, &[Kind::Reservations]).await;
+    check(lost, &[FindingKind::Reservations]).await;
     let miscounted = async |yard: &Yard| yard.edit(|write| write.account.deleting_count += 1).await;
-    check(miscounted, &[Kind::DeletingCount]).await;
+    check(miscounted, &[FindingKind::DeletingCount]).await;
 }
 
 // proves: I3
 #[tokio::test]
 async fn a_reservation_over_the_limit_is_told() {
-    check(async |yard| yard.edit_entry(1, |entry| entry.limit_bytes = 4).await, &[Kind::OverQuota]).await;
+    check(async |yard| yard.edit_entry(1, |entry| entry.limit_bytes = 4).await, &[FindingKind::OverQuota])
+        .await;
 }
 
 // proves: I5 I28
 #[tokio::test]
 async fn entries_that_do_not_lead_to_the_account_are_told() {
-    check(async |yard| yard.add_entries(&[12]).await, &[Kind::EventMissing, Kind::EntriesMissing]).await;
+    check(
+        async |yard| yard.add_entries(&[12]).await,
+        &[FindingKind::EventMissing, FindingKind::EntriesMissing],
+    )
+    .await;
     let behind = async |yard: &Yard| yard.edit(|write| write.account.version += 1).await;
-    check(behind, &[Kind::EntriesMissing]).await;
+    check(behind, &[FindingKind::EntriesMissing]).await;
     let ahead = async |yard: &Yard| {
         let mut entry = yard.entry(10).await;
         entry.version = 11;
         yard.edit(|write| write.entries.push(entry)).await;
     };
-    check(ahead, &[Kind::EntriesMissing]).await;
-    check(async |yard| yard.edit_entry(2, |entry| entry.totals.used_bytes += 1).await, &[Kind::Totals]).await;
+    check(ahead, &[FindingKind::EntriesMissing]).await;
+    check(
+        async |yard| yard.edit_entry(2, |entry| entry.totals.used_bytes += 1).await,
+        &[FindingKind::Totals],
+    )
+    .await;
     let rewritten = async |yard: &Yard| yard.edit_row(yard.processed, |row| row.revision += 1).await;
-    check(rewritten, &[Kind::RowUnlikeEntry]).await;
+    check(rewritten, &[FindingKind::RowUnlikeEntry]).await;
     let forgotten =
         async |yard: &Yard| yard.edit(|write| write.forgotten.push(RowRange::of(yard.processed.file))).await;
-    check(forgotten, &[Kind::Sums, Kind::RowUnlikeEntry]).await;
+    check(forgotten, &[FindingKind::Sums, FindingKind::RowUnlikeEntry]).await;
     let published = async |yard: &Yard| yard.edit(|write| write.account.published += 1).await;
-    check(published, &[Kind::Published]).await;
+    check(published, &[FindingKind::Published]).await;
 }
 
 // proves: I6
@@ -90,7 +99,7 @@ async fn a_status_that_moved_as_it_may_not_is_told() {
         // The first upload's settlement.
         yard.edit_entry(3, |entry| entry.status = Some(Status::Gone)).await;
     };
-    check(spoil, &[Kind::Status, Kind::Totals, Kind::RowUnlikeEntry]).await;
+    check(spoil, &[FindingKind::Status, FindingKind::Totals, FindingKind::RowUnlikeEntry]).await;
 }
 
 // proves: I14
@@ -101,16 +110,16 @@ async fn rows_without_their_object_are_told() {
             let key = if trashed { yard.trashed } else { yard.processed };
             yard.inside.well.objects.delete(key).await.unwrap();
         };
-        check(spoil, &[Kind::NoObject]).await;
+        check(spoil, &[FindingKind::NoObject]).await;
     }
     let other =
         async |yard: &Yard| yard.edit_row(yard.processed, |row| row.etag = Some("x".to_owned())).await;
-    check(other, &[Kind::OtherObject]).await;
+    check(other, &[FindingKind::OtherObject]).await;
     let longer = async |yard: &Yard| {
         yard.inside.well.objects.delete(yard.processed).await.unwrap();
         yard.put(yard.processed).await;
     };
-    check(longer, &[Kind::OtherObject]).await;
+    check(longer, &[FindingKind::OtherObject]).await;
 }
 
 // proves: I17
@@ -122,7 +131,7 @@ async fn objects_without_a_row_that_lives_are_told_after_a_grace() {
         yard.check(&[]).await;
         yard.inside.pass(2 * GRACE);
     };
-    check(orphan, &[Kind::Orphan]).await;
+    check(orphan, &[FindingKind::Orphan]).await;
     let nobody = UserId::from_subject("https://issuer.example", "bob").unwrap();
     let stray = async |yard: &Yard| {
         yard.put(ObjectKey { user: nobody, file: file(yard) }).await;
@@ -130,12 +139,12 @@ async fn objects_without_a_row_that_lives_are_told_after_a_grace() {
         yard.check(&[]).await;
         yard.inside.pass(2 * GRACE);
     };
-    check(stray, &[Kind::Orphan]).await;
+    check(stray, &[FindingKind::Orphan]).await;
     let returned = async |yard: &Yard| {
         yard.put(yard.gone).await;
         yard.pass_deep(yard.inside.now()).await;
     };
-    check(returned, &[Kind::DeadObject]).await;
+    check(returned, &[FindingKind::DeadObject]).await;
 }
 
 // proves: I10 I17 I18
@@ -147,7 +156,7 @@ async fn what_waits_too_long_is_told() {
         yard.check(&[]).await;
         yard.inside.pass(Duration::from_millis(1));
     };
-    check(reserved, &[Kind::ReservationLingers]).await;
+    check(reserved, &[FindingKind::ReservationLingers]).await;
     let deleting = async |yard: &Yard| {
         let mut row = yard.inside.row(yard.gone).await;
         (row.status, row.revision) = (Status::Deleting, row.revision - 1);
@@ -156,35 +165,35 @@ async fn what_waits_too_long_is_told() {
             write.account.deleting_count = 1;
         })
         .await;
-        yard.check(&[Kind::RowUnlikeEntry]).await;
+        yard.check(&[FindingKind::RowUnlikeEntry]).await;
         yard.inside.pass(2 * GRACE);
     };
-    check(deleting, &[Kind::DeletingLingers, Kind::RowUnlikeEntry]).await;
+    check(deleting, &[FindingKind::DeletingLingers, FindingKind::RowUnlikeEntry]).await;
     let trashed = async |yard: &Yard| {
         let since = yard.inside.now().before(TRASH_RETENTION);
         yard.edit_row(yard.trashed, |row| row.trashed_at = Some(since)).await;
         yard.pass_deep(yard.inside.now()).await;
     };
-    check(trashed, &[Kind::TrashLingers]).await;
+    check(trashed, &[FindingKind::TrashLingers]).await;
 }
 
 // proves: I21
 #[tokio::test]
 async fn entries_without_their_event_are_told() {
-    check(async |yard| yard.add_entries(&[11]).await, &[Kind::EventMissing]).await;
+    check(async |yard| yard.add_entries(&[11]).await, &[FindingKind::EventMissing]).await;
     let late = async |yard: &Yard| {
         yard.add_entries(&[11]).await;
         yard.edit(|write| write.account.published = 10).await;
         yard.check(&[]).await;
         yard.inside.pass(2 * GRACE);
     };
-    check(late, &[Kind::Unpublished, Kind::EventMissing]).await;
+    check(late, &[FindingKind::Unpublished, FindingKind::EventMissing]).await;
     let unsaid = async |yard: &Yard| {
         yard.edit(|write| write.account.published = 9).await;
         yard.check(&[]).await;
         yard.inside.pass(2 * GRACE);
     };
-    check(unsaid, &[Kind::Unpublished]).await;
+    check(unsaid, &[FindingKind::Unpublished]).await;
 }
 
 // proves: I21
@@ -195,8 +204,8 @@ async fn events_that_are_not_as_the_entries_are_told() {
         yard.tell(12).await;
         yard.tell(11).await;
     };
-    check(swapped, &[Kind::EventOrder]).await;
-    check(async |yard| yard.tell(11).await, &[Kind::EventUnknown]).await;
+    check(swapped, &[FindingKind::EventOrder]).await;
+    check(async |yard| yard.tell(11).await, &[FindingKind::EventUnknown]).await;
     // What a sweep tells, it tells before that.
     let swept = async |yard: &Yard| {
         yard.add_entries(&[11, 12]).await;
@@ -204,12 +213,12 @@ async fn events_that_are_not_as_the_entries_are_told() {
         yard.inside.pass(SWEEP_EVERY + GRACE);
         yard.tell(11).await;
     };
-    check(swept, &[Kind::EventOrder]).await;
+    check(swept, &[FindingKind::EventOrder]).await;
     let spoilt = async |yard: &Yard| {
         let subject = filter_of(yard.user).replacen('*', "files", 1).replacen('*', "processed", 1);
         yard.publish(subject, "spoilt".to_owned(), b"?".to_vec()).await;
     };
-    check(spoilt, &[Kind::Unreadable]).await;
+    check(spoilt, &[FindingKind::Unreadable]).await;
 }
 
 /// Events 11 to 14, of which a broker lost all but the last, and half an hour.
@@ -218,7 +227,7 @@ async fn lost() -> Yard {
     yard.add_entries(&[11, 12, 13, 14]).await;
     yard.tell(14).await;
     yard.inside.pass(Duration::from_secs(1800));
-    yard.check(&[Kind::EventMissing]).await;
+    yard.check(&[FindingKind::EventMissing]).await;
     yard
 }
 
@@ -238,7 +247,7 @@ async fn events_that_were_lost_and_published_again_are_counted_and_fine() {
 // proves: I21
 #[tokio::test]
 async fn what_is_told_again_in_part_or_out_of_order_is_no_repair() {
-    let check = async |told: &[u64], expected: &[Kind]| {
+    let check = async |told: &[u64], expected: &[FindingKind]| {
         let yard = lost().await;
         for version in told {
             yard.tell(*version).await;
@@ -246,8 +255,8 @@ async fn what_is_told_again_in_part_or_out_of_order_is_no_repair() {
         yard.check(expected).await;
     };
     check(&[11, 12, 13], &[]).await;
-    check(&[11, 13, 12], &[Kind::EventOrder]).await;
-    check(&[11, 12], &[Kind::EventMissing, Kind::EventOrder]).await;
+    check(&[11, 13, 12], &[FindingKind::EventOrder]).await;
+    check(&[11, 12], &[FindingKind::EventMissing, FindingKind::EventOrder]).await;
 }
 
 #[tokio::test]
@@ -258,6 +267,6 @@ async fn events_told_twice_are_counted_and_fine() {
     yard.tell(3).await;
     yard.tell(4).await;
     let (findings, summary) = yard.audit(None).await.unwrap();
-    let others: Vec<_> = findings.iter().filter(|f| f.kind != Kind::ReservationLingers).collect();
+    let others: Vec<_> = findings.iter().filter(|f| f.kind != FindingKind::ReservationLingers).collect();
     assert_eq!((others, summary.events_repeated), (Vec::new(), 2));
 }

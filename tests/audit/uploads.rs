@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharfinger::app::Kind;
+use wharfinger::app::FindingKind;
 use wharfinger::domain::file::{Multipart, Status};
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::domain::time::Timestamp;
@@ -34,10 +34,10 @@ async fn is_told(yard: &Yard) -> bool {
     let (findings, _) = yard.audit(None).await.unwrap();
     let kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();
     assert!(
-        kinds.iter().all(|kind| [Kind::StrayUpload, Kind::ReservationLingers].contains(kind)),
+        kinds.iter().all(|kind| [FindingKind::StrayUpload, FindingKind::ReservationLingers].contains(kind)),
         "{findings:#?}"
     );
-    kinds.contains(&Kind::StrayUpload)
+    kinds.contains(&FindingKind::StrayUpload)
 }
 
 // proves: I17

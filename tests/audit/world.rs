@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use wharfinger::app::{AuditError, AuditOptions, Auditor, Finding, Kind, Summary, World};
+use wharfinger::app::{AuditError, AuditOptions, AuditSummary, Auditor, Deployment, Finding, FindingKind};
 use wharfinger::domain::account::Account;
 use wharfinger::domain::decide::Reserve;
 use wharfinger::domain::draft::Write;
@@ -186,10 +186,13 @@ impl Yard {
     }
 
     /// What the audit says, of backends that fail as the plan says.
-    pub(crate) async fn audit(&self, user: Option<UserId>) -> Result<(Vec<Finding>, Summary), AuditError> {
+    pub(crate) async fn audit(
+        &self,
+        user: Option<UserId>,
+    ) -> Result<(Vec<Finding>, AuditSummary), AuditError> {
         let options = AuditOptions { user, ..self.options };
         let backends = self.inside.faulty.clone();
-        let world = World {
+        let world = Deployment {
             ledger: backends.ledger,
             log: backends.log,
             objects: backends.objects,
@@ -205,7 +208,7 @@ impl Yard {
     }
 
     /// The audit tells exactly these kinds, in any number.
-    pub(crate) async fn check(&self, expected: &[Kind]) {
+    pub(crate) async fn check(&self, expected: &[FindingKind]) {
         let (findings, summary) = self.audit(None).await.unwrap();
         assert_eq!(summary.disagreements, u64::try_from(findings.len()).unwrap());
         let mut kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();

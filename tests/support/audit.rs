@@ -7,7 +7,7 @@ use std::time::Duration;
 use wharfinger::adapters::embedded::EmbeddedStore;
 use wharfinger::adapters::embedded::bucket::{BucketOptions, EmbeddedBucket};
 use wharfinger::adapters::{Ledger, Log, Objects};
-use wharfinger::app::{AuditOptions, Auditor, Finding, Kind, Summary, World};
+use wharfinger::app::{AuditOptions, AuditSummary, Auditor, Deployment, Finding, FindingKind};
 use wharfinger::domain::file::File;
 use wharfinger::domain::ids::FileId;
 use wharfinger::ports::{Clock, FilePage, LedgerPort};
@@ -16,7 +16,7 @@ use wharfinger::ports::{Clock, FilePage, LedgerPort};
 pub(crate) struct Audit {
     pub(crate) rows: BTreeMap<FileId, File>,
     pub(crate) findings: Vec<Finding>,
-    pub(crate) summary: Summary,
+    pub(crate) summary: AuditSummary,
 }
 
 impl Audit {
@@ -35,7 +35,7 @@ impl Audit {
             quiet: Duration::ZERO,
             reads_per_sec: None,
         };
-        let world = World {
+        let world = Deployment {
             ledger: ledger.clone(),
             log: Log::Embedded(store.log()),
             objects: Objects::Embedded(bucket),
@@ -44,7 +44,8 @@ impl Audit {
         let mut findings = Vec::new();
         // A stop need not note what was published; an event that is not there is told all the same.
         let mut tell = |finding: &Finding| {
-            findings.extend(Some(finding).filter(|finding| finding.kind != Kind::Unpublished).cloned());
+            findings
+                .extend(Some(finding).filter(|finding| finding.kind != FindingKind::Unpublished).cloned());
             Ok(())
         };
         let summary = Auditor::new(world, options).run(&mut tell).await.expect("all can be read");

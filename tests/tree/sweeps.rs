@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wharfinger::actors::{DeskError, Orphans, SweepOptions, TreeOptions};
 use wharfinger::adapters::faulty::{Fault, Op};
-use wharfinger::app::{AuditOptions, Auditor, Finding, Kind};
+use wharfinger::app::{AuditOptions, Auditor, Finding, FindingKind};
 use wharfinger::domain::decide::{Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::{ObjectKey, UserId};
@@ -425,14 +425,14 @@ async fn check_audit_of_unreadable(spoil: impl Fn(&World), named: Option<UserId>
         quiet: Duration::ZERO,
         reads_per_sec: None,
     };
-    let audited = wharfinger::app::World { ledger, log, objects, clock: world.time.clone() };
+    let audited = wharfinger::app::Deployment { ledger, log, objects, clock: world.time.clone() };
     let mut told = Vec::new();
     let mut tell = |finding: &Finding| {
         told.push((finding.user, finding.kind));
         Ok(())
     };
     Auditor::new(audited, options).run(&mut tell).await.unwrap();
-    assert!(told.contains(&(named, Kind::Unreadable)), "{told:?}");
+    assert!(told.contains(&(named, FindingKind::Unreadable)), "{told:?}");
     assert!(told.iter().any(|(user, _)| *user == Some(world.user)), "{told:?}");
 }
 

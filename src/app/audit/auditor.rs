@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Finding, Kind};
-use super::picture::{Picture, View, foreign, look};
-use super::reader::{AuditError, Pace, ReadError, World};
+use super::finding::{Finding, FindingKind};
+use super::picture::{LookOptions, Picture, foreign, look};
+use super::reader::{AuditError, AuditReadError, Deployment, ReadPace};
 use super::rows::Due;
 use super::uploads;
 use crate::domain::ids::{ObjectKey, UserId};
@@ -46,7 +46,7 @@ pub struct AuditOptions {
 
 /// What an audit read and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
+pub struct AuditSummary {
     /// Accounts.
     pub users: u64,
     /// Accounts that changed during every look, so that only repeated findings were reported.
@@ -70,34 +70,34 @@ pub struct Summary {
 }
 
 /// Takes each disagreement as it is found; what it refuses ends the audit.
-pub type Tell<'a> = dyn FnMut(&Finding) -> Result<(), String> + Send + 'a;
+pub type ReportFn<'a> = dyn FnMut(&Finding) -> Result<(), String> + Send + 'a;
 
 /// Reads ledger, bucket and event log, one user at a time, and reports every disagreement.
 #[derive(Debug)]
 pub struct Auditor {
-    world: World,
+    world: Deployment,
     options: AuditOptions,
-    pace: Pace,
+    pace: ReadPace,
     /// Events of entries made before may have been dropped, because the log was full.
     events_since: Option<Timestamp>,
-    summary: Summary,
+    summary: AuditSummary,
 }
 
 impl Auditor {
     /// Reads from these. Starts within a runtime.
     #[must_use]
-    pub fn new(world: World, options: AuditOptions) -> Self {
-        let pace = Pace::new(options.reads_per_sec);
-        Self { world, options, pace, events_since: None, summary: Summary::default() }
+    pub fn new(world: Deployment, options: AuditOptions) -> Self {
+        let pace = ReadPace::new(options.reads_per_sec);
+        Self { world, options, pace, events_since: None, summary: AuditSummary::default() }
     }
 
     /// Reads everything once. Changes nothing; may be dropped at any time.
     ///
     /// # Errors
     /// Something could not be read; earlier findings are reported.
-    pub async fn run(mut self, tell: &mut Tell<'_>) -> Result<Summary, AuditError> {
+    pub async fn run(mut self, report: &mut ReportFn<'_>) -> Result<AuditSummary, AuditError> {
         if let Some(user) = self.options.user {
-            self.user(user, tell).await?;
+            self.user(user, report).await?;
         } else {
             let mut after = None;
             loop {
@@ -105,54 +105,54 @@ impl Auditor {
                 let page = self.pace.read("the ledger", || ledger.scan(after.clone(), PAGE)).await?;
                 let unreadable = page.unreadable.iter().filter_map(|account| account.user);
                 for user in page.accounts.iter().map(|account| account.user).chain(unreadable) {
-                    self.user(user, tell).await?;
+                    self.user(user, report).await?;
                 }
                 for Unreadable { error, .. } in page.unreadable.iter().filter(|found| found.user.is_none()) {
                     self.summary.users += 1;
-                    self.tell(&[Finding::of_unknown(Kind::Unreadable, error.to_string())], tell)?;
+                    self.report(&[Finding::of_unknown(FindingKind::Unreadable, error.to_string())], report)?;
                 }
                 after = page.next;
                 if after.is_none() {
                     break;
                 }
             }
-            self.strays(tell).await?;
+            self.orphans(report).await?;
         }
-        self.uploads(tell).await?;
+        self.uploads(report).await?;
         self.count_dlq().await?;
         Ok(self.summary)
     }
 
     /// Looks at a user, and again if something is wrong; reports what did not change, or was seen twice.
-    async fn user(&mut self, user: UserId, tell: &mut Tell<'_>) -> Result<(), AuditError> {
+    async fn user(&mut self, user: UserId, report: &mut ReportFn<'_>) -> Result<(), AuditError> {
         let mut before = None;
         for nth in 1..=LOOKS_MAX {
             let picture = match self.look(user, nth > 1).await {
                 Ok(Some(picture)) => picture,
                 Ok(None) => return Ok(()),
-                Err(ReadError::Corrupt { reason }) => {
+                Err(AuditReadError::Corrupt { reason }) => {
                     self.summary.users += 1;
-                    return self.tell(&[Finding::new(Kind::Unreadable, user, reason)], tell);
+                    return self.report(&[Finding::new(FindingKind::Unreadable, user, reason)], report);
                 }
-                Err(ReadError::BrokeOff { .. }) if nth < LOOKS_MAX => continue,
-                Err(error @ (ReadError::Away { .. } | ReadError::BrokeOff { .. })) => {
+                Err(AuditReadError::BrokeOff { .. }) if nth < LOOKS_MAX => continue,
+                Err(error @ (AuditReadError::Away { .. } | AuditReadError::BrokeOff { .. })) => {
                     return Err(error.into());
                 }
             };
             let stands = nth > 1 && !picture.has_moved;
             if picture.findings.is_empty() || stands || nth == LOOKS_MAX {
-                return self.told(picture, before, tell);
+                return self.report_picture(picture, before, report);
             }
             before = Some(picture.findings);
         }
         Ok(())
     }
 
-    fn told(
+    fn report_picture(
         &mut self,
         picture: Picture,
         before: Option<Vec<Finding>>,
-        tell: &mut Tell<'_>,
+        report: &mut ReportFn<'_>,
     ) -> Result<(), AuditError> {
         let Picture { mut findings, counts, has_moved } = picture;
         if has_moved && !findings.is_empty() {
@@ -164,20 +164,20 @@ impl Auditor {
         self.summary.files += counts.files;
         self.summary.objects += counts.objects;
         self.summary.entries += counts.entries;
-        self.summary.events += counts.told.count;
-        self.summary.events_repeated += counts.told.repeated;
-        self.summary.events_repaired += counts.told.repaired;
-        self.tell(&findings, tell)
+        self.summary.events += counts.events.count;
+        self.summary.events_repeated += counts.events.repeated;
+        self.summary.events_repaired += counts.events.repaired;
+        self.report(&findings, report)
     }
 
-    async fn look(&mut self, user: UserId, is_again: bool) -> Result<Option<Picture>, ReadError> {
+    async fn look(&mut self, user: UserId, is_again: bool) -> Result<Option<Picture>, AuditReadError> {
         let due = self.due();
         if is_again || self.events_since.is_none() {
             self.events_since = Some(self.oldest_event().await?);
         }
         let kept_since = |kept| due.now.before(kept).after(GOES_WITHIN);
         let events_since = kept_since(EVENTS_KEPT);
-        let view = View {
+        let view = LookOptions {
             due,
             events_since: self.events_since.map_or(events_since, |since| since.max(events_since)),
             quiet: self.options.quiet,
@@ -186,7 +186,7 @@ impl Auditor {
     }
 
     /// Events of entries made since then must still be there, by the log's own order.
-    async fn oldest_event(&mut self) -> Result<Timestamp, ReadError> {
+    async fn oldest_event(&mut self) -> Result<Timestamp, AuditReadError> {
         let (log, quiet) = (&self.world.log, self.options.quiet);
         let first = self.pace.read("the log", || async move {
             let mut replay = log.replay(Stream::Events, "wharf.>".to_owned(), ReplayFrom::Start).await?;
@@ -200,7 +200,7 @@ impl Auditor {
     }
 
     /// Objects under the prefix of users that have no account. One list a user, or less.
-    async fn strays(&mut self, tell: &mut Tell<'_>) -> Result<(), AuditError> {
+    async fn orphans(&mut self, report: &mut ReportFn<'_>) -> Result<(), AuditError> {
         let (mut after, mut known) = (None, None);
         loop {
             let objects = &self.world.objects;
@@ -208,7 +208,7 @@ impl Auditor {
             let page = self.pace.read("the bucket", || objects.list(prefix.clone(), after.clone())).await?;
             for object in &page.objects {
                 let Ok(key) = ObjectKey::parse(&object.key) else {
-                    self.tell(&[foreign(None, &object.key)], tell)?;
+                    self.report(&[foreign(None, &object.key)], report)?;
                     continue;
                 };
                 if known == Some(key.user) {
@@ -217,7 +217,7 @@ impl Auditor {
                 if self.has_account(key.user).await? {
                     known = Some(key.user);
                 } else {
-                    self.stray(key, object, tell)?;
+                    self.orphan(key, object, report)?;
                 }
             }
             let last = page.objects.last().map(|object| object.key.clone());
@@ -235,16 +235,16 @@ impl Auditor {
         match self.pace.read("the ledger", || ledger.load(user)).await {
             Ok(account) => Ok(account.is_some()),
             // It was reported with its user.
-            Err(ReadError::Corrupt { .. }) => Ok(true),
-            Err(error @ (ReadError::Away { .. } | ReadError::BrokeOff { .. })) => Err(error.into()),
+            Err(AuditReadError::Corrupt { .. }) => Ok(true),
+            Err(error @ (AuditReadError::Away { .. } | AuditReadError::BrokeOff { .. })) => Err(error.into()),
         }
     }
 
-    fn stray(
+    fn orphan(
         &mut self,
         key: ObjectKey,
         object: &ListedObject,
-        tell: &mut Tell<'_>,
+        report: &mut ReportFn<'_>,
     ) -> Result<(), AuditError> {
         self.summary.objects += 1;
         let due = self.due();
@@ -253,14 +253,14 @@ impl Auditor {
         }
         let text =
             format!("{} bytes landed at {}, and there is no account", object.size_bytes, object.landed_at);
-        self.tell(&[Finding::new(Kind::Orphan, key.user, text).of_file(key.file)], tell)
+        self.report(&[Finding::new(FindingKind::Orphan, key.user, text).of_file(key.file)], report)
     }
 
-    async fn uploads(&mut self, tell: &mut Tell<'_>) -> Result<(), AuditError> {
+    async fn uploads(&mut self, report: &mut ReportFn<'_>) -> Result<(), AuditError> {
         let prefix = self.options.user.map_or_else(String::new, |user| format!("{user}/"));
         let (prefix, due) = (format!("{}{prefix}", ObjectKey::PREFIX), self.due());
-        let findings = uploads::strays(&self.world, &mut self.pace, &prefix, due).await?;
-        self.tell(&findings, tell)
+        let findings = uploads::orphans(&self.world, &mut self.pace, &prefix, due).await?;
+        self.report(&findings, report)
     }
 
     fn due(&self) -> Due {
@@ -282,10 +282,10 @@ impl Auditor {
         Ok(())
     }
 
-    fn tell(&mut self, findings: &[Finding], tell: &mut Tell<'_>) -> Result<(), AuditError> {
+    fn report(&mut self, findings: &[Finding], report: &mut ReportFn<'_>) -> Result<(), AuditError> {
         for finding in findings {
             self.summary.disagreements += 1;
-            tell(finding).map_err(AuditError::NotTold)?;
+            report(finding).map_err(AuditError::NotReported)?;
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, Kind};
-use super::rows::Rows;
+use super::finding::{Finding, FindingKind};
+use super::rows::RowCheck;
 use crate::domain::account::Account;
 use crate::domain::entry::{Entry, EntryKind, Totals};
 use crate::domain::file::{Status, Weight};
@@ -20,21 +20,21 @@ pub(super) struct Chain {
     has_gap: bool,
     /// The first version that was seen.
     first: Option<u64>,
-    last: Option<Link>,
-    files: BTreeMap<FileId, Step>,
+    last: Option<LastEntry>,
+    files: BTreeMap<FileId, FileState>,
     count: u64,
     findings: Vec<Finding>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Link {
+struct LastEntry {
     version: u64,
     totals: Totals,
 }
 
 /// A file after its last entry.
 #[derive(Clone, Copy, Debug)]
-struct Step {
+struct FileState {
     version: u64,
     status: Status,
     size_bytes: u64,
@@ -78,17 +78,17 @@ impl Chain {
         self.first = self.first.or(Some(entry.version));
         self.judge_quota(entry);
         self.judge_step(entry, before);
-        self.last = Some(Link { version: entry.version, totals: entry.totals });
+        self.last = Some(LastEntry { version: entry.version, totals: entry.totals });
     }
 
     /// The last entry must be the account's, and the rows as entries left them.
-    pub(super) fn end(mut self, account: &Account, rows: &Rows) -> Vec<Finding> {
+    pub(super) fn end(mut self, account: &Account, rows: &RowCheck) -> Vec<Finding> {
         self.judge_start(account);
         self.judge_end(account);
         if account.published > account.version {
             let text =
                 format!("published up to {}, but the account is at {}", account.published, account.version);
-            self.tell(Kind::Published, account.published, text);
+            self.report(FindingKind::Published, account.published, text);
         }
         self.judge_rows(rows);
         self.findings
@@ -98,20 +98,20 @@ impl Chain {
     fn judge_start(&mut self, account: &Account) {
         let first = self.first.unwrap_or(account.version + 1);
         if first > self.floor + 1 {
-            self.tell_missing(self.floor + 1, first);
+            self.report_missing(self.floor + 1, first);
         }
     }
 
     fn judge_end(&mut self, account: &Account) {
-        let Some(Link { version, totals }) = self.last else { return };
+        let Some(LastEntry { version, totals }) = self.last else { return };
         if version < account.version {
             self.gap(version + 1, account.version + 1);
         } else if version > account.version {
             let text = format!("entries lead to {version}, the account is at {}", account.version);
-            self.tell(Kind::EntriesMissing, version, text);
+            self.report(FindingKind::EntriesMissing, version, text);
         } else if totals != account.totals {
             let text = format!("the last entry says {totals:?}, the account {:?}", account.totals);
-            self.tell(Kind::Totals, version, text);
+            self.report(FindingKind::Totals, version, text);
         }
     }
 
@@ -119,7 +119,7 @@ impl Chain {
         let taken = entry.totals.used_bytes + entry.totals.reserved_bytes;
         if entry.kind == EntryKind::Reserved && taken > entry.limit_bytes {
             let text = format!("{taken} bytes taken of {} by a reservation", entry.limit_bytes);
-            self.tell(Kind::OverQuota, entry.version, text);
+            self.report(FindingKind::OverQuota, entry.version, text);
         }
     }
 
@@ -127,8 +127,8 @@ impl Chain {
     fn judge_step(&mut self, entry: &Entry, before: Option<Totals>) {
         let Some((file, status)) = entry.file_id.zip(entry.status) else {
             if before.is_some_and(|before| before != entry.totals) {
-                self.tell(
-                    Kind::Totals,
+                self.report(
+                    FindingKind::Totals,
                     entry.version,
                     format!("{before:?} became {:?} without a file", entry.totals),
                 );
@@ -136,7 +136,7 @@ impl Chain {
             return;
         };
         let last = self.files.get(&file).copied();
-        let step = Step {
+        let step = FileState {
             version: entry.version,
             status,
             size_bytes: entry.size_bytes,
@@ -146,7 +146,7 @@ impl Chain {
         self.files.insert(file, step);
         if let Some(last) = last.filter(|last| last.status != status && !last.status.may_become(status)) {
             let text = format!("{:?} became {status:?}", last.status);
-            self.tell(Kind::Status, entry.version, text);
+            self.report(FindingKind::Status, entry.version, text);
         }
         // Of a file whose beginning was not seen it is not known what it counted for.
         let was = match last {
@@ -158,11 +158,11 @@ impl Chain {
         let expected = before.reweighed(was, status.weight(entry.size_bytes));
         if expected != entry.totals {
             let text = format!("{expected:?} would follow from the entry before, not {:?}", entry.totals);
-            self.tell(Kind::Totals, entry.version, text);
+            self.report(FindingKind::Totals, entry.version, text);
         }
     }
 
-    fn judge_rows(&mut self, rows: &Rows) {
+    fn judge_rows(&mut self, rows: &RowCheck) {
         for (file, step) in std::mem::take(&mut self.files) {
             let left = (step.status, step.size_bytes, step.revision);
             let text = match rows.get(file) {
@@ -174,29 +174,29 @@ impl Chain {
                 None if matches!(step.status, Status::Gone | Status::Expired) => continue,
                 None => format!("left {:?} with {} bytes, but there is no row", step.status, step.size_bytes),
             };
-            let finding = Finding::new(Kind::RowUnlikeEntry, self.user, text);
+            let finding = Finding::new(FindingKind::RowUnlikeEntry, self.user, text);
             self.findings.push(finding.of_file(file).at(step.version));
         }
     }
 
     /// Versions from `from` to before `to` are missing: what follows has nothing to follow from.
     fn gap(&mut self, from: u64, to: u64) -> Option<Totals> {
-        self.tell_missing(from, to);
+        self.report_missing(from, to);
         (self.is_whole, self.has_gap) = (false, true);
         self.files.clear();
         None
     }
 
-    fn tell_missing(&mut self, from: u64, to: u64) {
+    fn report_missing(&mut self, from: u64, to: u64) {
         let text = match to.saturating_sub(from) {
             0 => format!("version {to} comes again"),
             1 => format!("version {from} is missing"),
             _ => format!("versions {from} to {} are missing", to - 1),
         };
-        self.tell(Kind::EntriesMissing, from, text);
+        self.report(FindingKind::EntriesMissing, from, text);
     }
 
-    fn tell(&mut self, kind: Kind, version: u64, text: String) {
+    fn report(&mut self, kind: FindingKind, version: u64, text: String) {
         self.findings.push(Finding::new(kind, self.user, text).at(version));
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::ids::{FileId, UserId};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What it is.
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// The invariant that does not hold, by its number in `ARCHITECTURE.md`; none: something cannot be read.
     pub invariant: Option<u8>,
     /// The user it belongs to, if known.
@@ -29,11 +29,11 @@ macro_rules! kinds {
     ($($name:ident = $invariant:expr, $word:literal, $help:literal;)*) => {
         /// What a disagreement is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Kind {
+        pub enum FindingKind {
             $(#[doc = $help] $name,)*
         }
 
-        impl Kind {
+        impl FindingKind {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
@@ -77,7 +77,7 @@ kinds! {
     Unreadable = None, "unreadable", "What is stored cannot be understood.";
 }
 
-impl Serialize for Kind {
+impl Serialize for FindingKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -85,12 +85,12 @@ impl Serialize for Kind {
 
 impl Finding {
     /// About a user as a whole.
-    pub(super) const fn new(kind: Kind, user: UserId, text: String) -> Self {
+    pub(super) const fn new(kind: FindingKind, user: UserId, text: String) -> Self {
         Self { kind, invariant: kind.invariant(), user: Some(user), file: None, version: None, text }
     }
 
     /// About a user whom the ledger cannot name.
-    pub(super) const fn of_unknown(kind: Kind, text: String) -> Self {
+    pub(super) const fn of_unknown(kind: FindingKind, text: String) -> Self {
         Self { kind, invariant: kind.invariant(), user: None, file: None, version: None, text }
     }
 
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn what_is_seen_of_a_file_or_a_version_again_is_the_same_and_of_a_user_only_if_it_reads_the_same() {
         let user = UserId::from_subject("https://issuer.example", "ann").unwrap();
-        let finding = |text: &str| Finding::new(Kind::Sums, user, text.to_owned());
+        let finding = |text: &str| Finding::new(FindingKind::Sums, user, text.to_owned());
         assert!(finding("5 and 4").is_same(&finding("5 and 4")));
         assert!(!finding("5 and 4").is_same(&finding("7 and 6")));
         assert!(finding("since 5").at(3).is_same(&finding("since 4").at(3)));

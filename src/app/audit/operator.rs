@@ -19,9 +19,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::auditor::{AuditOptions, Auditor, Summary};
+use super::auditor::{AuditOptions, AuditSummary, Auditor};
 use super::finding::Finding;
-use super::reader::{AuditError, World};
+use super::reader::{AuditError, Deployment};
 use crate::domain::ids::UserId;
 
 /// The socket's name in the data folder.
@@ -58,7 +58,7 @@ pub struct AuditRequest {
 
 /// A request on the socket.
 #[derive(Debug, Serialize, Deserialize)]
-struct Asked {
+struct AuditQuestion {
     user: Option<String>,
     grace_secs: u64,
     is_json: bool,
@@ -67,13 +67,13 @@ struct Asked {
 /// A line of an answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum AnswerLine {
     /// A finding, as it is printed.
     Finding(String),
     /// Nothing was found meanwhile.
     Working,
     /// The audit finished.
-    Summary(Box<Summary>),
+    Summary(Box<AuditSummary>),
     /// It did not.
     Error(String),
 }
@@ -110,7 +110,7 @@ impl OperatorSocket {
     }
 
     /// Answers for ever. Dropping the future ends the audit that runs.
-    pub(crate) async fn serve(self, world: World, options: AuditOptions) {
+    pub(crate) async fn serve(self, world: Deployment, options: AuditOptions) {
         let turn = Arc::new(Semaphore::new(1));
         let mut audits = JoinSet::new();
         loop {
@@ -133,7 +133,7 @@ impl OperatorSocket {
                 });
             } else {
                 let mut stream = stream;
-                let busy = Line::Error("another audit is running".to_owned());
+                let busy = AnswerLine::Error("another audit is running".to_owned());
                 drop(timeout(CLIENT_WITHIN, stream.write_all(text(&busy).as_bytes())).await);
             }
         }
@@ -147,13 +147,13 @@ impl Drop for OperatorSocket {
     }
 }
 
-fn text(line: &Line) -> String {
+fn text(line: &AnswerLine) -> String {
     let json = serde_json::to_string(line).expect("texts and numbers become JSON");
     format!("{json}\n")
 }
 
 /// Reads one request, runs the audit, and sends what it finds.
-async fn answer(stream: UnixStream, world: World, options: AuditOptions) -> io::Result<()> {
+async fn answer(stream: UnixStream, world: Deployment, options: AuditOptions) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let asked = timeout(CLIENT_WITHIN, asked(read)).await.map_err(|_| ErrorKind::TimedOut)??;
     let options =
@@ -162,10 +162,10 @@ async fn answer(stream: UnixStream, world: World, options: AuditOptions) -> io::
     // A task of its own: it waits for room while this one makes some.
     let mut audit = JoinSet::new();
     audit.spawn(async move {
-        let mut tell = |finding: &Finding| told(&lines, Line::Finding(asked.line(finding)));
-        let last = match Auditor::new(world, options).run(&mut tell).await {
-            Ok(summary) => Line::Summary(Box::new(summary)),
-            Err(error) => Line::Error(error.to_string()),
+        let mut report = |finding: &Finding| queue_line(&lines, AnswerLine::Finding(asked.line(finding)));
+        let last = match Auditor::new(world, options).run(&mut report).await {
+            Ok(summary) => AnswerLine::Summary(Box::new(summary)),
+            Err(error) => AnswerLine::Error(error.to_string()),
         };
         drop(lines.send(last).await);
     });
@@ -173,7 +173,7 @@ async fn answer(stream: UnixStream, world: World, options: AuditOptions) -> io::
         let line = match timeout(HEARTBEAT, waiting.recv()).await {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(()),
-            Err(_) => Line::Working,
+            Err(_) => AnswerLine::Working,
         };
         send(&mut write, &line).await?;
     }
@@ -182,14 +182,14 @@ async fn answer(stream: UnixStream, world: World, options: AuditOptions) -> io::
 async fn asked(read: OwnedReadHalf) -> io::Result<AuditRequest> {
     let mut line = String::new();
     BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
-    let Asked { user, grace_secs, is_json } = serde_json::from_str(&line)?;
+    let AuditQuestion { user, grace_secs, is_json } = serde_json::from_str(&line)?;
     let user = user.map(|user| UserId::parse(&user)).transpose();
     let user = user.map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
     Ok(AuditRequest { user, grace: Duration::from_secs(grace_secs), is_json })
 }
 
 /// Hands a line on; waits on this thread while there is no room, so that a large user's findings wait for their reader.
-fn told(lines: &mpsc::Sender<Line>, line: Line) -> Result<(), String> {
+fn queue_line(lines: &mpsc::Sender<AnswerLine>, line: AnswerLine) -> Result<(), String> {
     let gone = || "the client is gone".to_owned();
     match lines.try_send(line) {
         Ok(()) => Ok(()),
@@ -200,7 +200,7 @@ fn told(lines: &mpsc::Sender<Line>, line: Line) -> Result<(), String> {
     }
 }
 
-async fn send(write: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
+async fn send(write: &mut OwnedWriteHalf, line: &AnswerLine) -> io::Result<()> {
     timeout(CLIENT_WITHIN, write.write_all(text(line).as_bytes())).await.map_err(|_| ErrorKind::TimedOut)?
 }
 
@@ -211,15 +211,15 @@ async fn send(write: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
 pub(super) async fn ask(
     dir: &Path,
     request: AuditRequest,
-    tell: &mut (dyn FnMut(&str) -> Result<(), String> + Send),
-) -> Result<Summary, AuditError> {
+    report: &mut (dyn FnMut(&str) -> Result<(), String> + Send),
+) -> Result<AuditSummary, AuditError> {
     let path = dir.join(SOCKET);
     let silent = |reason: String| AuditError::Silent { socket: path.clone(), reason };
     let stream = timeout(CLIENT_WITHIN, UnixStream::connect(&path)).await;
     let stream =
         stream.map_err(|_| silent("no answer".to_owned()))?.map_err(|error| silent(error.to_string()))?;
     let (read, mut write) = stream.into_split();
-    let asked = Asked {
+    let asked = AuditQuestion {
         user: request.user.map(|user| user.to_string()),
         grace_secs: request.grace.as_secs(),
         is_json: request.is_json,
@@ -236,10 +236,10 @@ pub(super) async fn ask(
             return Err(silent("it ended the connection".to_owned()));
         }
         match serde_json::from_str(&line).map_err(|error| silent(error.to_string()))? {
-            Line::Finding(finding) => tell(&finding).map_err(AuditError::NotTold)?,
-            Line::Working => {}
-            Line::Summary(summary) => return Ok(*summary),
-            Line::Error(reason) => return Err(AuditError::Unfinished(reason)),
+            AnswerLine::Finding(finding) => report(&finding).map_err(AuditError::NotReported)?,
+            AnswerLine::Working => {}
+            AnswerLine::Summary(summary) => return Ok(*summary),
+            AnswerLine::Error(reason) => return Err(AuditError::Unfinished(reason)),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::chain::Chain;
-use super::finding::{Finding, Kind};
-use super::reader::{Pace, ReadError, World};
-use super::rows::{Due, Rows};
-use super::told::{Told, ToldCounts};
+use super::events::{EventCheck, EventCounts};
+use super::finding::{Finding, FindingKind};
+use super::reader::{AuditReadError, Deployment, ReadPace};
+use super::rows::{Due, RowCheck};
 use crate::domain::account::Account;
 use crate::domain::event::filter_of;
 use crate::domain::ids::{ObjectKey, UserId};
@@ -18,7 +18,7 @@ const PAGE: usize = 500;
 
 /// How a user is looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View {
+pub(super) struct LookOptions {
     pub(super) due: Due,
     /// Events of entries before this may have been dropped.
     pub(super) events_since: Timestamp,
@@ -32,7 +32,7 @@ pub(super) struct Counts {
     pub(super) files: u64,
     pub(super) objects: u64,
     pub(super) entries: u64,
-    pub(super) told: ToldCounts,
+    pub(super) events: EventCounts,
 }
 
 /// A user as one look saw it.
@@ -45,44 +45,44 @@ pub(super) struct Picture {
 }
 
 /// The parts of a look.
-struct Look<'a> {
-    world: &'a World,
-    pace: &'a mut Pace,
+struct UserReader<'a> {
+    world: &'a Deployment,
+    pace: &'a mut ReadPace,
     user: UserId,
-    view: View,
+    view: LookOptions,
     findings: Vec<Finding>,
     counts: Counts,
 }
 
 /// Looks at a user; none: there is no such account.
 pub(super) async fn look(
-    world: &World,
-    pace: &mut Pace,
+    world: &Deployment,
+    pace: &mut ReadPace,
     user: UserId,
-    view: View,
-) -> Result<Option<Picture>, ReadError> {
-    let mut look = Look { world, pace, user, view, findings: Vec::new(), counts: Counts::default() };
+    view: LookOptions,
+) -> Result<Option<Picture>, AuditReadError> {
+    let mut look = UserReader { world, pace, user, view, findings: Vec::new(), counts: Counts::default() };
     let Some(account) = look.account().await? else { return Ok(None) };
     let mut rows = look.rows().await?;
     look.findings.extend(rows.judge(&account, view.due));
     look.objects(&mut rows).await?;
-    let (chain, told) = look.entries(&account).await?;
+    let (chain, events) = look.entries(&account).await?;
     look.findings.extend(chain.end(&account, &rows));
-    look.events(told).await?;
+    look.events(events).await?;
     let after = look.account().await?;
     let has_moved = after.is_none_or(|after| (after.version, after.op) != (account.version, account.op));
     Ok(Some(Picture { findings: look.findings, counts: look.counts, has_moved }))
 }
 
-impl Look<'_> {
-    async fn account(&mut self) -> Result<Option<Account>, ReadError> {
+impl UserReader<'_> {
+    async fn account(&mut self) -> Result<Option<Account>, AuditReadError> {
         let (ledger, user) = (&self.world.ledger, self.user);
         self.pace.read("the ledger", || ledger.load(user)).await
     }
 
-    async fn rows(&mut self) -> Result<Rows, ReadError> {
+    async fn rows(&mut self) -> Result<RowCheck, AuditReadError> {
         let (ledger, user) = (&self.world.ledger, self.user);
-        let (mut rows, mut before) = (Rows::new(user), None);
+        let (mut rows, mut before) = (RowCheck::new(user), None);
         loop {
             let page = FilePage { before, limit: PAGE };
             let files = self.pace.read("the ledger", || ledger.files(user, page)).await?;
@@ -99,7 +99,7 @@ impl Look<'_> {
     }
 
     /// The bucket under the user's prefix; what a list does not show is asked for once more.
-    async fn objects(&mut self, rows: &mut Rows) -> Result<(), ReadError> {
+    async fn objects(&mut self, rows: &mut RowCheck) -> Result<(), AuditReadError> {
         let (objects, user) = (&self.world.objects, self.user);
         let prefix = format!("{}{user}/", ObjectKey::PREFIX);
         let mut after = None;
@@ -126,9 +126,9 @@ impl Look<'_> {
         Ok(())
     }
 
-    async fn entries(&mut self, account: &Account) -> Result<(Chain, Told), ReadError> {
+    async fn entries(&mut self, account: &Account) -> Result<(Chain, EventCheck), AuditReadError> {
         let (ledger, user, view) = (&self.world.ledger, self.user, self.view);
-        let (mut chain, mut told) = (Chain::new(user, account.history_floor), Told::new(user));
+        let (mut chain, mut events) = (Chain::new(user, account.history_floor), EventCheck::new(user));
         let (mut after, mut unpublished) = (account.history_floor, None);
         loop {
             let entries = self.pace.read("the ledger", || ledger.entries_after(user, after, PAGE)).await?;
@@ -139,7 +139,7 @@ impl Look<'_> {
                     unpublished = unpublished.or(Some((entry.version, entry.at)));
                 }
                 if entry.at >= view.events_since {
-                    told.expect(entry, is_overdue || entry.version <= account.published);
+                    events.expect(entry, is_overdue || entry.version <= account.published);
                 }
             }
             after = entries.last().map_or(after, |entry| entry.version);
@@ -151,27 +151,29 @@ impl Look<'_> {
             let (published, last) = (account.published, account.version);
             let text =
                 format!("published up to {published} of {last}; the first that waits was made at {at}");
-            self.findings.push(Finding::new(Kind::Unpublished, user, text).at(version));
+            self.findings.push(Finding::new(FindingKind::Unpublished, user, text).at(version));
         }
         self.counts.entries = chain.count();
-        Ok((chain, told))
+        Ok((chain, events))
     }
 
     /// The user's events, from the oldest kept on, until all that must be there were seen and no more are at hand.
-    async fn events(&mut self, mut told: Told) -> Result<(), ReadError> {
+    async fn events(&mut self, mut events: EventCheck) -> Result<(), AuditReadError> {
         let (log, user, quiet) = (&self.world.log, self.user, self.view.quiet);
         let open = || log.replay(Stream::Events, filter_of(user), ReplayFrom::Start);
         let mut replay = self.pace.read("the log", open).await?;
         loop {
-            let wait = if told.is_waiting() { quiet } else { Duration::ZERO };
+            let wait = if events.is_waiting() { quiet } else { Duration::ZERO };
             let record = replay.next(wait).await;
-            match record.map_err(|LogError { reason }| ReadError::BrokeOff { what: "the log", reason })? {
-                Some(record) => told.add(&record),
+            match record
+                .map_err(|LogError { reason }| AuditReadError::BrokeOff { what: "the log", reason })?
+            {
+                Some(record) => events.add(&record),
                 None => break,
             }
         }
-        let (counts, findings) = told.end();
-        self.counts.told = counts;
+        let (counts, findings) = events.end();
+        self.counts.events = counts;
         self.findings.extend(findings);
         Ok(())
     }
@@ -179,7 +181,7 @@ impl Look<'_> {
 
 /// A key under our prefix that we would not have written.
 pub(super) fn foreign(user: Option<UserId>, key: &str) -> Finding {
-    let kind = Kind::Orphan;
+    let kind = FindingKind::Orphan;
     let text = format!("the key {:?} is none of ours", key.chars().take(120).collect::<String>());
     Finding { kind, invariant: kind.invariant(), user, file: None, version: None, text }
 }

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where an audit reads.
 #[derive(Clone, Debug)]
-pub struct World {
+pub struct Deployment {
     /// Accounts, rows and entries.
     pub ledger: Ledger,
     /// Events.
@@ -65,12 +65,12 @@ pub enum AuditError {
     NotOpened(String),
     /// The findings cannot be reported.
     #[error("cannot tell what was found: {0}")]
-    NotTold(String),
+    NotReported(String),
 }
 
 /// Why one thing was not read.
 #[derive(Clone, Debug)]
-pub(super) enum ReadError {
+pub(super) enum AuditReadError {
     /// The last of some tries.
     Away { what: &'static str, reason: String },
     /// Some of several things was read, and then no more.
@@ -79,13 +79,13 @@ pub(super) enum ReadError {
     Corrupt { reason: String },
 }
 
-impl From<ReadError> for AuditError {
-    fn from(error: ReadError) -> Self {
+impl From<AuditReadError> for AuditError {
+    fn from(error: AuditReadError) -> Self {
         match error {
-            ReadError::Away { what, reason } | ReadError::BrokeOff { what, reason } => {
+            AuditReadError::Away { what, reason } | AuditReadError::BrokeOff { what, reason } => {
                 Self::Unreadable { what, reason }
             }
-            ReadError::Corrupt { reason } => Self::Unreadable { what: "the ledger", reason },
+            AuditReadError::Corrupt { reason } => Self::Unreadable { what: "the ledger", reason },
         }
     }
 }
@@ -119,9 +119,9 @@ impl From<ObjectsError> for TryError {
 
 /// Keeps reads apart, so that an audit takes a share of a running deployment and no more.
 #[derive(Debug)]
-pub(super) struct Pace(Option<Interval>);
+pub(super) struct ReadPace(Option<Interval>);
 
-impl Pace {
+impl ReadPace {
     /// At most so many reads a second; none: as many as come.
     pub(super) fn new(reads_per_sec: Option<u32>) -> Self {
         Self(reads_per_sec.filter(|rate| *rate > 0).map(|rate| {
@@ -136,7 +136,7 @@ impl Pace {
         &mut self,
         what: &'static str,
         read: impl Fn() -> F,
-    ) -> Result<T, ReadError>
+    ) -> Result<T, AuditReadError>
     where
         E: Into<TryError>,
         F: Future<Output = Result<T, E>>,
@@ -151,11 +151,11 @@ impl Pace {
             }
             last = match timeout(READ_WITHIN, read()).await.map(|read| read.map_err(Into::into)) {
                 Ok(Ok(found)) => return Ok(found),
-                Ok(Err(TryError::Corrupt(reason))) => return Err(ReadError::Corrupt { reason }),
+                Ok(Err(TryError::Corrupt(reason))) => return Err(AuditReadError::Corrupt { reason }),
                 Ok(Err(TryError::Away(reason))) => reason,
                 Err(_) => format!("no answer within {READ_WITHIN:?}"),
             };
         }
-        Err(ReadError::Away { what, reason: last })
+        Err(AuditReadError::Away { what, reason: last })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, FindingKind};
 use crate::domain::account::Account;
 use crate::domain::file::{File, Status};
 use crate::domain::ids::{FileId, UserId};
@@ -25,7 +25,7 @@ pub(super) struct Row {
 
 /// The rows of a user.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct RowCheck {
     user: UserId,
     all: BTreeMap<FileId, Row>,
     tally: Tally,
@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-impl Rows {
+impl RowCheck {
     pub(super) fn new(user: UserId) -> Self {
         Self { user, all: BTreeMap::new(), tally: Tally::default() }
     }
@@ -97,18 +97,22 @@ impl Rows {
                     "{} bytes were to be released at {}",
                     reservation.size_bytes, reservation.release_at
                 );
-                findings.push(self.finding(Kind::ReservationLingers, *file, text));
+                findings.push(self.finding(FindingKind::ReservationLingers, *file, text));
             }
         }
         for (file, row) in &self.all {
             if row.status == Status::Deleting && due.has_passed(row.changed_at) {
                 let text = format!("being deleted since {}", row.changed_at);
-                findings.push(self.finding(Kind::DeletingLingers, *file, text));
+                findings.push(self.finding(FindingKind::DeletingLingers, *file, text));
             }
             if let Some(since) =
                 row.trashed_at.filter(|since| due.has_passed_deep(since.after(due.trash_retention)))
             {
-                findings.push(self.finding(Kind::TrashLingers, *file, format!("in the trash since {since}")));
+                findings.push(self.finding(
+                    FindingKind::TrashLingers,
+                    *file,
+                    format!("in the trash since {since}"),
+                ));
             }
         }
         findings
@@ -120,7 +124,7 @@ impl Rows {
         let Some(row) = self.all.get_mut(&file) else {
             return due
                 .has_passed(object.landed_at)
-                .then(|| self.finding(Kind::Orphan, file, format!("{landed}, and no row is there")));
+                .then(|| self.finding(FindingKind::Orphan, file, format!("{landed}, and no row is there")));
         };
         row.has_object = true;
         match row.status {
@@ -134,12 +138,12 @@ impl Rows {
                     object.size_bytes,
                     object.etag.as_deref().unwrap_or("-"),
                 );
-                (!is_same).then(|| self.finding(Kind::OtherObject, file, text))
+                (!is_same).then(|| self.finding(FindingKind::OtherObject, file, text))
             }
             Status::Expired | Status::Gone => {
                 let since = object.landed_at.max(row.changed_at);
                 let text = format!("{landed}, but the file is {:?}", row.status);
-                due.has_passed_deep(since).then(|| self.finding(Kind::DeadObject, file, text))
+                due.has_passed_deep(since).then(|| self.finding(FindingKind::DeadObject, file, text))
             }
             Status::Pending | Status::Deleting => None,
         }
@@ -159,17 +163,17 @@ impl Rows {
                 row.status, row.size_bytes, row.changed_at
             )
         });
-        self.finding(Kind::NoObject, file, text)
+        self.finding(FindingKind::NoObject, file, text)
     }
 
-    fn finding(&self, kind: Kind, file: FileId, text: String) -> Finding {
+    fn finding(&self, kind: FindingKind, file: FileId, text: String) -> Finding {
         Finding::new(kind, self.user, text).of_file(file)
     }
 
     fn breach(&self, broken: &Broken) -> Finding {
         let kind = match broken {
-            Broken::Pending { .. } => Kind::Reservations,
-            Broken::Deleting { .. } => Kind::DeletingCount,
+            Broken::Pending { .. } => FindingKind::Reservations,
+            Broken::Deleting { .. } => FindingKind::DeletingCount,
             Broken::Sums { .. }
             | Broken::Row { .. }
             | Broken::Trashed { .. }
@@ -179,7 +183,7 @@ impl Rows {
             | Broken::RowCount { .. }
             | Broken::Rows { .. }
             | Broken::Trimmed { .. }
-            | Broken::History { .. } => Kind::Sums,
+            | Broken::History { .. } => FindingKind::Sums,
         };
         Finding::new(kind, self.user, broken.to_string())
     }

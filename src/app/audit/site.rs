@@ -8,10 +8,10 @@ use super::super::descriptors::Descriptors;
 use super::super::ports::{Embedded, Site};
 use super::super::start_error::StartError;
 use super::super::upkeep::Upkeep;
-use super::auditor::{AuditOptions, Auditor, Summary};
+use super::auditor::{AuditOptions, AuditSummary, Auditor};
 use super::finding::Finding;
 use super::operator::{self, AuditRequest};
-use super::reader::{AuditError, World};
+use super::reader::{AuditError, Deployment};
 use crate::adapters::embedded::OpenError;
 use crate::adapters::embedded::bucket;
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, ManageStreams};
@@ -24,7 +24,7 @@ const READS_PER_SEC: u32 = 500;
 const QUIET: Duration = Duration::from_secs(3);
 
 /// Takes each finding as a line; what it refuses ends the audit.
-pub(super) type TellLine<'a> = dyn FnMut(&str) -> Result<(), String> + Send + 'a;
+pub(super) type ReportLineFn<'a> = dyn FnMut(&str) -> Result<(), String> + Send + 'a;
 
 /// Audits the deployment of these settings, all of it or one user; `report` gets each disagreement as a line.
 ///
@@ -36,8 +36,8 @@ pub(super) type TellLine<'a> = dyn FnMut(&str) -> Result<(), String> + Send + 'a
 pub async fn audit(
     config: &Config,
     request: AuditRequest,
-    tell: &mut TellLine<'_>,
-) -> Result<Summary, AuditError> {
+    report: &mut ReportLineFn<'_>,
+) -> Result<AuditSummary, AuditError> {
     let mut config = config.clone();
     if config.log.nats.manage_streams == ManageStreams::Create {
         config.log.nats.manage_streams = ManageStreams::Check;
@@ -49,18 +49,18 @@ pub async fn audit(
     let world = match open(&config, &mut upkeep).await {
         Ok(world) => world,
         Err(error) if is_held(&error) => {
-            let summary = operator::ask(&config.data_dir, request, tell).await?;
+            let summary = operator::ask(&config.data_dir, request, report).await?;
             return known(request, summary);
         }
         Err(error) => return Err(AuditError::NotOpened(error.to_string())),
     };
-    let mut tell = |finding: &Finding| tell(&request.line(finding));
+    let mut report = |finding: &Finding| report(&request.line(finding));
     let options = AuditOptions { user: request.user, grace: request.grace, ..options(&config) };
-    known(request, Auditor::new(world, options).run(&mut tell).await?)
+    known(request, Auditor::new(world, options).run(&mut report).await?)
 }
 
 /// The sums, unless they are about a user who does not exist.
-fn known(request: AuditRequest, summary: Summary) -> Result<Summary, AuditError> {
+fn known(request: AuditRequest, summary: AuditSummary) -> Result<AuditSummary, AuditError> {
     match request.user {
         Some(user) if summary.users == 0 && summary.disagreements == 0 => Err(AuditError::NoUser(user)),
         Some(_) | None => Ok(summary),
@@ -101,11 +101,11 @@ fn is_held(error: &StartError) -> bool {
     )
 }
 
-async fn open(config: &Config, upkeep: &mut Upkeep) -> Result<World, StartError> {
+async fn open(config: &Config, upkeep: &mut Upkeep) -> Result<Deployment, StartError> {
     let clock = Clock::System;
     let embedded = Embedded::open(config, Descriptors::claim(), &clock)?;
     let site = Site { config, clock: clock.clone(), health: Health::default(), embedded };
-    Ok(World {
+    Ok(Deployment {
         ledger: site.ledger(upkeep)?,
         log: site.log().await?,
         objects: site.objects(upkeep).await?,

@@ -1,7 +1,7 @@
 //! Uploads in chunks that are open: a pending file must name each, or the sweep has forgotten to give it up.
 
-use super::finding::{Finding, Kind};
-use super::reader::{Pace, ReadError, World};
+use super::finding::{Finding, FindingKind};
+use super::reader::{AuditReadError, Deployment, ReadPace};
 use super::rows::Due;
 use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::ObjectKey;
@@ -10,13 +10,13 @@ use crate::limits::UPLOAD_AGE_MIN;
 use crate::ports::{LedgerPort, ListedUpload, ObjectsPort};
 
 /// Reads all whose keys start with `prefix`, and the rows of those that are old.
-pub(super) async fn strays(
-    world: &World,
-    pace: &mut Pace,
+pub(super) async fn orphans(
+    world: &Deployment,
+    pace: &mut ReadPace,
     prefix: &str,
     due: Due,
-) -> Result<Vec<Finding>, ReadError> {
-    let World { ledger, objects, .. } = world;
+) -> Result<Vec<Finding>, AuditReadError> {
+    let Deployment { ledger, objects, .. } = world;
     let (mut findings, mut after) = (Vec::new(), None);
     loop {
         let list = || objects.list_uploads(prefix.to_owned(), after.clone());
@@ -29,10 +29,12 @@ pub(super) async fn strays(
             }
             match pace.read("the ledger", || ledger.file(key.user, key.file)).await {
                 Ok(row) => findings.extend(judge(key, upload, row.as_ref(), due)),
-                Err(ReadError::Corrupt { reason }) => {
-                    findings.push(Finding::new(Kind::Unreadable, key.user, reason).of_file(key.file));
+                Err(AuditReadError::Corrupt { reason }) => {
+                    findings.push(Finding::new(FindingKind::Unreadable, key.user, reason).of_file(key.file));
                 }
-                Err(error @ (ReadError::Away { .. } | ReadError::BrokeOff { .. })) => return Err(error),
+                Err(error @ (AuditReadError::Away { .. } | AuditReadError::BrokeOff { .. })) => {
+                    return Err(error);
+                }
             }
         }
         after = page.next;
@@ -55,7 +57,7 @@ fn judge(key: ObjectKey, upload: &ListedUpload, row: Option<&File>, due: Due) ->
     let status =
         row.map_or_else(|| "there is no row".to_owned(), |row| format!("the file is {:?}", row.status));
     let text = format!("an upload in chunks is open since {}, but {status}", upload.started_at);
-    Some(Finding::new(Kind::StrayUpload, key.user, text).of_file(key.file))
+    Some(Finding::new(FindingKind::StrayUpload, key.user, text).of_file(key.file))
 }
 
 /// From when on the sweep gives it up: it is old enough, and its file says nothing that is new.

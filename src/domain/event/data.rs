@@ -34,7 +34,7 @@ pub(super) struct FileData {
     revision: u32,
     size_bytes: u64,
     status: Option<&'static str>,
-    usage: Usage,
+    usage: UsageData,
     user_id: UserId,
     visibility: Visibility,
 }
@@ -53,13 +53,13 @@ pub(super) struct AccountData {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold_percent: Option<u8>,
-    usage: Usage,
+    usage: UsageData,
     user_id: UserId,
 }
 
 /// The sums after a change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Usage {
+struct UsageData {
     file_count: u32,
     limit_bytes: u64,
     reserved_bytes: u64,
@@ -91,7 +91,7 @@ impl FileData {
             status: entry
                 .status
                 .map(|status| status.public_status(entry.reason).as_str().unwrap_or("deleted")),
-            usage: Usage::of(entry),
+            usage: UsageData::of(entry),
             user_id: user,
             visibility: entry.visibility,
         }
@@ -100,11 +100,11 @@ impl FileData {
 
 impl AccountData {
     pub(super) fn of(user: UserId, entry: &Entry, threshold_percent: Option<u8>) -> Self {
-        Self { state: entry.state.as_str(), threshold_percent, usage: Usage::of(entry), user_id: user }
+        Self { state: entry.state.as_str(), threshold_percent, usage: UsageData::of(entry), user_id: user }
     }
 }
 
-impl Usage {
+impl UsageData {
     const fn of(entry: &Entry) -> Self {
         Self {
             file_count: entry.totals.file_count,

@@ -8,7 +8,7 @@ use hyper::Version;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::route::{Open, Own, Route};
 use crate::limits;
-use crate::net::{AwaitedBody, Budget, Held, InFlight, Progress, Watch};
+use crate::net::{AwaitedBody, Budget, InFlight, StreamProgress, UnsentBytes, Watch};
 
 /// A request that is being answered, until its answer was taken or given up.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub(in crate::http) struct Exchange {
     in_flight: InFlight,
     /// None outside HTTP/2: there a connection has one answer at a time, and stalls as a whole.
     budget: Option<Arc<Budget>>,
-    stream: Option<Arc<Progress>>,
-    held: Option<Held>,
+    stream: Option<Arc<StreamProgress>>,
+    held: Option<UnsentBytes>,
 }
 
 impl Exchange {
@@ -30,7 +30,7 @@ impl Exchange {
     /// Goes on in the task of its stream.
     #[must_use]
     pub(in crate::http) fn in_stream(mut self) -> Self {
-        self.stream = Progress::of_stream();
+        self.stream = StreamProgress::of_stream();
         self
     }
 

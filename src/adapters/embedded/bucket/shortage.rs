@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::blocking::blocking;
 use super::store::Store;
 use crate::net::Acceptor;
-use crate::telemetry::health::{Health, Part, Source};
+use crate::telemetry::health::{Health, Part, Reporter};
 
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a connection may wait for a place before uploads count as not taken.
 const FULL_MAX: Duration = Duration::from_secs(2);
 
-const DISK: Source = 1;
-const CONNECTIONS: Source = 2;
-const FOLDER: Source = 1;
+const DISK: Reporter = 1;
+const CONNECTIONS: Reporter = 2;
+const FOLDER: Reporter = 1;
 
 /// Reports for as long as it runs.
 pub(super) async fn report(store: &Arc<Store>, acceptor: &Acceptor, health: &Health) {

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::open::EmbeddedStore;
 use super::room::Need;
 use crate::ports::Clock;
-use crate::telemetry::health::{Health, Part, Source};
+use crate::telemetry::health::{Health, Part, Reporter};
 
 /// The reason when a write failed for want of room.
 pub(super) const DISK_FULL: &str = "a write failed because the disk of data_dir is full; the process ends for a new start once there is room";
@@ -23,7 +23,7 @@ pub(super) const ENGINE_STOPPED: &str = "the storage engine failed in the backgr
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The source of reports about the disk in the health of each part.
-const DISK: Source = 1;
+const DISK: Reporter = 1;
 
 impl EmbeddedStore {
     /// Waits until writes have failed and a new start can help, which is when the disk has room; returns the reason.

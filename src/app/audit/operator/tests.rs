@@ -20,7 +20,7 @@ fn serving() -> (TempDir, JoinSet<()>) {
     let store = EmbeddedStore::open(&folder.path().join("store"), clock.clone()).unwrap();
     let bucket =
         EmbeddedBucket::open(&folder.path().join("bucket"), BucketOptions::default(), clock.clone()).unwrap();
-    let world = World {
+    let world = Deployment {
         ledger: Ledger::Embedded(store.ledger()),
         log: Log::Embedded(store.log()),
         objects: Objects::Embedded(bucket),
@@ -32,7 +32,7 @@ fn serving() -> (TempDir, JoinSet<()>) {
     (folder, serving)
 }
 
-async fn audit(dir: &Path) -> Result<Summary, AuditError> {
+async fn audit(dir: &Path) -> Result<AuditSummary, AuditError> {
     let request = AuditRequest { user: None, grace: Duration::ZERO, is_json: false };
     timeout(SOON, ask(dir, request, &mut |_| Ok(()))).await.expect("it is bounded")
 }
@@ -42,7 +42,7 @@ async fn the_socket_is_for_its_owner_and_replaces_one_that_was_left() {
     let (folder, mut serving) = serving();
     let path = folder.path().join(SOCKET);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-    assert_eq!(audit(folder.path()).await, Ok(Summary::default()));
+    assert_eq!(audit(folder.path()).await, Ok(AuditSummary::default()));
     serving.shutdown().await;
     assert!(!path.exists(), "it goes with the process");
     fs::write(&path, "left over").unwrap();
@@ -60,7 +60,7 @@ async fn one_audit_runs_at_a_time_and_a_client_that_leaves_makes_room() {
         assert!(tokio::time::Instant::now() < deadline);
     }
     drop(idle);
-    while audit(folder.path()).await != Ok(Summary::default()) {
+    while audit(folder.path()).await != Ok(AuditSummary::default()) {
         assert!(tokio::time::Instant::now() < deadline);
     }
 }
@@ -85,14 +85,14 @@ async fn what_is_no_request_ends_the_connection_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_channel_waits_for_its_reader() {
     let (lines, mut waiting) = mpsc::channel(1);
-    let telling = tokio::spawn(async move {
-        (0..100).all(|number| told(&lines, Line::Finding(number.to_string())).is_ok())
+    let sending = tokio::spawn(async move {
+        (0..100).all(|number| queue_line(&lines, AnswerLine::Finding(number.to_string())).is_ok())
     });
     for number in 0..100 {
         let line = timeout(SOON, waiting.recv()).await.expect("a line").expect("a line");
-        assert!(matches!(line, Line::Finding(text) if text == number.to_string()));
+        assert!(matches!(line, AnswerLine::Finding(text) if text == number.to_string()));
     }
-    assert!(telling.await.unwrap());
+    assert!(sending.await.unwrap());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::finding::{Finding, Kind};
+use super::finding::{Finding, FindingKind};
 use crate::domain::entry::Entry;
 use crate::domain::event::{EventSource, events_of};
 use crate::domain::ids::{EventId, UserId};
@@ -19,7 +19,7 @@ use crate::ports::Record;
 
 /// The events of a user.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct EventCheck {
     user: UserId,
     /// By version, rising.
     expected: Vec<Expected>,
@@ -42,12 +42,12 @@ struct Expected {
     id: EventId,
     /// It must be there by now.
     is_due: bool,
-    seen: Option<Seen>,
+    seen: Option<FirstSeen>,
 }
 
 /// Where an event was seen for the first time.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct FirstSeen {
     place: u64,
     stored_at: Timestamp,
     /// The later version that it came after.
@@ -63,7 +63,7 @@ impl Expected {
 
 /// Events that were read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ToldCounts {
+pub(super) struct EventCounts {
     pub(super) count: u64,
     /// They were there before.
     pub(super) repeated: u64,
@@ -73,12 +73,12 @@ pub(super) struct ToldCounts {
 
 /// What is read of an event.
 #[derive(Debug, Deserialize)]
-pub(super) struct Heard {
+pub(super) struct EventHead {
     id: EventId,
     sequence: String,
 }
 
-impl Told {
+impl EventCheck {
     pub(super) const fn new(user: UserId) -> Self {
         Self {
             user,
@@ -110,11 +110,11 @@ impl Told {
     pub(super) fn add(&mut self, record: &Record) {
         self.count += 1;
         let place = record.sequence;
-        let heard = serde_json::from_slice::<Heard>(&record.payload).ok();
+        let heard = serde_json::from_slice::<EventHead>(&record.payload).ok();
         let Some((id, version)) = heard.and_then(|heard| Some((heard.id, heard.sequence.parse().ok()?)))
         else {
             let text = format!("record {place} of EVENTS is no event");
-            self.findings.push(Finding::new(Kind::Unreadable, self.user, text));
+            self.findings.push(Finding::new(FindingKind::Unreadable, self.user, text));
             return;
         };
         let is_older = self.expected.first().is_none_or(|first| version < first.version);
@@ -124,7 +124,7 @@ impl Told {
             Some(expected) if expected.seen.is_some() => self.repeated += 1,
             Some(expected) => {
                 let behind = Some(self.highest).filter(|highest| version < *highest);
-                expected.seen = Some(Seen { place, stored_at: record.stored_at, behind });
+                expected.seen = Some(FirstSeen { place, stored_at: record.stored_at, behind });
                 self.missing -= usize::from(expected.is_due);
                 self.highest = self.highest.max(version);
             }
@@ -132,20 +132,20 @@ impl Told {
             None if is_older => {}
             None => {
                 let text = format!("record {place} of EVENTS is {id}, which no entry tells");
-                self.findings.push(Finding::new(Kind::EventUnknown, self.user, text).at(version));
+                self.findings.push(Finding::new(FindingKind::EventUnknown, self.user, text).at(version));
             }
         }
     }
 
     /// All was read.
-    pub(super) fn end(mut self) -> (ToldCounts, Vec<Finding>) {
+    pub(super) fn end(mut self) -> (EventCounts, Vec<Finding>) {
         self.judge_order();
         for expected in self.expected.iter().filter(|expected| expected.is_due && expected.seen.is_none()) {
             let text = format!("event {} is not in EVENTS", expected.id);
-            self.findings.push(Finding::new(Kind::EventMissing, self.user, text).at(expected.version));
+            self.findings.push(Finding::new(FindingKind::EventMissing, self.user, text).at(expected.version));
         }
         let Self { count, repeated, repaired, .. } = self;
-        (ToldCounts { count, repeated, repaired }, self.findings)
+        (EventCounts { count, repeated, repaired }, self.findings)
     }
 
     /// Each run of events that were not there when the one above them came is a repair, or in disorder.
@@ -160,16 +160,16 @@ impl Told {
                 self.repaired += u64::try_from(late.count()).unwrap_or(u64::MAX);
                 continue;
             }
-            for (version, Seen { place, .. }, behind) in late {
+            for (version, FirstSeen { place, .. }, behind) in late {
                 let text = format!("record {place} of EVENTS comes after one of version {behind}");
-                self.findings.push(Finding::new(Kind::EventOrder, self.user, text).at(version));
+                self.findings.push(Finding::new(FindingKind::EventOrder, self.user, text).at(version));
             }
         }
     }
 }
 
 /// Whether all of these are there, in order, and later than a publisher would have published them by itself.
-fn is_repair(run: &[Expected], jumper: Seen) -> bool {
+fn is_repair(run: &[Expected], jumper: FirstSeen) -> bool {
     let late = |expected: &Expected| {
         expected.seen.is_some_and(|seen| seen.stored_at.since(jumper.stored_at) > REPAIR_AFTER)
     };
