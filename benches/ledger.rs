@@ -1,6 +1,6 @@
 //! Durable commits of the embedded ledger: one caller, 64, 512, each with a user of its own.
 //!
-//! Every commit is on disk before its caller hears of it. `F`, the time of one bare data sync on the same
+//! Every commit is on disk before its caller gets the answer. `F`, the time of one bare data sync on the same
 //! disk, is measured beside it: rates mean nothing without it.
 
 use std::io::{Seek, Write as _};

@@ -23,7 +23,7 @@ use tools::{SOON, arrival, ready_log, shard_spec};
 
 /// How long one line is measured in one round.
 const SPAN: Duration = Duration::from_secs(1);
-/// Every line is measured once a round, so that what else the machine does falls on all of them; medians are told.
+/// Every line is measured once a round, so that other load on the machine falls on all of them; medians are printed.
 const ROUNDS: usize = 7;
 /// Bytes of a record: an arrival's size.
 const RECORD_BYTES: usize = 300;
@@ -37,7 +37,7 @@ struct Line {
     rounds: Vec<Figures>,
 }
 
-/// What one round of a line came to.
+/// The result of one line in one round.
 #[derive(Clone, Copy)]
 struct Figures {
     rate: f64,

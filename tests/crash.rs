@@ -18,11 +18,11 @@ use wharfinger::domain::ids::FileId;
 
 const KILLS: u64 = 20;
 const CLIENTS: usize = 8;
-/// A delivery that a dead process held comes again after half a minute; a sweep settles what nobody told of only after
+/// A delivery that a dead process held comes again after half a minute; a sweep settles unnotified objects only after
 /// half an hour.
 const NEWS_WITHIN: Duration = Duration::from_secs(120);
 
-/// What clients were told, and so must still be true after the last crash.
+/// Acknowledged answers of clients, which must still be true after the last crash.
 #[derive(Default)]
 struct Told {
     presigned: BTreeSet<String>,

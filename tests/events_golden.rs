@@ -1,6 +1,6 @@
 //! Every event as it goes over the wire, held against a file of the contract. Those files never change within v1.
 //!
-//! `BLESS=1 cargo test --test events_golden` writes the files anew.
+//! `BLESS=1 cargo test --test events_golden` regenerates the files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The main job as a client sees it: presign, PUT, processed, listed, downloaded, counted, told.
+//! The main job as a client sees it: presign, PUT, processed, listed, downloaded, counted, published.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test stops where it is wrong, and tells")]
 

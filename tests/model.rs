@@ -258,8 +258,8 @@ fn who_publishes_only_what_it_wrote_skips_what_the_dead_left() {
 }
 
 /// What the protocol does not promise. The first write of a request is taken for lost, rightly, and lands later;
-/// somebody else undoes it; the request, not answered yet, is decided again and done again. Whoever asked and
-/// whoever undid it were at it at the same time, so either order is right; the history has all three entries.
+/// another client undoes it; the request, not answered yet, is decided again and done again. The two clients acted
+/// at the same time, so either order is right; the history has all three entries.
 #[test]
 fn an_unanswered_request_may_be_done_again_after_somebody_undid_it() {
     let bounds = history::Bounds { once: true, ..REQUESTS };

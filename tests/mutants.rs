@@ -1,4 +1,4 @@
-//! The mutants of `scripts/mutants` still fit the code. Whoever moves a defence takes its mutant along.
+//! The mutants of `scripts/mutants` still fit the code. A change that moves a defence moves its mutant.
 //!
 //! Applying them and running the tests takes half an hour; that they apply is checked here, in no time.
 

@@ -214,7 +214,7 @@ fn world(
 fn warn_of_silence(config: &Config) {
     if config.objects.kind == BucketKind::S3 && config.queue.kind == QueueKind::Embedded {
         tracing::warn!(
-            "the bucket cannot tell the embedded queue: files are processed when clients say complete, or by the sweep"
+            "the bucket cannot notify the embedded queue: files are processed when clients say complete, or by the sweep"
         );
     }
 }

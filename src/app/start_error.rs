@@ -104,7 +104,7 @@ pub(super) fn listen_advice(address: SocketAddr, error: &std::io::Error) -> Stri
     } else if kind == ErrorKind::PermissionDenied {
         "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE); choose another port".to_owned()
     } else if kind == ErrorKind::AddrNotAvailable {
-        "no interface of this machine has this address; 0.0.0.0 stands for all of them".to_owned()
+        "no interface of this machine has this address; 0.0.0.0 listens on all of them".to_owned()
     } else {
         error.to_string()
     };

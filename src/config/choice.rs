@@ -183,7 +183,7 @@ fn queue(queue: &QueueSettings, findings: &mut SettingsCheck<'_>) {
         format!("{url:?} must be like https://sqs.eu-west-1.amazonaws.com/123456789012/wharf")
     });
     findings.expect(name.is_empty() || is_queue_name(name), "queue.name", || {
-        format!("{name:?} must be 1 to 80 letters, digits, - and _ (a bucket cannot tell a .fifo queue)")
+        format!("{name:?} must be 1 to 80 letters, digits, - and _ (a bucket cannot notify a .fifo queue)")
     });
     let region = &queue.region;
     findings.expect(region.is_empty() || is_region(region), "queue.region", || {
@@ -226,7 +226,7 @@ fn reachable(config: &Config, findings: &mut SettingsCheck<'_>) {
                 [&objects.endpoint, &objects.public_endpoint].into_iter().find(|url| is_by_number(url));
             findings.expect(objects.path_style || by_number.is_none(), "objects.path_style", || {
                 format!(
-                    "must be true: no name can stand before the address of {}",
+                    "must be true: no name can precede the address of {}",
                     by_number.map_or("", |url| url)
                 )
             });
@@ -253,7 +253,7 @@ fn keys(findings: &mut SettingsCheck<'_>, section: &str, (id, secret): (&str, &P
     let (has, lacks) =
         if has_secret { ("secret_key_file", "access_key_id") } else { ("access_key_id", "secret_key_file") };
     findings.expect(id.is_empty() != has_secret, &format!("{section}.{has}"), || {
-        format!("needs {section}.{lacks} beside it; without both, the credential chain of AWS is asked")
+        format!("needs {section}.{lacks} too; without both, the credential chain of AWS is asked")
     });
 }
 

@@ -22,7 +22,7 @@ pub enum Broken {
         counted: Totals,
     },
     /// 2: the open reservations are not the pending rows.
-    #[error("I2: {reserved_bytes} bytes reserved, but open reservations come to {pending_bytes}")]
+    #[error("I2: {reserved_bytes} bytes reserved, but open reservations sum to {pending_bytes}")]
     Pending {
         /// As the account says.
         reserved_bytes: u64,
@@ -30,7 +30,7 @@ pub enum Broken {
         pending_bytes: u64,
     },
     /// 17: the account does not know how many files are being deleted.
-    #[error("I17: {stored} files are said to be deleting, {counted} are")]
+    #[error("I17: {stored} files counted as deleting, but {counted} are")]
     Deleting {
         /// As the account says.
         stored: u32,
@@ -80,7 +80,7 @@ pub enum Broken {
         file_count: u32,
     },
     /// 4: the account does not know how many rows there are.
-    #[error("I4: {stored} rows are said to be there, {counted} are")]
+    #[error("I4: {stored} rows counted, but {counted} are there")]
     Rows {
         /// As the account says.
         stored: u32,

@@ -13,7 +13,7 @@ use crate::world::Yard;
 /// Versions of the user, the last of them a purge.
 const LAST: u64 = 4;
 
-/// What the audit says of another user with one row, whose history is trimmed up to `floor` and of whom these entries
+/// The audit's findings about another user with one row, whose history is trimmed up to `floor` and of whom these entries
 /// are left.
 async fn check(floor: u64, left: &[u64], expected: &[FindingKind]) {
     let yard = Yard::new().await;

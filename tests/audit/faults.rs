@@ -1,4 +1,4 @@
-//! The audit on backends that fail, and beside somebody who writes.
+//! The audit on backends that fail, and beside a concurrent writer.
 
 use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::app::{AuditError, FindingKind};

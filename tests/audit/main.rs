@@ -1,4 +1,4 @@
-//! The audit: every kind of disagreement, planted and told; and the command around it.
+//! The audit: every kind of disagreement, planted and reported; and the command around it.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails")]
 
 #[path = "../inside/mod.rs"]

@@ -1,4 +1,4 @@
-//! Each kind of disagreement, planted alone, is told, and nothing else is.
+//! Each kind of disagreement, planted alone, is reported, and nothing else is.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ async fn name(yard: &Yard, key: ObjectKey, upload_id: String) {
     yard.edit_row(key, |row| row.multipart = Some(Multipart { upload_id, chunk_bytes: 5 << 20 })).await;
 }
 
-/// When the audit tells of what the sweep may give up since `time`, and not before.
+/// When the audit reports what the sweep may give up since `time`, and not before.
 async fn check_told_after(yard: &Yard, time: Timestamp, told: bool) {
     yard.inside.clock.set(time.after(DEEP_EVERY + GRACE));
     assert!(!is_told(yard).await);

@@ -41,14 +41,14 @@ pub(crate) struct Yard {
 }
 
 impl Yard {
-    /// What only the deep sweep does, and did not do since `time`, is told after its period and the grace.
+    /// Findings that the deep sweep should have removed since `time` are reported after its period and the grace.
     pub(crate) async fn pass_deep(&self, time: Timestamp) {
         self.inside.clock.set(time.after(DEEP_EVERY + GRACE));
         self.check(&[]).await;
         self.inside.pass(Duration::from_millis(1));
     }
 
-    /// Four files, each in a status of its own, all told and settled; the tree is stopped.
+    /// Four files, each in a status of its own, all published and settled; the tree is stopped.
     pub(crate) async fn new() -> Self {
         let inside = Inside::start(Chosen { shards: 1, ..Chosen::default() }).await;
         let user = UserId::from_subject("https://issuer.example", "ann").unwrap();
@@ -81,7 +81,7 @@ impl Yard {
         self.inside.well.ledger.load(self.user).await.unwrap().unwrap()
     }
 
-    /// How many versions have been told: here nothing is told twice, and nothing crosses a threshold.
+    /// How many versions have been published: here none is published twice, and nothing crosses a threshold.
     async fn told(&self) -> u64 {
         let log = &self.inside.well.log;
         let mut replay = log.replay(Stream::Events, filter_of(self.user), ReplayFrom::Start).await.unwrap();

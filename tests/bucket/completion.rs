@@ -1,4 +1,4 @@
-//! What a completion of an upload in parts says of its bytes, and what becomes of it if that is wrong.
+//! What a completion of an upload in parts claims of its bytes, and the outcome of a wrong claim.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;

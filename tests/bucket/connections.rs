@@ -280,7 +280,7 @@ async fn an_answer_that_is_taken_too_slowly_is_cut_off() {
     readers[1].write_all(head(&world, new_key(), b"hello").await.as_bytes()).await.unwrap();
     let began = tokio::time::Instant::now();
     let mut waiting = std::pin::pin!(world.put(new_key(), b"hello"));
-    // A byte a second: something always moves, but nothing comes of it.
+    // A byte a second: some progress, but far too little.
     let answer = loop {
         tokio::select! {
             answer = waiting.as_mut() => break answer,

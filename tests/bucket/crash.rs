@@ -19,7 +19,7 @@ use wharfinger::ports::{ObjectsPort as _, QueueDelivery, QueueError, QueuePort, 
 
 use crate::world::{Heard, Http, World, count_files, eventually, grant, new_key, open};
 
-/// A stopped bucket with one object, whose news was not told.
+/// A stopped bucket with one object, whose notification was not sent.
 struct Stopped {
     dir: TempDir,
     key: ObjectKey,

@@ -1,4 +1,4 @@
-//! What the queue hears.
+//! Notifications that the queue receives.
 
 use wharfinger::adapters::embedded::bucket::BucketOptions;
 use wharfinger::ports::{Clock, ObjectsPort as _};

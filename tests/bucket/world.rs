@@ -175,7 +175,7 @@ impl Http {
 
 /// A served bucket.
 pub(crate) struct World {
-    /// Removed with the world, unless the folder is somebody else's.
+    /// Removed with the world, unless the folder has another owner.
     pub(crate) dir: Option<TempDir>,
     pub(crate) path: PathBuf,
     pub(crate) bucket: EmbeddedBucket,

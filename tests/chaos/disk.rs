@@ -1,4 +1,4 @@
-//! A disk that fills and is freed, on any machine: the bucket is told to leave half of what is free, and a file of more
+//! A disk that fills and is freed, on any machine: the bucket has to leave half of what is free, and a file of more
 //! than the other half comes and goes. So uploads find no room, and nothing else on the machine does without.
 
 use std::fs;
@@ -21,7 +21,7 @@ fn filler() -> PathBuf {
     PathBuf::from(FOLDER).join("filler")
 }
 
-/// What the bucket is told to leave free.
+/// The bytes that the bucket has to leave free.
 pub(crate) fn reserve_bytes() -> u64 {
     free_bytes() / 2
 }

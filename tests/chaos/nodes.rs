@@ -153,7 +153,7 @@ impl Nodes {
         self.0[index].is_wanted.store(true, Ordering::SeqCst);
     }
 
-    /// Starts what ended by itself again, as whoever runs it in earnest would.
+    /// Restarts a process that ended by itself, as a supervisor would.
     pub(crate) fn revive(&self) {
         for (index, node) in self.0.iter().enumerate() {
             if node.is_wanted.load(Ordering::SeqCst) && !self.is_alive(index) {
@@ -309,7 +309,7 @@ fn write_settings() {
     }
 }
 
-/// What every node is told.
+/// The settings of every node.
 fn common(index: usize) -> String {
     let three = |link: fn(u8) -> Link, scheme: &str| {
         [1, 2, 3].map(|nth| format!("\"{scheme}{}\"", link(nth).listen())).join(", ")

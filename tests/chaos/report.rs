@@ -31,10 +31,10 @@ const SHOWN: [&str; 16] = [
     "wharf_errands_lost_total",
 ];
 
-/// A run that is as long must have refused somebody for quota.
+/// A run that is as long must have refused some user for quota.
 const QUOTA_MET_IN_MINUTES: u64 = 5;
 
-/// All that is told at the end.
+/// All that is printed at the end.
 pub(crate) struct Report<'a> {
     pub(crate) asked: Asked,
     pub(crate) capacity: u64,

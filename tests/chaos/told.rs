@@ -1,4 +1,4 @@
-//! What clients were told, and so must still be true at the end.
+//! Acknowledged answers of clients, which must still be true at the end.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

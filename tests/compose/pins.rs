@@ -169,7 +169,7 @@ fn lay_out(folder: &Path, dockerfile: &str, ignored: &str) {
     }
 }
 
-/// What cargo says of the packages in a folder: nothing, or what is wrong.
+/// Cargo's complaint about the packages in a folder, if any.
 fn refused(folder: &Path) -> Option<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

@@ -63,7 +63,7 @@ fn each_profile_chooses_its_backends() {
     }
 }
 
-/// Hosts that a service of ours is told are services; ports that clients are told are published.
+/// Hosts in settings of our services are services; ports that clients get are published.
 #[test]
 fn what_settings_name_is_there() {
     let compose = compose();

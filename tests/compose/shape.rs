@@ -113,7 +113,7 @@ fn loader() -> Option<PathBuf> {
     tool("compose-spec", "compose")
 }
 
-/// What the loader says of this text of a compose file: nothing, or what is wrong.
+/// The loader's complaint about this text of a compose file, if any.
 fn refused(loader: &PathBuf, text: &str) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("compose.yml"), text).unwrap();

@@ -46,7 +46,7 @@ impl World {
         Some(Self { proxied, direct, proxy, user, before })
     }
 
-    /// Commits under a fault; says what the caller was told, and whether it was written.
+    /// Commits under a fault; returns the answer to the caller, and whether it was written.
     async fn commit_under(&self, fault: Fault) -> (CommitError, bool) {
         let write = adding(&self.before, 2);
         self.proxy.arm(fault);

@@ -1,4 +1,4 @@
-//! Two writers on one user: whoever is told that it wrote, wrote, once.
+//! Two writers on one user: every acknowledged write applied, once.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::world::{Resolving, account, adding, all_files, ledger, new_user, node
 
 const WRITES: usize = 1000;
 
-/// Adds files one by one until so many are acknowledged; returns them and how often somebody else came first.
+/// Adds files one by one until so many are acknowledged; returns them and the count of lost races.
 async fn write_all(ledger: &Resolving, user: UserId) -> (BTreeSet<FileId>, usize) {
     let (mut acknowledged, mut conflicts) = (BTreeSet::new(), 0);
     let mut known = account(ledger, user).await;

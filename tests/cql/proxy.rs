@@ -28,11 +28,11 @@ pub(crate) enum Fault {
     Refuse(Vec<u8>),
     /// The server carries it out; the client gets this error.
     CarryOutThenSay(Vec<u8>),
-    /// The server carries it out; the connection breaks before the client hears of it.
+    /// The server carries it out; the connection breaks before the answer.
     CarryOutThenBreak,
-    /// The server carries it out; the client never hears of it.
+    /// The server carries it out; the client never gets the answer.
     CarryOutInSilence,
-    /// The server sees it when `release` is called; the client never hears of it.
+    /// The server sees it when `release` is called; the client never gets the answer.
     Hold,
 }
 
@@ -125,7 +125,7 @@ impl Proxy {
         self.state.released.notify_one();
     }
 
-    /// Waits until the server has answered a batch whose answer the client never hears.
+    /// Waits until the server has answered a batch whose answer the client never gets.
     pub(crate) async fn swallowed(&self) {
         let answered = tokio::time::timeout(Duration::from_secs(20), self.state.swallowed.notified());
         answered.await.expect("the server answers");

@@ -151,7 +151,7 @@ async fn of_two_at_the_same_time_one_waits() {
     keyspace.dropped().await;
 }
 
-/// Whoever finds the keyspace in the schema may be a moment too early to use it.
+/// A client that sees the keyspace in the schema may be a moment too early to use it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_that_make_the_keyspace_at_the_same_time_none_fails() {
     for _ in 0..MEETINGS {

@@ -1,4 +1,4 @@
-//! What was deleted stands in nobody's way: not in that of its own user, and not in that of a scan.
+//! Tombstones slow down nothing: neither their own user, nor another, nor a scan.
 //!
 //! A server with default thresholds gives up a read at 100,000 tombstones, and counts every null cell of a row that is
 //! not there as one. So a wall of a few thousand such rows stands for many deletions.

@@ -14,7 +14,7 @@ use wharfinger::domain::transitions::{FilePatch, FileRefusal};
 use crate::script::{Command, FILES, Seen};
 use crate::world::{FILES_MAX, QUOTA_BYTES, RETENTION};
 
-/// What a command comes to.
+/// The outcome of a command.
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) transitions: Vec<Transition>,

@@ -1,6 +1,6 @@
 //! The ledger's invariants under any script of commands: random, repeated, stale, in any order.
 //!
-//! Beside the real thing runs a naive one that keeps only rows, and counts them anew after every step. A script
+//! Beside the real ledger runs a naive one that keeps only rows, and recounts them after every step. A script
 //! that breaks something is made as short as it gets, printed a line a command, and tried first the next time.
 //! `PROPTEST_CASES=10000 cargo test --test ledger_properties` looks longer: 10,000 scripts of about 100 commands.
 
@@ -24,7 +24,7 @@ use world::World;
 /// Where scripts that broke something are kept.
 const FOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/ledger_properties.txt");
 
-/// What random commands must come to, in words.
+/// Outcomes that random commands must reach, in words.
 const WORDS: [&str; 22] = [
     "reserved",
     "repeated",

@@ -1,4 +1,4 @@
-//! A ledger as a child would keep it: rows and a few notes, everything counted anew each time.
+//! A naive ledger: rows and a few notes, everything recounted each time.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ impl Naive {
         taken + more <= u128::from(self.limit_bytes())
     }
 
-    /// What a reservation must come to, in a word.
+    /// The expected outcome of a reservation, in a word.
     pub(crate) fn verdict(&self, asked: &Reserve, now: Timestamp) -> &'static str {
         let known = asked.idempotency.and_then(|asked| Some((asked.body, self.requests.get(&asked.key)?)));
         let is_young = |at: Timestamp| now.since(at) < IDEMPOTENCY_TTL;

@@ -32,14 +32,14 @@ pub(crate) struct World {
     before: (Account, Naive),
     pub(crate) entries: Vec<Entry>,
     pub(crate) edges: BTreeMap<(FileId, Status, Status), u32>,
-    /// What commands came to, in words.
+    /// The outcomes of commands, in words.
     pub(crate) words: BTreeSet<&'static str>,
     past: Vec<Command>,
     now: Timestamp,
     pub(crate) writes: u64,
 }
 
-/// A batch on its way, and the naive ledger of what it comes to.
+/// A batch in flight, and the naive ledger after it.
 struct Attempt {
     draft: Draft,
     naive: Naive,
@@ -84,7 +84,7 @@ impl Attempt {
         }
     }
 
-    /// Decides a command, checks what it comes to step by step, and that a repeat comes to nothing.
+    /// Decides a command, checks its outcome step by step, and that a repeat changes nothing.
     fn decide(&mut self, command: &Command) {
         let decision = decide(&self.draft, command, self.now);
         if let Command::Reserve { first, sizes, key } = command {
@@ -275,7 +275,7 @@ impl World {
         assert!(self.account.pending.len() <= wharfinger::limits::PENDING_MAX, "I25");
     }
 
-    /// Invariant 22: every arrival ever heard of, once more and twice, in either order, ends the same.
+    /// Invariant 22: every arrival ever delivered, once more and twice, in either order, ends the same.
     pub(crate) fn check_arrivals_again(&self) {
         let arrivals: Vec<&Command> =
             self.past.iter().filter(|command| matches!(command, Command::Settle { .. })).collect();

@@ -12,7 +12,7 @@ use crate::tools::{arrival, connect, eventually, publish, unique};
 
 /// An operator with one account, and a user of it.
 struct Keys {
-    /// What a server's configuration says of them.
+    /// Their part of a server's configuration.
     config: String,
     /// The user's credentials file.
     credentials: String,

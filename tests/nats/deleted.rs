@@ -1,4 +1,4 @@
-//! Streams that are deleted while somebody else listens to their subjects: there is no "no responders" then.
+//! Streams that are deleted while another client subscribes to their subjects: there is no "no responders" then.
 
 use std::time::Instant;
 
@@ -41,7 +41,7 @@ async fn insist(log: &impl LogPort, stream: Stream, record: NewRecord) -> (Store
 async fn a_stream_that_is_deleted_under_a_plain_subscriber_is_made_again() {
     let Some(server) = Server::start().await else { return };
     let listener = async_nats::connect(server.url()).await.expect("connect");
-    // Whoever looks at everything, as `nats sub '>'` does.
+    // A subscriber to everything, like `nats sub '>'`.
     let _all = listener.subscribe("wharf.>").await.expect("subscribe");
     listener.flush().await.expect("flush");
     let jetstream = raw(&server.url()).await;

@@ -90,7 +90,7 @@ async fn has_ttl(jetstream: &jetstream::Context, sequence: u64) -> bool {
     String::from_utf8_lossy(&headers).contains("Nats-TTL")
 }
 
-/// Servers before 2.10 leave `reserved_memory` out of their account; here a stranger answers as they do.
+/// Servers before 2.10 leave `reserved_memory` out of their account; here a fake server answers as they do.
 #[tokio::test]
 async fn a4_a_bucket_cannot_be_made_where_the_account_names_no_reserves() {
     let setup = Setup { rest: "jetstream: false".to_owned(), ..Setup::default() };
@@ -164,7 +164,7 @@ async fn a6_a_pull_stream_asks_for_200_for_30_s_with_no_heartbeat_or_a_slow_one(
     check("b", true, Some(15_000_000_000)).await;
 }
 
-/// What is asked of the servers can be heard by every subscriber of the account.
+/// Every subscriber of the account can receive requests to the servers.
 async fn heard_pulls(server: &Server, stream: &str, consumer: &str) -> async_nats::Subscriber {
     let listener = async_nats::connect(server.url()).await.expect("connect");
     let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
@@ -173,7 +173,7 @@ async fn heard_pulls(server: &Server, stream: &str, consumer: &str) -> async_nat
     pulls
 }
 
-/// The first pull that is heard while `reading` waits.
+/// The first pull that is received while `reading` waits.
 async fn first_pull(
     pulls: &mut async_nats::Subscriber,
     reading: impl Future<Output = ()>,
@@ -187,7 +187,7 @@ async fn first_pull(
     serde_json::from_slice(&heard.await.expect("in time").payload).expect("JSON")
 }
 
-/// Our own pulls say when they end, and ask to be told that the server lives.
+/// Our own pulls say when they end, and ask for heartbeats of the server.
 #[tokio::test]
 async fn a6_our_pulls_have_a_heartbeat_and_a_short_end() {
     let Some(server) = Server::start().await else { return };

@@ -300,7 +300,7 @@ async fn nothing_is_taken_that_nobody_asked_for() {
     }
     assert_eq!(one.pull(3, SOON).await.expect("pull").len(), 3);
     assert_eq!(other.pull(64, SOON).await.expect("pull").len(), 7, "at once, not after the ack wait");
-    // The other asked for 64 and got 7; what comes later is for whoever asks next.
+    // The other asked for 64 and got 7; what comes later is for the next request.
     publish(&log, arrival("late")).await;
     assert_eq!(texts(&one.pull(64, Duration::ZERO).await.expect("pull")), ["late"], "without waiting");
     assert_eq!(other.pull(64, Duration::ZERO).await, Ok(Vec::new()));
@@ -316,7 +316,7 @@ async fn a_replay_goes_back_to_what_it_missed() {
     assert_eq!(text(&next(&mut replay).await.payload), "a");
     assert_eq!(replay.next(A_WHILE).await, Ok(None), "nothing is asked for any more");
     publish(&log, arrival("b")).await;
-    // Somebody else gets what was meant for the replay, as if it had been lost on the way.
+    // Another subscriber gets what was meant for the replay, as if it had been lost on the way.
     let jetstream = raw(&server.url()).await;
     let names = ask(&jetstream, "CONSUMER.NAMES.WHARF_INGEST", &json!({})).await;
     let name = names["consumers"][0].as_str().expect("a name");

@@ -69,7 +69,7 @@ impl Server {
         Some(server)
     }
 
-    /// Writes its configuration anew, with this at the end; it counts from the next start or [`Server::reload`] on.
+    /// Rewrites its configuration, with this at the end; it counts from the next start or [`Server::reload`] on.
     pub(crate) fn configure(&self, rest: &str) {
         let Self { folder, port, jetstream, .. } = self;
         let data = folder.path().join("data");
@@ -118,7 +118,7 @@ impl Server {
         self.child.take().expect("it runs").wait().expect("wait");
     }
 
-    /// It stands still; connections stay open.
+    /// It is frozen; connections stay open.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
     }

@@ -1,4 +1,4 @@
-//! Streams are made or checked as the settings say, and what is not as asked is told.
+//! Streams are created or checked as the settings say, and every difference is reported.
 
 use serde_json::{Value, json};
 use wharfinger::config::{ManageStreams, NatsSettings};

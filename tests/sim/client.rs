@@ -30,7 +30,7 @@ impl Client {
         self.port.shared.enter(self.port.node)
     }
 
-    /// Notes what a request came to.
+    /// Records the outcome of a request.
     fn told<T, R>(
         &self,
         what: &'static str,
@@ -277,7 +277,7 @@ impl State {
         }
     }
 
-    /// What becomes of a chunk whose URL somebody has.
+    /// Uses the URL of a chunk, or not.
     fn send_somehow(&mut self, grant: PartGrant) {
         let url = PartUrl {
             key: grant.key,

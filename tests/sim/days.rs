@@ -1,4 +1,4 @@
-//! What only days bring: trash past its retention, rows to forget, objects that are nobody's. Some seeds sleep for
+//! Faults that take days: trash past its retention, rows to forget, orphan objects. Some seeds sleep for
 //! eight days before they end, with sweepers that are set for it.
 
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl Sim {
         self.pass(5000, 250);
     }
 
-    /// Now and then the log loses the end of EVENTS, most of it told and known to be.
+    /// Now and then the log loses the end of EVENTS, most of it published and known to be.
     pub(crate) fn lose_events(&mut self) {
         if self.days.rng.per_mille(300) {
             let count = self.days.rng.between(1, 6);

@@ -12,7 +12,7 @@ use crate::node::source;
 use crate::script::Sim;
 use crate::world::{Crooked, State, Weather};
 
-/// Longer than a reservation lives, its sweep included; two of them are longer than a stray upload in chunks; in ms.
+/// Longer than a reservation lives, its sweep included; two of them are longer than an orphan upload in chunks; in ms.
 const LONG: u64 = 50 * 60 * 1000;
 
 /// Heals everything, lets time and sweeps pass, and holds what is left against invariants 8, 10, 17, 18 and 21.

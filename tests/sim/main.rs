@@ -30,7 +30,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Runs seeds on all cores until one breaks something, and returns what each came to.
+/// Runs seeds on all cores until one breaks something, and returns the report of each.
 fn run_all(seeds: std::ops::Range<u64>, how: How, stops: bool) -> Vec<Outcome> {
     let (next, outcomes) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let has_failed = std::sync::atomic::AtomicBool::new(false);

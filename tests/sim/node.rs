@@ -128,7 +128,7 @@ impl Node {
         }
     }
 
-    /// Somebody asks something of this node; what comes of it is the world's to know.
+    /// A client sends this node a request; the world records the outcome.
     pub(crate) fn ask<F>(&self, what: impl FnOnce(Client) -> F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -1,10 +1,10 @@
-//! What seeds came to.
+//! Reports of seeds.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// What one seed came to.
+/// The report of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) seed: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
     pub(crate) commits: u64,
     pub(crate) faults: BTreeMap<(&'static str, &'static str), u64>,
     pub(crate) answers: BTreeMap<&'static str, u64>,
-    /// What only some seeds come to.
+    /// Situations that only some seeds reach.
     pub(crate) reached: BTreeMap<&'static str, u64>,
 }
 
@@ -35,7 +35,7 @@ impl Outcome {
     }
 }
 
-/// What many seeds came to.
+/// The report of many seeds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     seeds: u64,

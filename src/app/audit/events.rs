@@ -131,7 +131,7 @@ impl EventCheck {
             // Older than what is judged.
             None if is_older => {}
             None => {
-                let text = format!("record {place} of EVENTS is {id}, which no entry tells");
+                let text = format!("record {place} of EVENTS is {id}, which belongs to no entry");
                 self.findings.push(Finding::new(FindingKind::EventUnknown, self.user, text).at(version));
             }
         }

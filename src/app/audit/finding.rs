@@ -56,7 +56,7 @@ kinds! {
     Sums = Some(1), "sums", "The account's sums are not those of its rows (1, 2 and 4).";
     Reservations = Some(2), "reservations", "The account's reservations are not its pending rows.";
     OverQuota = Some(3), "over_quota", "A reservation was made over the limit.";
-    Published = Some(5), "published", "More is said to be published than there is.";
+    Published = Some(5), "published", "The account counts more published entries than it has.";
     Status = Some(6), "status", "A file's status moved in a way that it may not.";
     TrashLingers = Some(10), "trash_lingers", "A file is in the trash after its retention.";
     NoObject = Some(14), "no_object", "A file is processed or trashed, and has no object.";
@@ -70,7 +70,7 @@ kinds! {
     Unpublished = Some(21), "unpublished", "Entries wait for too long to become events.";
     EventMissing = Some(21), "event_missing", "An entry has no event in the log.";
     EventOrder = Some(21), "event_order", "An event came after one of a later version.";
-    EventUnknown = Some(21), "event_unknown", "An event tells what no entry says.";
+    EventUnknown = Some(21), "event_unknown", "An event belongs to no entry.";
     EntriesMissing = Some(28), "entries_missing", "Entries are missing.";
     Totals = Some(28), "totals", "Totals do not follow from those before, or are not the account's.";
     RowUnlikeEntry = Some(28), "row_unlike_entry", "A file's row is not as its last entry left it.";

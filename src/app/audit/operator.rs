@@ -127,7 +127,7 @@ impl OperatorSocket {
                 let world = world.clone();
                 audits.spawn(async move {
                     if let Err(error) = answer(stream, world, options).await {
-                        tracing::info!("an audit was given up: {error}");
+                        tracing::info!("an audit was aborted: {error}");
                     }
                     drop(permit);
                 });

@@ -64,7 +64,7 @@ pub enum AuditError {
     #[error("{0}")]
     NotOpened(String),
     /// The findings cannot be reported.
-    #[error("cannot tell what was found: {0}")]
+    #[error("cannot report the findings: {0}")]
     NotReported(String),
 }
 

@@ -38,9 +38,9 @@ fn broken_rows(damage: impl FnOnce(&mut Vec<File>)) -> String {
 #[test]
 fn reserved_bytes_are_the_open_reservations() {
     let said = broken(|write| write.account.pending.clear());
-    assert_eq!(said, "I2: 20 bytes reserved, but open reservations come to 0");
+    assert_eq!(said, "I2: 20 bytes reserved, but open reservations sum to 0");
     let said = broken(|write| write.account.totals.reserved_bytes = 21);
-    assert_eq!(said, "I2: 21 bytes reserved, but open reservations come to 20");
+    assert_eq!(said, "I2: 21 bytes reserved, but open reservations sum to 20");
 }
 
 // proves: I3
@@ -137,7 +137,7 @@ fn an_account_knows_how_many_of_its_files_are_being_deleted() {
     let mut account = Account::new(user());
     account.deleting_count = 1;
     let said = check_rows(&account, []).unwrap_err().to_string();
-    assert_eq!(said, "I17: 1 files are said to be deleting, 0 are");
+    assert_eq!(said, "I17: 1 files counted as deleting, but 0 are");
 }
 
 #[test]

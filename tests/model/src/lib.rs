@@ -2,7 +2,7 @@
 //!
 //! Three models share the search. [`quota`] is one user's account, the bucket and upload URLs: are bytes counted
 //! exactly, and does everything settle? [`history`] is the entries of that account and the log of events: is each
-//! told once and in order, and is a write whose answer was lost judged rightly? [`upkeep`] is the writes that make no
+//! published once and in order, and is a write whose answer was lost resolved rightly? [`upkeep`] is the writes that make no
 //! version: is nothing forgotten or trimmed that is still needed, and does no write undo another? All have two nodes
 //! that may act at the same time, may die at any moment, and may leave a write behind that lands any time later.
 //!

@@ -53,7 +53,7 @@ pub enum Verdict {
         /// A shortest way there, a sentence a step.
         trace: Vec<String>,
     },
-    /// No rule is broken, but from some states nothing leads to a good end unless somebody helps.
+    /// No rule is broken, but from some states nothing leads to a good end without help.
     NeverSettles {
         /// How many.
         states: usize,

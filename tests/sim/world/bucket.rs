@@ -1,4 +1,4 @@
-//! The bucket: objects, signed URLs, and what it tells of itself.
+//! The bucket: objects, signed URLs, and the notifications it sends.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub(crate) struct Bucket {
     pub(crate) objects: BTreeMap<String, Object>,
     urls: BTreeMap<ObjectKey, Vec<Url>>,
     pub(crate) uploads: BTreeMap<String, Upload>,
-    /// When somebody last asked for an object and was told that it is not there.
+    /// When a caller last asked for an object and got "not there".
     pub(crate) absent_at: BTreeMap<ObjectKey, u64>,
     counted: u64,
 }
@@ -78,7 +78,7 @@ impl State {
         self.bucket.urls.entry(url.key).or_default().push(url);
     }
 
-    /// An upload's last byte is there. Returns the status that its sender is told.
+    /// An upload's last byte is there. Returns the status that its sender gets.
     pub(crate) fn put(&mut self, url: &Url, started_at: u64, size_bytes: u64) -> u16 {
         let key = url.key.to_string();
         let is_time = url.signed_at <= started_at + AHEAD_MAX && started_at <= url.expires_at;

@@ -30,7 +30,7 @@ pub(crate) struct Stood {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Last {
     pub(super) version: u64,
-    /// When the file came to its status.
+    /// When the file reached its status.
     pub(super) since: u64,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Ledgered {
     pub(super) last: BTreeMap<FileId, Last>,
     /// Rows as they were when they were forgotten.
     pub(crate) forgotten: BTreeMap<FileId, File>,
-    /// What the steps of the entries come to.
+    /// The sums of the steps of the entries.
     totals: Totals,
     /// The file that each wish became.
     wishes: BTreeMap<String, FileId>,
@@ -324,7 +324,7 @@ impl State {
         self.ledger.get(&key.user).is_some_and(|of| of.seen.edges.contains(&edge))
     }
 
-    /// 10: nothing is signed for a file that was deleted for good before somebody asked.
+    /// 10: nothing is signed for a file that was deleted for good before the request.
     pub(crate) fn check_signed(&mut self, key: ObjectKey, asked_at: u64) {
         let deleted_at = self.history.deleted.get(&key).copied().unwrap_or(u64::MAX);
         if self.clocks_are_sane && deleted_at.saturating_add(FRESH_FOR) < asked_at {

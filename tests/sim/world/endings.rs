@@ -1,5 +1,5 @@
 //! What may vanish, and when: trash after its retention, rows when their uploads have ended, history when it is old,
-//! objects only if they are nobody's.
+//! and orphan objects.
 
 use wharfinger::actors::Orphans;
 use wharfinger::domain::file::{File, Status};
@@ -115,7 +115,7 @@ impl State {
         }
     }
 
-    /// 17: in the end the bucket has what rows say, and of what is nobody's that which was to stay.
+    /// 17: in the end the bucket has the objects of the rows, and the orphans that were to stay.
     pub(crate) fn check_objects(&mut self) {
         let nobodys = |key: &ObjectKey| self.file(key.user, key.file).is_none();
         let keys = self.bucket.objects.keys().map(|key| ObjectKey::parse(key).unwrap());

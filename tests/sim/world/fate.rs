@@ -25,7 +25,7 @@ pub(crate) enum Way {
     Dropped,
     /// Nothing comes back for minutes.
     Stalled,
-    /// A bug on our own side of the port: whoever calls panics.
+    /// A bug on our own side of the port: the caller panics.
     Panics,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Weather {
     pub(crate) news_per_mille: u64,
     /// Whether calls take time.
     pub(crate) is_slow: bool,
-    /// Ports that are away until then, and whether they at least say so.
+    /// Ports that are unreachable until then, and whether they at least say so.
     pub(crate) away: BTreeMap<Port, (u64, bool)>,
     /// The DLQ refuses every record until then, as one that is sealed or not permitted.
     pub(crate) dlq_refuses_until: u64,
@@ -195,7 +195,7 @@ pub(crate) enum Crooked {
     TearsWrites,
     /// The bucket lets a second PUT replace the first.
     Overwrites,
-    /// Whoever asks whether an overdue object is there is told "no" without looking: a release before the HEAD.
+    /// A caller that asks for an overdue object gets "no" without a look: a release before the HEAD.
     ReleasesUnseen,
     /// HEAD never finds anything.
     SeesNothing,
@@ -211,13 +211,13 @@ pub(crate) enum Crooked {
     LendsQuota,
     /// Entries are read back in a wrong order, newest first.
     ReadsBackwards,
-    /// The bucket says of uploads in chunks that they are given up, and keeps them.
+    /// The bucket reports uploads in chunks as aborted, and keeps them.
     KeepsUploads,
     /// Sweepers end the trash after a minute, whatever was promised.
     EndsTrashEarly,
-    /// Sweepers remove what is nobody's although they were told to report it.
+    /// Sweepers remove orphans although the setting is to report them.
     RemovesStrays,
-    /// Sweepers report what is nobody's although they were told to remove it.
+    /// Sweepers report orphans although the setting is to remove them.
     KeepsStrays,
     /// Nobody publishes again what the log has lost.
     LeavesGaps,

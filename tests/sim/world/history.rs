@@ -1,4 +1,4 @@
-//! What clients asked, and what they were told.
+//! The requests of clients, and their answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +23,9 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) requests: BTreeMap<u64, Request>,
-    /// Files that somebody was told of, in that order.
+    /// Files that an answer named, in that order.
     pub(crate) known: Vec<ObjectKey>,
-    /// Files that somebody asked to delete for good, whatever came of it.
+    /// Files that a client asked to delete for good, whatever the outcome.
     pub(crate) unwanted: BTreeSet<ObjectKey>,
     /// Files whose permanent delete was acknowledged, and when.
     pub(crate) deleted: BTreeMap<ObjectKey, u64>,

@@ -1,5 +1,5 @@
 //! When a message may go: a notification when the log has what it says, an arrival when its file is settled. What is
-//! neither is nobody's promise; only the suites of the ports send such.
+//! neither is not covered here; only the suites of the ports send such.
 
 use wharfinger::domain::arrival::{Arrival, ArrivalKind};
 use wharfinger::domain::file::Status;
@@ -9,7 +9,7 @@ use wharfinger::ports::Stream;
 use super::state::State;
 
 impl State {
-    /// 19: whoever deletes a notification has seen INGEST take every record of it.
+    /// 19: a process that deletes a notification has seen INGEST take every record of it.
     pub(super) fn check_unneeded(&mut self, body: &str) {
         let Ok(body) = serde_json::from_str::<serde_json::Value>(body) else { return };
         for record in body["Records"].as_array().into_iter().flatten() {

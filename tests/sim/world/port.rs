@@ -86,7 +86,7 @@ pub(crate) async fn pause(ms: u64) {
     }
 }
 
-/// What is done although its caller went away, be it by a deadline or by a crash.
+/// Work that is done although its caller went away, by a deadline or by a crash.
 struct Orphan {
     port: Port,
     left: Option<(u64, Coming)>,

@@ -49,7 +49,7 @@ impl State {
         self.bell(None).notify_waiters();
     }
 
-    /// Somebody sends what is no notification. It is kept in the end, by the DLQ or by the queue's own dead letters.
+    /// A foreign program sends what is no notification. It is kept in the end, by the DLQ or by the queue's own dead letters.
     pub(crate) fn send_poison(&mut self) {
         let body = format!("poison {}", self.history.poison.len());
         self.history.poison.push(body.clone());

@@ -64,7 +64,7 @@ pub(crate) struct State {
     pub(crate) comings: u64,
     pub(crate) trace: Trace,
     pub(crate) faults: BTreeMap<(&'static str, &'static str), u64>,
-    /// What only some seeds come to, and how often.
+    /// Situations that only some seeds reach, and how often.
     pub(crate) reached: BTreeMap<&'static str, u64>,
     pub(crate) calls: u64,
     pub(crate) commits: u64,
@@ -109,7 +109,7 @@ impl Shared {
         })))
     }
 
-    /// The state, as it stands.
+    /// The present state.
     pub(crate) fn look(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -30,7 +30,7 @@ pub(crate) struct StreamState {
     places: BTreeMap<String, Place>,
     /// Ids of records that broke off.
     pub(crate) lost: BTreeSet<String>,
-    /// Of EVENTS: the highest version that was ever told of a user, and may be lost again.
+    /// Of EVENTS: the highest version of a user that was ever published, and may be lost again.
     pub(crate) told: BTreeMap<UserId, u64>,
 }
 
@@ -131,7 +131,7 @@ impl State {
         }
     }
 
-    /// Somebody deletes a stream, and it is made again at once: without records, ids and consumers.
+    /// An operator deletes a stream, and it is created again at once: without records, ids and consumers.
     pub(crate) fn recreate(&mut self, stream: Stream) {
         let state = self.streams.entry(stream).or_default();
         let before = std::mem::take(state);

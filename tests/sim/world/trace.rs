@@ -5,7 +5,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// Lines told with a failure.
+/// Lines printed with a failure.
 const LAST_MAX: usize = 50;
 
 /// The story of one seed.

@@ -48,7 +48,7 @@ impl State {
         id
     }
 
-    /// A part's last byte is there. Returns the status that its sender is told.
+    /// A part's last byte is there. Returns the status that its sender gets.
     pub(crate) fn put_part(&mut self, url: &PartUrl, started_at: u64, size_bytes: u64) -> u16 {
         let PartUrl { key, upload_id, number, .. } = url;
         let is_time = url.signed_at <= started_at + AHEAD_MAX && started_at <= url.expires_at;
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    /// 7: a file that somebody was told to send in chunks has an upload that takes them.
+    /// 7: a file that is to come in chunks, by an answer, has an upload that takes them.
     pub(crate) fn check_chunked(&mut self, key: ObjectKey) {
         let Some(row) = self.file(key.user, key.file) else { return };
         if let Some(multipart) =

@@ -20,7 +20,7 @@ pub struct Protocol {
     pub judge: Judge,
     /// `published` moves when the log has said that it has the event; otherwise when the event is sent.
     pub marks_after_ack: bool,
-    /// Whoever reads the account publishes what the ledger holds above `published`; otherwise each node publishes
+    /// A node that reads the account publishes what the ledger holds above `published`; otherwise each node publishes
     /// only what it wrote itself.
     pub reads_entries: bool,
 }
@@ -33,7 +33,7 @@ pub const RELIABLE: Protocol = Protocol { judge: Judge::Entry, marks_after_ack: 
 pub struct Bounds {
     /// Requests, up to 3: into the trash, out of it, into it.
     pub requests: u8,
-    /// How often a node decides anew for one request, up to 3 times.
+    /// How often a node decides again for one request, up to 3 times.
     pub tries_max: u8,
     /// Whether one request must not make two entries.
     pub once: bool,

@@ -30,7 +30,7 @@ impl Node {
     }
 }
 
-/// A node publishes its next entry: it comes into the log or not, and the node hears of it or not.
+/// A node publishes its next entry: the log stores it or not, and the node gets the answer or not.
 pub(super) fn publish(protocol: &Protocol, state: &State, node: usize, reach: &mut impl FnMut(Step, State)) {
     let Some(outbox) = state.nodes[node].outbox.filter(|outbox| outbox.published < outbox.known) else {
         return;

@@ -48,9 +48,9 @@ pub(super) struct Write {
 pub(super) enum Outcome {
     /// On its way.
     Sent,
-    /// In the ledger; the node has not heard of it.
+    /// In the ledger; the node has no answer yet.
     Applied,
-    /// Refused; the node has not heard of it.
+    /// Refused; the node has no answer yet.
     Refused,
     /// The node has lost patience; it must find out.
     Unknown,

@@ -13,7 +13,7 @@ pub enum Step {
     Die { node: usize, leaves_write: bool },
     /// A node forgets the account, because the user rests.
     Forget { node: usize },
-    /// A node sends what its request comes to.
+    /// A node sends the write of its request.
     Send { node: usize, request: u8 },
     /// A node sends its mark alone.
     SendMark { node: usize },
@@ -21,7 +21,7 @@ pub enum Step {
     Answer { node: usize, request: u8 },
     /// The ledger takes a node's write, or refuses it.
     Write { node: usize, applied: bool },
-    /// A node hears how its write ended.
+    /// A node gets the outcome of its write.
     Hear { node: usize, applied: bool },
     /// A node does not hear how its write ended.
     LosePatience { node: usize, leaves_write: bool },

@@ -86,7 +86,7 @@ impl Model for World {
 }
 
 impl World {
-    /// The next request comes to a node that has none.
+    /// The next request arrives at a node that has none.
     fn ask(&self, state: &State, node: usize, reach: &mut impl FnMut(Step, State)) {
         if state.asked < self.bounds.requests && state.nodes[node].request.is_none() {
             let request = state.asked;

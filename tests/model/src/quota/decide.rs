@@ -85,7 +85,7 @@ impl Desk<'_> {
             || status == Status::Expired && !self.protocol.marks_before_delete && !self.fits(file)
     }
 
-    /// The write that a decision comes to.
+    /// The write of a decision.
     pub(super) fn write(&self, becomes: Becomes) -> Write {
         let Account { version, used, reserved, is_lowered, rows } = *self.memory;
         let mut write = Write { expects: version, used, reserved, is_lowered, row: None };

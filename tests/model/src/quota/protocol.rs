@@ -1,6 +1,6 @@
-//! The protocol, defence by defence, and how much can happen in the world it stands in.
+//! The protocol, defence by defence, and how much can happen in the world around it.
 
-/// How the ledger tells a write of somebody who acted on an old state.
+/// How the ledger recognises a write that acted on an old state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// A write applies only on exactly the version it was decided on.
@@ -19,7 +19,7 @@ pub enum Check {
 /// Which defences there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Protocol {
-    /// How a stale write is told.
+    /// How a stale write is recognised.
     pub check: Check,
     /// A reservation is in the ledger before its URL exists; otherwise it is in a node's memory only.
     pub reserves_durably: bool,
@@ -27,7 +27,7 @@ pub struct Protocol {
     pub waits_for_uploads: bool,
     /// The row says that it will never be processed before the object is deleted.
     pub marks_before_delete: bool,
-    /// Somebody looks for reservations past their time.
+    /// A sweep looks for reservations past their time.
     pub sweeps: bool,
     /// A file that is cancelled stays reserved until its URL is dead.
     pub holds_cancelled: bool,

@@ -37,9 +37,9 @@ pub(super) struct Write {
 pub(super) enum Outcome {
     /// On its way.
     Sent,
-    /// In the ledger; the node has not heard of it.
+    /// In the ledger; the node has no answer yet.
     Applied,
-    /// Refused; the node has not heard of it.
+    /// Refused; the node has no answer yet.
     Refused,
 }
 

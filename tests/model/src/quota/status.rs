@@ -1,6 +1,6 @@
 //! Where a file stands, and what that counts for.
 
-/// Where a file stands, in the ledger or in somebody's memory.
+/// The status of a file, in the ledger or in a node's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Never asked for.

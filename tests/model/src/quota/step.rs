@@ -28,7 +28,7 @@ pub enum Step {
     Send { node: usize, becomes: Becomes },
     /// The ledger takes a node's write, or refuses it.
     Write { node: usize, applied: bool },
-    /// A node hears how its write ended.
+    /// A node gets the outcome of its write.
     Hear { node: usize, applied: bool },
     /// A node reserves in its memory alone, and signs the URL.
     ReserveInMemory { node: usize, file: usize },
@@ -36,7 +36,7 @@ pub enum Step {
     DeleteObject { node: usize, file: usize },
 }
 
-/// What a decision comes to.
+/// The outcome of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Becomes {
     /// A file gets another status.
@@ -48,7 +48,7 @@ pub enum Becomes {
 /// What makes a node decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Somebody asks for it.
+    /// A client asks for it.
     Asked,
     /// An event tells it.
     Event,

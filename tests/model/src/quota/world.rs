@@ -151,7 +151,7 @@ fn land(protocol: &Protocol, state: &mut State, write: &Write) -> bool {
     if let Some((file, Status::Pending)) = write.row
         && state.files[file].url == Url::None
     {
-        // From here on somebody may have the URL.
+        // From here on a client may have the URL.
         state.files[file].url = Url::Live;
     }
     true

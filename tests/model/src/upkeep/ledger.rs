@@ -10,7 +10,7 @@ pub(super) const VERSIONS_MAX: usize = 4;
 pub(super) enum Kind {
     /// Makes a file and remembers the request. Makes a version.
     Reserve,
-    /// Ends a file: nothing can come of it any more. Makes a version.
+    /// Ends a file: it can never be processed again. Makes a version.
     End,
     /// Nothing else.
     Mark,
