@@ -48,7 +48,7 @@ impl Inspector {
     ) -> Result<Option<Observed>, ObjectsError> {
         let answer = timeout(INSPECT_WITHIN, self.head(key)).await;
         let answer = answer.unwrap_or_else(|_| Err(late()));
-        self.health.heard(Part::Objects, &answer, self.clock.now());
+        self.health.record(Part::Objects, &answer, self.clock.now());
         Ok(answer?.map(|meta| Observed {
             size_bytes: meta.size_bytes,
             etag: meta.etag,
@@ -71,7 +71,7 @@ impl Inspector {
             self.objects.first_bytes(key).await
         };
         let answer = timeout(INSPECT_WITHIN, read).await.unwrap_or_else(|_| Err(late()));
-        self.health.heard(Part::Objects, &answer, self.clock.now());
+        self.health.record(Part::Objects, &answer, self.clock.now());
         answer
     }
 

@@ -161,7 +161,7 @@ async fn remove(parts: &RemoverParts, what: &Removable) -> bool {
             (parts.objects.abort_multipart(*key, upload_id).await, "chunks removed")
         }
     };
-    parts.health.heard(Part::Objects, &removed, parts.clock.now());
+    parts.health.record(Part::Objects, &removed, parts.clock.now());
     if removed.is_ok() {
         tracing::info!(target: STORY, { user_id = %what.key().user, file_id = %what.key().file }, "{told}");
     }

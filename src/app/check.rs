@@ -54,8 +54,9 @@ pub async fn config_check(config: &Config) -> Vec<Checked> {
         all.push(Checked { part, outcome: listener(address, is_running).await });
     }
     let mut engine = |part, name: &str, outcome: Result<String, String>| {
-        let named = |said: String| if said.is_empty() { name.to_owned() } else { format!("{name}: {said}") };
-        all.push(Checked { part, outcome: outcome.map(named).map_err(|said| format!("{name}: {said}")) });
+        let named =
+            |detail: String| if detail.is_empty() { name.to_owned() } else { format!("{name}: {detail}") };
+        all.push(Checked { part, outcome: outcome.map(named).map_err(|detail| format!("{name}: {detail}")) });
     };
     engine("ledger", engines.ledger(), within(ledger(config)).await);
     let identity = timeout(ANSWER_WITHIN, identity(config)).await.ok().flatten();

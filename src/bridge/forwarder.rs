@@ -139,7 +139,7 @@ impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
         let received = timeout(RECEIVE_WITHIN, parts.queue.receive(room, RECEIVE_WAIT))
             .await
             .unwrap_or_else(|_| Err(QueueError { reason: "no answer in time".to_owned() }));
-        parts.health.heard(Part::Queue, &received, parts.clock.now());
+        parts.health.record(Part::Queue, &received, parts.clock.now());
         Ok(received?.into_iter().map(|delivery| self.pack(delivery)).collect())
     }
 

@@ -98,8 +98,8 @@ fn refused(status: u16, body: &str) -> Failure {
         |ProblemBody { title, detail, hint, errors }| {
             let faults: Vec<String> =
                 errors.iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect();
-            let said = [title + ".", detail, if faults.is_empty() { hint } else { faults.join(" ") }];
-            said.join(" ")
+            let parts = [title + ".", detail, if faults.is_empty() { hint } else { faults.join(" ") }];
+            parts.join(" ")
         },
     );
     let code = match status {

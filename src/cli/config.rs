@@ -49,7 +49,9 @@ fn check(config: &Config) -> Result<(), Failure> {
 
 fn line(Checked { part, outcome }: &Checked) -> String {
     match outcome {
-        Ok(said) => format!("ok      {part:9} {said}"),
-        Err(said) => format!("failed  {part:9} {}", said.split_whitespace().collect::<Vec<_>>().join(" ")),
+        Ok(detail) => format!("ok      {part:9} {detail}"),
+        Err(detail) => {
+            format!("failed  {part:9} {}", detail.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
     }
 }

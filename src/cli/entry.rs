@@ -99,9 +99,9 @@ fn usage(error: &clap::Error) -> Result<(), Failure> {
             "a command is missing; there are: {commands}; see {path} --help"
         )));
     }
-    let said = text.split("\n\nUsage:").next().unwrap_or_default();
-    let said = said.split("\n\nFor more information").next().unwrap_or_default();
-    let said = said.trim_start_matches("error: ").replace("\n\n", "; ");
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    let message = message.split("\n\nFor more information").next().unwrap_or_default();
+    let message = message.trim_start_matches("error: ").replace("\n\n", "; ");
     let path = command_path(&text);
     let has_near = error.get(ContextKind::SuggestedSubcommand).is_some();
     let commands = if error.kind() == ErrorKind::InvalidSubcommand && !has_near {
@@ -109,7 +109,7 @@ fn usage(error: &clap::Error) -> Result<(), Failure> {
     } else {
         String::new()
     };
-    Err(Failure::usage(format!("{said}{commands}; see {path} --help")))
+    Err(Failure::usage(format!("{message}{commands}; see {path} --help")))
 }
 
 /// The command that a usage text is about: `wharfinger config` of `Usage: wharfinger config <COMMAND>`.

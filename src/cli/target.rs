@@ -76,9 +76,9 @@ impl ServiceAddress {
     pub(super) fn find(loaded: &Loaded, side: Side) -> Self {
         let key = side.key();
         let origin = loaded.origins.of(key);
-        let said = |reason| Self { address: reachable(side.of_settings(&loaded.config)), reason };
+        let by = |reason| Self { address: reachable(side.of_settings(&loaded.config)), reason };
         if let Origin::Flag { .. } = origin {
-            return said(format!("{key} is this one by the {origin}"));
+            return by(format!("{key} is this one by the {origin}"));
         }
         let dir = &loaded.config.data_dir;
         match app::running(dir) {
@@ -90,11 +90,9 @@ impl ServiceAddress {
                     dir.display()
                 ),
             },
-            Ok(None) => {
-                said(format!("no process runs on {}, and {key} is this one ({origin})", dir.display()))
-            }
+            Ok(None) => by(format!("no process runs on {}, and {key} is this one ({origin})", dir.display())),
             Err(error) => {
-                said(format!("{} cannot be read ({error}), and {key} is this one ({origin})", dir.display()))
+                by(format!("{} cannot be read ({error}), and {key} is this one ({origin})", dir.display()))
             }
         }
     }

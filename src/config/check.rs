@@ -32,8 +32,12 @@ impl<'a> SettingsCheck<'a> {
     }
 
     /// The keys that some source says by their names.
-    pub(super) fn said(&self) -> Vec<String> {
-        self.origins.said().filter(|key| !self.origins.of(key).is_shortcut()).map(str::to_owned).collect()
+    pub(super) fn configured(&self) -> Vec<String> {
+        self.origins
+            .configured()
+            .filter(|key| !self.origins.of(key).is_shortcut())
+            .map(str::to_owned)
+            .collect()
     }
 
     pub(super) fn expect(&mut self, holds: bool, key: &str, text: impl FnOnce() -> String) {

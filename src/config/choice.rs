@@ -93,7 +93,7 @@ pub(super) fn missing_choice(config: &Config, key: &str) -> Option<&'static str>
 
 /// Settings that some source says and that have no effect, and backends that do not go together.
 pub(super) fn check(config: &Config, findings: &mut SettingsCheck<'_>) {
-    for key in findings.said() {
+    for key in findings.configured() {
         let missing = missing_choice(config, &key);
         findings.expect(missing.is_none(), &key, || {
             format!("counts only with {}; remove it, or choose that", missing.unwrap_or_default())

@@ -54,7 +54,7 @@ impl Origins {
     }
 
     /// The keys that some source says.
-    pub(super) fn said(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn configured(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }

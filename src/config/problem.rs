@@ -53,26 +53,26 @@ impl ConfigError {
 ///
 /// `written` is the value as its source has it.
 pub(super) fn explain(error: &Error, key: &str, written: Option<&str>, known: &[String]) -> String {
-    let said = written.map(|written| format!("{} ", text::excerpt(written))).unwrap_or_default();
+    let value = written.map(|written| format!("{} ", text::excerpt(written))).unwrap_or_default();
     match &error.kind {
         Kind::UnknownField(_, expected) => unknown_key(key, &error.path.join("."), expected, known),
-        Kind::UnknownVariant(_, expected) => format!("{said}is not one of: {}", expected.join(", ")),
+        Kind::UnknownVariant(_, expected) => format!("{value}is not one of: {}", expected.join(", ")),
         Kind::MissingField(field) => format!("{field} is missing"),
         Kind::DuplicateField(field) => format!("{field} is there twice"),
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
             let unit = Unit::of(key).filter(|_| matches!(expected.as_str(), "u32" | "u64" | "usize"));
             let unit = unit.map(|unit| format!(" ({})", unit.hint())).unwrap_or_default();
-            format!("{said}is not {}{unit}", wanted(expected))
+            format!("{value}is not {}{unit}", wanted(expected))
         }
         Kind::InvalidLength(len, expected) => format!("has {len} parts instead of {expected}"),
         Kind::Message(message) if message.contains("socket address") => {
-            format!("{said}is not {}", wanted("socket address"))
+            format!("{value}is not {}", wanted("socket address"))
         }
-        Kind::Message(message) => format!("{said}is refused: {message}"),
+        Kind::Message(message) => format!("{value}is refused: {message}"),
         Kind::ISizeOutOfRange(_)
         | Kind::USizeOutOfRange(_)
         | Kind::Unsupported(_)
-        | Kind::UnsupportedKey(..) => format!("{said}is refused: {}", error.kind),
+        | Kind::UnsupportedKey(..) => format!("{value}is refused: {}", error.kind),
     }
 }
 

@@ -88,7 +88,7 @@ const fn name_of(kind: EntryKind) -> (&'static str, &'static str) {
 
 /// Name (`files.processed`) and id of the event for an entry's transition.
 #[must_use]
-pub fn told_by(user: UserId, entry: &Entry) -> (String, EventId) {
+pub fn event_of_entry(user: UserId, entry: &Entry) -> (String, EventId) {
     let (domain, name) = name_of(entry.kind);
     let id = EventId::of(user, entry.version, &type_of(domain, name));
     (format!("{domain}.{name}"), id)

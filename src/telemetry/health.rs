@@ -120,7 +120,7 @@ impl Health {
     }
 
     /// Records a reply.
-    pub fn heard<T, E: fmt::Display>(&self, part: Part, answer: &Result<T, E>, now: Timestamp) {
+    pub fn record<T, E: fmt::Display>(&self, part: Part, answer: &Result<T, E>, now: Timestamp) {
         match answer {
             Ok(_) => self.up(part),
             Err(error) => self.down(part, error, now),
@@ -178,9 +178,9 @@ mod tests {
     fn an_outage_keeps_its_start_and_shows_its_last_reason() {
         let health = Health::default();
         health.down(Part::Queue, "first", AT);
-        health.heard(Part::Queue, &Err::<(), _>("second"), Timestamp::from_millis(9));
+        health.record(Part::Queue, &Err::<(), _>("second"), Timestamp::from_millis(9));
         assert_eq!(health.state(Part::Queue), down("second"));
-        health.heard(Part::Queue, &Ok::<_, &str>(()), AT);
+        health.record(Part::Queue, &Ok::<_, &str>(()), AT);
         assert_eq!(health.state(Part::Queue), PartState::Up);
     }
 

@@ -34,10 +34,10 @@ async fn is_told(yard: &Yard) -> bool {
     let (findings, _) = yard.audit(None).await.unwrap();
     let kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();
     assert!(
-        kinds.iter().all(|kind| [FindingKind::StrayUpload, FindingKind::ReservationLingers].contains(kind)),
+        kinds.iter().all(|kind| [FindingKind::OrphanUpload, FindingKind::ReservationLingers].contains(kind)),
         "{findings:#?}"
     );
-    kinds.contains(&FindingKind::StrayUpload)
+    kinds.contains(&FindingKind::OrphanUpload)
 }
 
 // proves: I17

@@ -6,6 +6,7 @@ mod arrows;
 mod fences;
 mod shape;
 mod words;
+mod documents;
 mod packages;
 mod metrics;
 

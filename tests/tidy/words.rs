@@ -38,7 +38,7 @@ const THIS: &str = "tests/tidy/words.rs";
 const NOTES: [&str; 3] = ["todo", "fixme", "xxx"];
 /// How `Cargo.toml` forbids one of them.
 const LINT: &str = "todo = \"deny\"";
-/// Folders of somebody's machine.
+/// Folders of one person's machine.
 const MACHINE_PATHS: [&str; 4] = ["/home/", "/root/", "/Users/", "/work/"];
 
 fn findings(path: &str, text: &str) -> Vec<String> {

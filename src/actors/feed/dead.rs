@@ -133,7 +133,7 @@ impl DeadLetters {
         let kept = kept.unwrap_or_else(|_| {
             Err(PublishError::Unknown { reason: format!("no answer within {KEEP_WITHIN:?}") })
         });
-        self.parts.health.heard(Part::PublishDlq, &kept, clock.now());
+        self.parts.health.record(Part::PublishDlq, &kept, clock.now());
         self.waiting().rests_until = kept.is_err().then(|| clock.now().after(DLQ_REST));
         kept
     }

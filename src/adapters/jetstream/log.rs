@@ -119,7 +119,7 @@ impl JetStreamLog {
     pub async fn watch(self, health: Health, clock: Clock) {
         loop {
             let looked = self.look().await;
-            health.heard(Part::Log, &looked, clock.now());
+            health.record(Part::Log, &looked, clock.now());
             tokio::time::sleep(if looked.is_ok() { LOOK_EVERY } else { LOOK_AGAIN }).await;
         }
     }

@@ -31,7 +31,7 @@ impl S3Bucket {
         let nobodys =
             ObjectKey { user: UserId::from_uuid(Uuid::nil()), file: FileId::from_uuid(Uuid::nil()) };
         let answer = self.head(nobodys).await;
-        health.heard(Part::Objects, &answer, clock.now());
+        health.record(Part::Objects, &answer, clock.now());
         if answer.is_ok() { LOOK_EVERY } else { LOOK_AGAIN }
     }
 

@@ -65,7 +65,7 @@ kinds! {
     DeletingLingers = Some(17), "deleting_lingers", "A file is being deleted for too long.";
     Orphan = Some(17), "orphan", "An object belongs to no row.";
     DeadObject = Some(17), "dead_object", "An object belongs to a file that is expired or gone.";
-    StrayUpload = Some(17), "stray_upload", "An upload in chunks is open that no pending file names.";
+    OrphanUpload = Some(17), "stray_upload", "An upload in chunks is open that no pending file names.";
     ReservationLingers = Some(18), "reservation_lingers", "A reservation is open after its time.";
     Unpublished = Some(21), "unpublished", "Entries wait for too long to become events.";
     EventMissing = Some(21), "event_missing", "An entry has no event in the log.";

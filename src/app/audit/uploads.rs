@@ -57,7 +57,7 @@ fn judge(key: ObjectKey, upload: &ListedUpload, row: Option<&File>, due: Due) ->
     let status =
         row.map_or_else(|| "there is no row".to_owned(), |row| format!("the file is {:?}", row.status));
     let text = format!("an upload in chunks is open since {}, but {status}", upload.started_at);
-    Some(Finding::new(FindingKind::StrayUpload, key.user, text).of_file(key.file))
+    Some(Finding::new(FindingKind::OrphanUpload, key.user, text).of_file(key.file))
 }
 
 /// From when on the sweep gives it up: it is old enough, and its file says nothing that is new.

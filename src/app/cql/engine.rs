@@ -55,7 +55,7 @@ async fn watch_ledger(ledger: Ledger, health: Health, clock: Clock) {
             Ok(_) => Ok(()),
             Err(_) => Err(format!("no answer within {ANSWER_WITHIN:?}")),
         };
-        health.heard(Part::Ledger, &answer, clock.now());
+        health.record(Part::Ledger, &answer, clock.now());
         tokio::time::sleep(if answer.is_err() { LOOK_AGAIN } else { LOOK_EVERY }).await;
     }
 }

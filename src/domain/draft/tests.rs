@@ -216,9 +216,9 @@ fn the_transition_that_crosses_a_threshold_tells_it() {
     for (n, size_bytes) in (1..).zip([79, 1, 14, 1, 5]) {
         reserve(&mut draft, n, size_bytes);
     }
-    let told: Vec<Option<u8>> =
+    let crossed_at: Vec<Option<u8>> =
         draft.into_write().0.entries.iter().map(|entry| entry.threshold_percent).collect();
-    assert_eq!(told, [None, Some(80), None, Some(95), Some(100)]);
+    assert_eq!(crossed_at, [None, Some(80), None, Some(95), Some(100)]);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_lower_limit_crosses_thresholds_too() {
     reserve(&mut draft, 1, 50);
     let lower = draft.account().set_quota(Some(52), NOW).expect("it is another");
     draft.push(&lower);
-    let told: Vec<Option<u8>> =
+    let crossed_at: Vec<Option<u8>> =
         draft.into_write().0.entries.iter().map(|entry| entry.threshold_percent).collect();
-    assert_eq!(told, [None, Some(95)]);
+    assert_eq!(crossed_at, [None, Some(95)]);
 }

@@ -72,16 +72,16 @@ fn a_reservations_event_knows_nothing_of_the_object_that_came_later() {
         let of = |row: &File| json_of(&events_of(&source(false), user(), &entry, Some(row))[0]);
         assert_eq!(of(&before), of(&after), "{status:?}");
     }
-    let told = json_of(&events_of(&source(false), user(), &entry(EntryKind::Processed), Some(&after))[0]);
-    assert_eq!(told["data"]["object"]["etag"], "e");
-    assert!(told["data"]["checksum_sha256"].is_string());
+    let found = json_of(&events_of(&source(false), user(), &entry(EntryKind::Processed), Some(&after))[0]);
+    assert_eq!(found["data"]["object"]["etag"], "e");
+    assert!(found["data"]["checksum_sha256"].is_string());
 }
 
 #[test]
 fn a_change_of_the_account_tells_its_state() {
     let entry = Entry { state: AccountState::Suspended, file_id: None, ..entry(EntryKind::StateChanged) };
-    let told = json_of(&events_of(&source(false), user(), &entry, None)[0]);
-    assert_eq!((&told["data"]["state"], &told["subject"]), (&json!("suspended"), &json!("usage")));
+    let found = json_of(&events_of(&source(false), user(), &entry, None)[0]);
+    assert_eq!((&found["data"]["state"], &found["subject"]), (&json!("suspended"), &json!("usage")));
 }
 
 #[test]
@@ -126,11 +126,11 @@ fn names_can_be_left_out_and_nothing_else_goes_with_them() {
 
 #[test]
 fn a_status_is_a_word_that_clients_know() {
-    let told = |row: &File| {
+    let found = |row: &File| {
         let entry = Entry { status: Some(row.status), reason: row.reason, ..entry(EntryKind::Updated) };
         json_of(&events_of(&source(false), user(), &entry, None)[0])["data"]["status"].clone()
     };
-    let words: Vec<String> = rows().iter().map(|(name, row)| format!("{name}: {}", told(row))).collect();
+    let words: Vec<String> = rows().iter().map(|(name, row)| format!("{name}: {}", found(row))).collect();
     let expected = [
         r#"pending: "pending""#,
         r#"cancelled: "failed""#,

@@ -151,11 +151,11 @@ proptest! {
             let own: Vec<Entry> =
                 entries.iter().filter(|entry| entry.file_id == Some(row.file_id)).cloned().collect();
             let timeline = timeline_of(row, &own);
-            let told = timeline.iter().filter_map(|(step, _)| match step {
+            let found = timeline.iter().filter_map(|(step, _)| match step {
                 TimelineStep::Entry(kind) => Some(*kind),
                 TimelineStep::Hop(_) => None,
             });
-            prop_assert_eq!(told.collect::<Vec<_>>(), own.iter().map(|entry| entry.kind).collect::<Vec<_>>());
+            prop_assert_eq!(found.collect::<Vec<_>>(), own.iter().map(|entry| entry.kind).collect::<Vec<_>>());
             prop_assert_eq!(timeline.len(), own.len() + row.hops.len());
         }
     }

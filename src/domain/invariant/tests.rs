@@ -37,18 +37,18 @@ fn broken_rows(damage: impl FnOnce(&mut Vec<File>)) -> String {
 // proves: I2
 #[test]
 fn reserved_bytes_are_the_open_reservations() {
-    let said = broken(|write| write.account.pending.clear());
-    assert_eq!(said, "I2: 20 bytes reserved, but open reservations sum to 0");
-    let said = broken(|write| write.account.totals.reserved_bytes = 21);
-    assert_eq!(said, "I2: 21 bytes reserved, but open reservations sum to 20");
+    let text = broken(|write| write.account.pending.clear());
+    assert_eq!(text, "I2: 20 bytes reserved, but open reservations sum to 0");
+    let text = broken(|write| write.account.totals.reserved_bytes = 21);
+    assert_eq!(text, "I2: 21 bytes reserved, but open reservations sum to 20");
 }
 
 // proves: I3
 #[test]
 fn a_reservation_stays_inside_the_limit() {
     assert_eq!(broken(|write| write.entries[0].limit_bytes = 30), "holds");
-    let said = broken(|write| write.entries[0].limit_bytes = 29);
-    assert_eq!(said, "I3: 30 bytes taken of 29 after a new reservation");
+    let text = broken(|write| write.entries[0].limit_bytes = 29);
+    assert_eq!(text, "I3: 30 bytes taken of 29 after a new reservation");
     let other = broken(|write| {
         write.entries[0].limit_bytes = 29;
         write.entries[0].kind = EntryKind::QuotaChanged;
@@ -59,26 +59,26 @@ fn a_reservation_stays_inside_the_limit() {
 // proves: I5 I28
 #[test]
 fn entries_count_the_versions() {
-    let said = "I5: entries do not lead from version 2 to";
-    assert_eq!(broken(|write| write.account.version = 4), format!("{said} 4"));
-    assert_eq!(broken(|write| write.entries[0].version = 4), format!("{said} 3"));
-    assert_eq!(broken(|write| write.entries.clear()), format!("{said} 3"));
+    let text = "I5: entries do not lead from version 2 to";
+    assert_eq!(broken(|write| write.account.version = 4), format!("{text} 4"));
+    assert_eq!(broken(|write| write.entries[0].version = 4), format!("{text} 3"));
+    assert_eq!(broken(|write| write.entries.clear()), format!("{text} 3"));
     assert_eq!(
         broken(|write| write.account.published = 4),
-        format!("{said} 3"),
+        format!("{text} 3"),
         "published what is not there"
     );
-    let said = broken(|write| write.expected = None);
-    assert_eq!(said, "I5: entries do not lead from version 0 to 3");
+    let text = broken(|write| write.expected = None);
+    assert_eq!(text, "I5: entries do not lead from version 0 to 3");
 }
 
 // proves: I28
 #[test]
 fn the_last_entry_says_what_the_account_says() {
-    let said = broken(|write| write.account.totals.used_bytes += 1);
-    assert!(said.starts_with("I28: the last entry says Totals"), "{said}");
-    let said = broken(|write| write.entries[0].totals.file_count = 9);
-    assert!(said.starts_with("I28: "), "{said}");
+    let text = broken(|write| write.account.totals.used_bytes += 1);
+    assert!(text.starts_with("I28: the last entry says Totals"), "{text}");
+    let text = broken(|write| write.entries[0].totals.file_count = 9);
+    assert!(text.starts_with("I28: "), "{text}");
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn sums_are_the_sums_of_the_rows() {
         |rows: &mut Vec<File>| rows[0].status = Status::Trashed,
         |rows: &mut Vec<File>| rows[0].status = Status::Gone,
     ] {
-        let said = broken_rows(damage);
-        assert!(said.starts_with("I1: sums Totals"), "{said}");
+        let text = broken_rows(damage);
+        assert!(text.starts_with("I1: sums Totals"), "{text}");
     }
     let renamed = broken_rows(|rows| {
         rows[0].filename = "other".to_owned();
@@ -112,8 +112,8 @@ fn sums_are_the_sums_of_the_rows() {
 // proves: I2
 #[test]
 fn open_reservations_are_the_pending_rows_one_by_one() {
-    let said = broken_rows(|rows| rows[1].file_id = crate::domain::samples::file_id(9));
-    assert!(said.starts_with("I2: "), "the sum is right, the file is not: {said}");
+    let text = broken_rows(|rows| rows[1].file_id = crate::domain::samples::file_id(9));
+    assert!(text.starts_with("I2: "), "the sum is right, the file is not: {text}");
 }
 
 // proves: I8
@@ -136,8 +136,8 @@ fn an_empty_account_is_right() {
 fn an_account_knows_how_many_of_its_files_are_being_deleted() {
     let mut account = Account::new(user());
     account.deleting_count = 1;
-    let said = check_rows(&account, []).unwrap_err().to_string();
-    assert_eq!(said, "I17: 1 files counted as deleting, but 0 are");
+    let text = check_rows(&account, []).unwrap_err().to_string();
+    assert_eq!(text, "I17: 1 files counted as deleting, but 0 are");
 }
 
 #[test]
@@ -158,25 +158,25 @@ fn drift_is_told_in_bytes() {
 
 #[test]
 fn what_is_in_the_trash_is_used_and_what_is_reserved_is_a_file() {
-    let said = broken(|write| write.account.totals.trashed_bytes = 11);
-    assert_eq!(said, "I1: 11 bytes trashed of 10 used");
-    let said = broken(|write| write.account.totals.file_count = 0);
-    assert_eq!(said, "I4: 0 files with 1 open reservations; there may be 50000");
-    let said = broken(|write| {
+    let text = broken(|write| write.account.totals.trashed_bytes = 11);
+    assert_eq!(text, "I1: 11 bytes trashed of 10 used");
+    let text = broken(|write| write.account.totals.file_count = 0);
+    assert_eq!(text, "I4: 0 files with 1 open reservations; there may be 50000");
+    let text = broken(|write| {
         write.account.totals.file_count = 50_001;
         write.account.row_count = 50_001;
         write.entries[0].totals.file_count = 50_001;
     });
-    assert_eq!(said, "I4: 50001 files with 1 open reservations; there may be 50000");
+    assert_eq!(text, "I4: 50001 files with 1 open reservations; there may be 50000");
 }
 
 // proves: I4 I28
 #[test]
 fn there_is_a_row_for_each_file_and_nothing_is_trimmed_that_is_not_published() {
-    let said = broken(|write| write.account.row_count = 0);
-    assert!(said.starts_with("I4: 0 rows for "), "{said}");
-    let said = broken(|write| write.account.history_floor = write.account.published + 1);
-    assert!(said.starts_with("I28: entries are trimmed up to version "), "{said}");
+    let text = broken(|write| write.account.row_count = 0);
+    assert!(text.starts_with("I4: 0 rows for "), "{text}");
+    let text = broken(|write| write.account.history_floor = write.account.published + 1);
+    assert!(text.starts_with("I28: entries are trimmed up to version "), "{text}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl LineView {
     const BYTES_ABOUT: usize = 512;
 
     fn of(user: UserId, entry: &Entry, older: Option<&Entry>) -> Self {
-        let (name, event_id) = event::told_by(user, entry);
+        let (name, event_id) = event::event_of_entry(user, entry);
         let Totals { used_bytes, reserved_bytes, trashed_bytes, file_count } = entry.totals;
         let (limit_bytes, state) = (entry.limit_bytes, entry.state.as_str());
         let delta = |step: TotalsDelta| DeltaView {

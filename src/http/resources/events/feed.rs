@@ -105,7 +105,7 @@ impl EventFeed {
         let replay = services.log.replay(Stream::Events, filter_of(user), ReplayFrom::New);
         let bell = within(replay).await;
         let reached = bell.as_ref().map(|_| ()).map_err(|_| "the log gives no reader of EVENTS");
-        services.health.heard(Part::ReplayEvents, &reached, services.clock.now());
+        services.health.record(Part::ReplayEvents, &reached, services.clock.now());
         let bell = bell?;
         let account = within(services.ledger.load(user)).await?;
         let (known, floor) = account.map_or((0, 0), |account| (account.version, account.history_floor));
@@ -181,7 +181,7 @@ impl EventFeed {
     fn log_is(&mut self, error: Option<&LogError>) {
         self.is_log_down = error.is_some();
         let answer = error.map_or(Ok(()), Err);
-        self.health.heard(Part::ReplayEvents, &answer, self.clock.now());
+        self.health.record(Part::ReplayEvents, &answer, self.clock.now());
     }
 
     /// Waits until something is announced, at most until a heartbeat is due; says whether it is. What was delivered
