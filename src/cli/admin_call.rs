@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::dev_issuer::DevIssuer;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::issuer_key;
 use super::target::{ServiceAddress, Side};
 use crate::config::{Config, IssuerAlgorithm, Loaded};
@@ -53,7 +53,7 @@ struct FieldError {
 
 impl AdminCall {
     /// Asks on the API's port, with the token in a file, or one signed with the key of an HS256 issuer.
-    pub(super) fn new(loaded: &Loaded, token_file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn new(loaded: &Loaded, token_file: Option<&Path>) -> Result<Self, CommandFailure> {
         let token = match token_file {
             Some(path) => read_text(path)?,
             None => made(&loaded.config, Clock::System.now())?,
@@ -62,7 +62,7 @@ impl AdminCall {
     }
 
     /// The body of a successful answer.
-    pub(super) fn get(&self, path: &str) -> Result<String, Failure> {
+    pub(super) fn get(&self, path: &str) -> Result<String, CommandFailure> {
         let answer = self.exchange(path).map_err(|error| self.target.silent("", &error))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
@@ -86,13 +86,13 @@ impl AdminCall {
 }
 
 /// An answer as a value.
-pub(super) fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
+pub(super) fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, CommandFailure> {
     serde_json::from_str(body).map_err(|error| {
-        Failure::other(format!("the answer is not understood ({error}); is it another version?"))
+        CommandFailure::other(format!("the answer is not understood ({error}); is it another version?"))
     })
 }
 
-fn refused(status: u16, body: &str) -> Failure {
+fn refused(status: u16, body: &str) -> CommandFailure {
     let text = serde_json::from_str(body).map_or_else(
         |_| format!("the service answered {status}"),
         |ProblemBody { title, detail, hint, errors }| {
@@ -109,25 +109,25 @@ fn refused(status: u16, body: &str) -> Failure {
         500.. => 7,
         _ => 1,
     };
-    Failure::other(text).with_code(code)
+    CommandFailure::other(text).with_code(code)
 }
 
-fn made(config: &Config, now: Timestamp) -> Result<String, Failure> {
+fn made(config: &Config, now: Timestamp) -> Result<String, CommandFailure> {
     let shared = config.auth.issuers.iter().find(|issuer| issuer.algorithm == IssuerAlgorithm::HS256);
     match shared {
         Some(issuer) => issuer_key::sign(issuer, SUBJECT, &[ROLE.to_owned()], (now, TOKEN_TTL)),
         None if config.auth.issuers.is_empty() => {
             Ok(DevIssuer::open(&config.data_dir)?.mint(SUBJECT, &[ROLE.to_owned()], now, TOKEN_TTL)?)
         }
-        None => Err(Failure::usage(
+        None => Err(CommandFailure::usage(
             "no issuer of these settings has a shared key to sign with; pass --token-file with a token of the role \
              support or admin",
         )),
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+fn read_text(path: &Path) -> Result<String, CommandFailure> {
     let text = fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("--token-file {}: {error}", path.display())))?;
+        .map_err(|error| CommandFailure::usage(format!("--token-file {}: {error}", path.display())))?;
     Ok(text.trim().to_owned())
 }

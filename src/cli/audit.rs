@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
 use super::span;
@@ -38,14 +38,14 @@ pub(super) struct AuditArgs {
 
 /// Does it. Fails with 1 if there are disagreements, with 2 if there is nothing to audit, with 4 if the user does not
 /// exist, and with 7 if something could not be read.
-pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &AuditArgs) -> Result<(), CommandFailure> {
     let config = settings::load(&args.settings, Vec::new())?.config;
     let user = args.who.id(&config)?;
     let request = AuditRequest { user, grace: args.grace, is_json: args.json };
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+        .map_err(|error| CommandFailure::other(format!("cannot start: {error}")))?;
     let mut report = |line: &str| output::line(line).map_err(|_| "standard output is closed".to_owned());
     let audited = runtime.block_on(app::audit(&config, request, &mut report));
     // A client of a server that does not answer must not delay the exit.
@@ -54,13 +54,13 @@ pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
     output::line(&if args.json { json!({"summary": summary}).to_string() } else { summed(&summary) })?;
     match summary.disagreements {
         0 => Ok(()),
-        found => Err(Failure::other(found_line(found, request.grace))),
+        found => Err(CommandFailure::other(found_line(found, request.grace))),
     }
 }
 
-fn failed(error: &AuditError) -> Failure {
+fn failed(error: &AuditError) -> CommandFailure {
     let code = match error {
-        AuditError::NoData(_) => return Failure::usage(error.to_string()),
+        AuditError::NoData(_) => return CommandFailure::usage(error.to_string()),
         AuditError::NoUser(_) => NO_USER,
         AuditError::Unreadable { .. }
         | AuditError::Silent { .. }
@@ -68,7 +68,7 @@ fn failed(error: &AuditError) -> Failure {
         | AuditError::NotOpened(_)
         | AuditError::NotReported(_) => NOT_READ,
     };
-    Failure::other(error.to_string()).with_code(code)
+    CommandFailure::other(error.to_string()).with_code(code)
 }
 
 /// The number of disagreements. With a short grace, some of them may be under way and not wrong.

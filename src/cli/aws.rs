@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output;
 use super::settings::{self, SettingsArgs};
 use crate::app::{self, Outcome, Step};
@@ -29,7 +29,7 @@ pub(super) struct SetupArgs {
 }
 
 /// Does it.
-pub(super) fn run(command: &AwsCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &AwsCommand) -> Result<(), CommandFailure> {
     match command {
         AwsCommand::Setup(args) => setup(args),
         AwsCommand::Adopt(args) => adopt(args),
@@ -37,17 +37,18 @@ pub(super) fn run(command: &AwsCommand) -> Result<(), Failure> {
 }
 
 /// What the calls of one command run on.
-fn runtime() -> Result<Runtime, Failure> {
+fn runtime() -> Result<Runtime, CommandFailure> {
     let built = Builder::new_current_thread().enable_all().build();
-    built.map_err(|error| Failure::other(format!("cannot start: {error}")))
+    built.map_err(|error| CommandFailure::other(format!("cannot start: {error}")))
 }
 
-fn setup(args: &SetupArgs) -> Result<(), Failure> {
+fn setup(args: &SetupArgs) -> Result<(), CommandFailure> {
     let config = settings::load(&args.settings, Vec::new())?.config;
     check(&config)?;
     let runtime = runtime()?;
     let steps = runtime.block_on(app::aws_setup(&config, args.dry_run));
-    let steps = steps.map_err(|error| Failure::other(error.to_string()).with_code(error.exit_code()))?;
+    let steps =
+        steps.map_err(|error| CommandFailure::other(error.to_string()).with_code(error.exit_code()))?;
     for step in &steps {
         output::line(&told(step))?;
     }
@@ -56,25 +57,25 @@ fn setup(args: &SetupArgs) -> Result<(), Failure> {
     if failed == 0 {
         Ok(())
     } else {
-        Err(Failure::other(format!("{failed} of {} steps failed", steps.len())))
+        Err(CommandFailure::other(format!("{failed} of {} steps failed", steps.len())))
     }
 }
 
-fn adopt(args: &SetupArgs) -> Result<(), Failure> {
+fn adopt(args: &SetupArgs) -> Result<(), CommandFailure> {
     let config = settings::load(&args.settings, Vec::new())?.config;
     check(&config)?;
     let runtime = runtime()?;
     let lines = runtime.block_on(app::aws_adopt(&config, args.dry_run));
     runtime.shutdown_background();
-    let lines = lines.map_err(|error| Failure::other(error.to_string()))?;
+    let lines = lines.map_err(|error| CommandFailure::other(error.to_string()))?;
     lines.iter().try_for_each(|line| output::line(line))
 }
 
-fn check(config: &Config) -> Result<(), Failure> {
+fn check(config: &Config) -> Result<(), CommandFailure> {
     if config.objects.kind == BucketKind::Embedded && config.queue.kind == QueueKind::Embedded {
         let text =
             "objects.kind and queue.kind: both are embedded, so there is nothing to set up; choose s3 or sqs";
-        return Err(Failure::usage(text));
+        return Err(CommandFailure::usage(text));
     }
     Ok(())
 }

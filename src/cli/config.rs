@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use tokio::runtime::Builder;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output;
 use super::settings::{self, SettingsArgs};
 use crate::app::{self, Checked};
@@ -19,7 +19,7 @@ pub(super) enum ConfigCommand {
 }
 
 /// Does it.
-pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &ConfigCommand) -> Result<(), CommandFailure> {
     let (ConfigCommand::Print(args) | ConfigCommand::Check(args)) = command;
     let loaded = settings::load(args, Vec::new())?;
     if let Some(line) = config::ignored_line(&loaded.ignored) {
@@ -32,18 +32,18 @@ pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
 }
 
 /// One line for each thing that was tried. Fails with 1 if one of them failed.
-fn check(config: &Config) -> Result<(), Failure> {
+fn check(config: &Config) -> Result<(), CommandFailure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+        .map_err(|error| CommandFailure::other(format!("cannot start: {error}")))?;
     let checked = runtime.block_on(app::config_check(config));
     // A client of a server that does not answer must not delay the exit.
     runtime.shutdown_background();
     checked.iter().try_for_each(|checked| output::line(&line(checked)))?;
     match checked.iter().filter(|checked| checked.outcome.is_err()).count() {
         0 => Ok(()),
-        failed => Err(Failure::other(format!("{failed} of {} checks failed", checked.len()))),
+        failed => Err(CommandFailure::other(format!("{failed} of {} checks failed", checked.len()))),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::dev_issuer::{self, DevIssuer};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::settings::{self, SettingsArgs};
 use super::walkthrough::{self, TOKEN_TTL, Whereabouts};
 use super::{output, process};
@@ -33,7 +33,7 @@ pub(super) struct DevArgs {
 }
 
 /// Does it.
-pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &DevArgs) -> Result<(), CommandFailure> {
     let args_of_settings = SettingsArgs { config: None, set: args.set.clone(), data: args.data.clone() };
     let loaded = settings::load(&args_of_settings, settings::port_flags(args.port))?;
     stay_on_this_machine(&loaded)?;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
     if config.auth.issuers.iter().any(|other| other.issuer == ours.issuer) {
         let text =
             format!("auth.issuers: {:?} is the issuer of dev itself; give yours another name", ours.issuer);
-        return Err(Failure::usage(text));
+        return Err(CommandFailure::usage(text));
     }
     // Beside others it needs a subject; alone it warns of a UUID, which earlier versions took as the user id.
     let subject = (!config.auth.issuers.is_empty()).then_some(SubjectKind::Name);
@@ -78,13 +78,13 @@ fn whereabouts(addresses: &Addresses, data_dir: String, token: String, admin_tok
     }
 }
 
-fn json(at: &Whereabouts) -> Result<String, Failure> {
-    serde_json::to_string(at).map_err(|error| Failure::other(format!("cannot print JSON: {error}")))
+fn json(at: &Whereabouts) -> Result<String, CommandFailure> {
+    serde_json::to_string(at).map_err(|error| CommandFailure::other(format!("cannot print JSON: {error}")))
 }
 
 /// An empty list would say that no token or no page is accepted, which `dev` does not do: it adds its own issuer, and
 /// pages of this machine.
-fn refuse_without_effect(loaded: &Loaded) -> Result<(), Failure> {
+fn refuse_without_effect(loaded: &Loaded) -> Result<(), CommandFailure> {
     let Config { auth, http, .. } = &loaded.config;
     let lists = [
         ("auth.issuers", auth.issuers.is_empty(), "dev adds an issuer of its own"),
@@ -93,7 +93,7 @@ fn refuse_without_effect(loaded: &Loaded) -> Result<(), Failure> {
     let found =
         lists.iter().find(|(key, is_empty, _)| *is_empty && loaded.origins.of(key) != Origin::Default);
     match found {
-        Some((key, _, reason)) => Err(Failure::usage(format!(
+        Some((key, _, reason)) => Err(CommandFailure::usage(format!(
             "{key}: [] has no effect, because {reason}; remove it ({})",
             loaded.origins.of(key)
         ))),
@@ -102,11 +102,11 @@ fn refuse_without_effect(loaded: &Loaded) -> Result<(), Failure> {
 }
 
 /// The dev issuer's key and open ports are for this machine only.
-fn stay_on_this_machine(loaded: &Loaded) -> Result<(), Failure> {
+fn stay_on_this_machine(loaded: &Loaded) -> Result<(), CommandFailure> {
     let Config { http, admin, s3, .. } = &loaded.config;
     let listeners = [("http.listen", http.listen), ("admin.listen", admin.listen), ("s3.listen", s3.listen)];
     match listeners.iter().find(|(_, address)| !address.ip().is_loopback()) {
-        Some((key, address)) => Err(Failure::usage(format!(
+        Some((key, address)) => Err(CommandFailure::usage(format!(
             "{key}: dev listens on this machine only, not on {address} ({}); use 127.0.0.1, or serve",
             loaded.origins.of(key)
         ))),

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[cfg(feature = "aws")]
 use super::aws;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 #[cfg(feature = "cql")]
 use super::schema;
 use super::{audit, config, dev, events, health, output, serve, token, users};
@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: Cli) -> Result<(), CommandFailure> {
     match cli.command {
         Command::Dev(args) => dev::run(&args),
         Command::Serve(args) => serve::run(&args),
@@ -87,7 +87,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 /// Help and version are answers; the rest is a failure in one line.
-fn usage(error: &clap::Error) -> Result<(), Failure> {
+fn usage(error: &clap::Error) -> Result<(), CommandFailure> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return output::line(error.to_string().trim_end());
     }
@@ -95,7 +95,7 @@ fn usage(error: &clap::Error) -> Result<(), Failure> {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let path = command_path(&text);
         let commands = commands_below(&path).join(", ");
-        return Err(Failure::usage(format!(
+        return Err(CommandFailure::usage(format!(
             "a command is missing; there are: {commands}; see {path} --help"
         )));
     }
@@ -109,7 +109,7 @@ fn usage(error: &clap::Error) -> Result<(), Failure> {
     } else {
         String::new()
     };
-    Err(Failure::usage(format!("{message}{commands}; see {path} --help")))
+    Err(CommandFailure::usage(format!("{message}{commands}; see {path} --help")))
 }
 
 /// The command that a usage text is about: `wharfinger config` of `Usage: wharfinger config <COMMAND>`.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use tokio::runtime::Builder;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
 use super::who::WhoArgs;
@@ -38,18 +38,18 @@ pub(super) struct RepublishArgs {
 }
 
 /// Does it.
-pub(super) fn run(command: &EventsCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &EventsCommand) -> Result<(), CommandFailure> {
     let EventsCommand::Republish(args) = command;
     let config = settings::load(&args.settings, Vec::new())?.config;
-    let user = args.who.id(&config)?.ok_or_else(|| Failure::usage("--user or --sub is needed"))?;
+    let user = args.who.id(&config)?.ok_or_else(|| CommandFailure::usage("--user or --sub is needed"))?;
     let asked = Republish { user, from: args.from, to: args.to, is_dry_run: args.dry_run };
     if asked.to.is_some_and(|to| to < asked.from) {
-        return Err(Failure::usage("--to must not be below --from"));
+        return Err(CommandFailure::usage("--to must not be below --from"));
     }
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("cannot start: {error}")))?;
+        .map_err(|error| CommandFailure::other(format!("cannot start: {error}")))?;
     let done = runtime.block_on(app::events_republish(&config, asked));
     let done = done.map_err(|error| failed(&error))?;
     output::line(&told(&asked, &done))
@@ -72,8 +72,8 @@ fn told(asked: &Republish, done: &Republished) -> String {
     format!("{done} {events} of {entries}, versions {first} to {last}{known}{gap}")
 }
 
-fn failed(error: &RepublishFailure) -> Failure {
-    let failure = Failure::other(error.to_string());
+fn failed(error: &RepublishFailure) -> CommandFailure {
+    let failure = CommandFailure::other(error.to_string());
     match error {
         RepublishFailure::NoAccess(_) => failure.with_code(NOT_READ),
         RepublishFailure::NoData(_)

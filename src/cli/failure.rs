@@ -7,12 +7,12 @@ use crate::config::ConfigError;
 
 /// A command that did not do what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct CommandFailure {
     lines: Vec<String>,
     code: u8,
 }
 
-impl Failure {
+impl CommandFailure {
     /// The command or a setting is wrong.
     pub(super) fn usage(line: impl Into<String>) -> Self {
         Self { lines: vec![line.into()], code: 2 }
@@ -40,7 +40,7 @@ impl Failure {
     }
 }
 
-impl From<ConfigError> for Failure {
+impl From<ConfigError> for CommandFailure {
     fn from(error: ConfigError) -> Self {
         Self { lines: error.problems.iter().map(ToString::to_string).collect(), code: 2 }
     }

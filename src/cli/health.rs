@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output;
 use super::settings::{self, SettingsArgs};
 use super::target::{PortArgs, ServiceAddress, Side};
@@ -29,7 +29,7 @@ pub(super) struct HealthArgs {
 }
 
 /// Asks on the admin port. Exit code 0 if the answer is 200.
-pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &HealthArgs) -> Result<(), CommandFailure> {
     let target = ServiceAddress::find(&settings::load(&args.settings, args.port.flags()?)?, Side::Admin);
     let address = target.address;
     let path = if args.ready { "/readyz?verbose" } else { "/livez" };
@@ -40,7 +40,7 @@ pub(super) fn run(args: &HealthArgs) -> Result<(), Failure> {
     if status.split(' ').nth(1) == Some("200") {
         Ok(())
     } else {
-        Err(Failure::other(format!("http://{address}{path} answered {status:?}")))
+        Err(CommandFailure::other(format!("http://{address}{path} answered {status:?}")))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::config::IssuerSettings;
 use crate::domain::time::Timestamp;
 use crate::limits::TOKEN_SECRET_BYTES_MIN;
@@ -18,7 +18,7 @@ pub(super) fn sign(
     subject: &str,
     roles: &[String],
     (now, ttl): (Timestamp, Duration),
-) -> Result<String, Failure> {
+) -> Result<String, CommandFailure> {
     let key = read(issuer)?;
     let claims: Map<String, Value> = Map::from_iter([
         ("iss".to_owned(), issuer.issuer.as_str().into()),
@@ -29,12 +29,14 @@ pub(super) fn sign(
         (issuer.roles_claim.clone(), roles.into()),
     ]);
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&key)).map_err(
-        |error| Failure::other(format!("cannot sign a token with {}: {error}", issuer.key_file.display())),
+        |error| {
+            CommandFailure::other(format!("cannot sign a token with {}: {error}", issuer.key_file.display()))
+        },
     )
 }
 
 /// The key, which the service uses exactly as it is in the file.
-fn read(issuer: &IssuerSettings) -> Result<Vec<u8>, Failure> {
+fn read(issuer: &IssuerSettings) -> Result<Vec<u8>, CommandFailure> {
     let path = issuer.key_file.display();
     let key = fs::read(&issuer.key_file).map_err(|error| {
         let advice = if error.kind() == ErrorKind::NotFound {
@@ -42,11 +44,11 @@ fn read(issuer: &IssuerSettings) -> Result<Vec<u8>, Failure> {
         } else {
             ""
         };
-        Failure::other(format!("cannot read the key of {:?}, {path}: {error}{advice}", issuer.issuer))
+        CommandFailure::other(format!("cannot read the key of {:?}, {path}: {error}{advice}", issuer.issuer))
     })?;
     if key.len() < TOKEN_SECRET_BYTES_MIN {
         let text = format!("{path} has {} bytes; a shared key needs {TOKEN_SECRET_BYTES_MIN}", key.len());
-        return Err(Failure::other(text));
+        return Err(CommandFailure::other(text));
     }
     Ok(key)
 }

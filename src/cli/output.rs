@@ -2,15 +2,15 @@
 
 use std::io::{ErrorKind, Write};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// Writes `text` and a line end. A reader that has gone is no failure.
-pub(super) fn line(text: &str) -> Result<(), Failure> {
+pub(super) fn line(text: &str) -> Result<(), CommandFailure> {
     let mut stdout = std::io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::other(format!("cannot write to standard output: {error}"))),
+        Err(error) => Err(CommandFailure::other(format!("cannot write to standard output: {error}"))),
     }
 }
 

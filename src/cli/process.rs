@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::app::{self, Addresses, App, Engines, Ports, StartError};
 use crate::config::{self, Config, Loaded};
 use crate::limits::DRAIN_WITHIN;
@@ -40,9 +40,9 @@ impl Stops {
 /// calls `ready` with the addresses, and with what `prepare` made, once it listens.
 pub(super) fn run<T>(
     loaded: Loaded,
-    prepare: impl FnOnce() -> Result<T, Failure>,
-    ready: impl FnOnce(&Addresses, T) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    prepare: impl FnOnce() -> Result<T, CommandFailure>,
+    ready: impl FnOnce(&Addresses, T) -> Result<(), CommandFailure>,
+) -> Result<(), CommandFailure> {
     let Loaded { config, ignored, .. } = loaded;
     start_logs(&config)?;
     if let Some(line) = config::ignored_line(&ignored) {
@@ -52,14 +52,14 @@ pub(super) fn run<T>(
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::other(format!("cannot start threads: {error}")))?;
+        .map_err(|error| CommandFailure::other(format!("cannot start threads: {error}")))?;
     let outcome = runtime.block_on(live(config, prepare, ready));
     leave(runtime);
     outcome
 }
 
-fn start_logs(config: &Config) -> Result<(), Failure> {
-    let refused = |key: &str, error: &dyn std::fmt::Display| Failure::usage(format!("{key}: {error}"));
+fn start_logs(config: &Config) -> Result<(), CommandFailure> {
+    let refused = |key: &str, error: &dyn std::fmt::Display| CommandFailure::usage(format!("{key}: {error}"));
     let format = logs::LogFormat::parse(&config.telemetry.format)
         .map_err(|error| refused("telemetry.format", &error))?;
     logs::start(&config.telemetry.filter, format).map_err(|error| refused("telemetry.filter", &error))
@@ -72,12 +72,13 @@ fn leave(runtime: Runtime) {
 
 async fn live<T>(
     config: Config,
-    prepare: impl FnOnce() -> Result<T, Failure>,
-    ready: impl FnOnce(&Addresses, T) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let not_started = |error: StartError| Failure::other(error.to_string()).with_code(error.exit_code());
-    let mut stops =
-        Stops::listen().map_err(|error| Failure::other(format!("cannot listen for signals: {error}")))?;
+    prepare: impl FnOnce() -> Result<T, CommandFailure>,
+    ready: impl FnOnce(&Addresses, T) -> Result<(), CommandFailure>,
+) -> Result<(), CommandFailure> {
+    let not_started =
+        |error: StartError| CommandFailure::other(error.to_string()).with_code(error.exit_code());
+    let mut stops = Stops::listen()
+        .map_err(|error| CommandFailure::other(format!("cannot listen for signals: {error}")))?;
     let metrics = MetricsHandle::install();
     let engines = Engines::of(&config);
     let ports = Ports::bind(&config).map_err(not_started)?;
@@ -94,7 +95,7 @@ async fn live<T>(
                 info!(signal, "stopping on {signal}");
                 Ok(())
             }
-            reason = app.failed() => Err(Failure::other(reason)),
+            reason = app.failed() => Err(CommandFailure::other(reason)),
         },
         Err(failure) => Err(failure),
     };
@@ -110,12 +111,12 @@ async fn stop(
     stopping: impl Future<Output = ()> + Send + 'static,
     within: Duration,
     second_signal: impl Future<Output = &'static str>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     tokio::select! {
         stopped = tokio::time::timeout(within, tokio::spawn(stopping)) => match stopped {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::other(format!("the stop failed: {error}"))),
-            Err(_) => Err(Failure::other(format!("did not stop within {within:?}; left as it was"))),
+            Ok(Err(error)) => Err(CommandFailure::other(format!("the stop failed: {error}"))),
+            Err(_) => Err(CommandFailure::other(format!("did not stop within {within:?}; left as it was"))),
         },
         signal = second_signal => {
             info!(signal, "left at once on a second signal; what was still running is cut off");
@@ -137,7 +138,7 @@ mod tests {
         expected: Result<(), &str>,
     ) {
         let outcome = stop(stopping, within, second_signal).await;
-        assert_eq!(outcome, expected.map_err(Failure::other));
+        assert_eq!(outcome, expected.map_err(CommandFailure::other));
     }
 
     const LONG: Duration = Duration::from_secs(60);

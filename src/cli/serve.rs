@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::process;
 use super::settings::{self, SettingsArgs};
 
@@ -14,10 +14,10 @@ pub(super) struct ServeArgs {
 }
 
 /// Does it.
-pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ServeArgs) -> Result<(), CommandFailure> {
     let loaded = settings::load(&args.settings, Vec::new())?;
     if loaded.config.auth.issuers.is_empty() {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "auth.issuers: without an issuer every request is refused; name a settings file with an [[auth.issuers]] section by \
              --config (examples has some), or try `wharfinger dev`, which needs none",
         ));

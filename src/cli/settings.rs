@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::config::{self, Flag, Loaded, Sources};
 
 /// The highest N of `--port`: the two ports above it are used as well.
@@ -26,10 +26,10 @@ pub(super) struct SettingsArgs {
 }
 
 /// Loads the settings; `flags` are those of the command itself and win.
-pub(super) fn load(args: &SettingsArgs, flags: Vec<Flag>) -> Result<Loaded, Failure> {
+pub(super) fn load(args: &SettingsArgs, flags: Vec<Flag>) -> Result<Loaded, CommandFailure> {
     let mut all = args.set.iter().map(|pair| one(pair)).collect::<Result<Vec<_>, _>>()?;
     if let Some(data) = &args.data {
-        let data = data.to_str().ok_or_else(|| Failure::usage("--data must be UTF-8"))?;
+        let data = data.to_str().ok_or_else(|| CommandFailure::usage("--data must be UTF-8"))?;
         all.push(Flag { name: "--data".to_owned(), key: "data_dir".to_owned(), value: data.to_owned() });
     }
     all.extend(flags);
@@ -37,11 +37,10 @@ pub(super) fn load(args: &SettingsArgs, flags: Vec<Flag>) -> Result<Loaded, Fail
     Ok(config::load(&sources)?)
 }
 
-fn one(pair: &str) -> Result<Flag, Failure> {
-    let (key, value) = pair
-        .split_once('=')
-        .filter(|(key, _)| !key.trim().is_empty())
-        .ok_or_else(|| Failure::usage(format!("--set {pair}: write it like upload.max_bytes=50MiB")))?;
+fn one(pair: &str) -> Result<Flag, CommandFailure> {
+    let (key, value) = pair.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or_else(|| {
+        CommandFailure::usage(format!("--set {pair}: write it like upload.max_bytes=50MiB"))
+    })?;
     Ok(Flag { name: "--set".to_owned(), key: key.trim().to_owned(), value: value.to_owned() })
 }
 

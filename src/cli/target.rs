@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Args;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::settings;
 use crate::app::{self, Running};
 use crate::config::{Config, Flag, Loaded, Origin};
@@ -22,9 +22,9 @@ pub(super) struct PortArgs {
 
 impl PortArgs {
     /// The settings that it sets.
-    pub(super) fn flags(&self) -> Result<Vec<Flag>, Failure> {
+    pub(super) fn flags(&self) -> Result<Vec<Flag>, CommandFailure> {
         if self.port == Some(0) {
-            return Err(Failure::usage(
+            return Err(CommandFailure::usage(
                 "--port 0 is a free port at each start; name the one that `dev` printed",
             ));
         }
@@ -98,9 +98,9 @@ impl ServiceAddress {
     }
 
     /// The failure when there is no answer: where it was asked, why there, and how to ask elsewhere.
-    pub(super) fn silent(&self, path: &str, error: &dyn Display) -> Failure {
+    pub(super) fn silent(&self, path: &str, error: &dyn Display) -> CommandFailure {
         let Self { address, reason } = self;
-        Failure::other(format!(
+        CommandFailure::other(format!(
             "no answer at http://{address}{path}: {error}; {reason}; is the service running? Name another one by --data, \
              --config or --port"
         ))

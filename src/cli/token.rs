@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::dev_issuer::{self, DevIssuer, DevIssuerError};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::settings::{self, SettingsArgs};
 use super::{issuer_key, output, span};
 use crate::config::{Config, IssuerAlgorithm, IssuerSettings};
@@ -44,7 +44,7 @@ pub(super) struct MintArgs {
 }
 
 /// Does it.
-pub(super) fn run(command: &TokenCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &TokenCommand) -> Result<(), CommandFailure> {
     let TokenCommand::Mint(args) = command;
     let config = settings::load(&args.settings, Vec::new())?.config;
     check(args)?;
@@ -57,7 +57,7 @@ pub(super) fn run(command: &TokenCommand) -> Result<(), Failure> {
 }
 
 /// The issuer of the settings that signs; none: the dev issuer.
-fn signer<'c>(config: &'c Config, asked: Option<&str>) -> Result<Option<&'c IssuerSettings>, Failure> {
+fn signer<'c>(config: &'c Config, asked: Option<&str>) -> Result<Option<&'c IssuerSettings>, CommandFailure> {
     let issuers = &config.auth.issuers;
     if issuers.is_empty() && asked.is_none_or(|asked| asked == dev_issuer::ISSUER) {
         return Ok(None);
@@ -71,28 +71,30 @@ fn signer<'c>(config: &'c Config, asked: Option<&str>) -> Result<Option<&'c Issu
                 || "no issuer of the settings".to_owned(),
                 |asked| format!("no issuer {asked:?}"),
             );
-            Err(Failure::usage(format!(
+            Err(CommandFailure::usage(format!(
                 "{which} has algorithm = \"HS256\", whose key can sign; tokens of the others come from where people log in"
             )))
         }
-        [first, ..] => Err(Failure::usage(format!(
+        [first, ..] => Err(CommandFailure::usage(format!(
             "several issuers of the settings have a key that can sign; name one by --issuer, like {}",
             first.issuer
         ))),
     }
 }
 
-fn check(args: &MintArgs) -> Result<(), Failure> {
+fn check(args: &MintArgs) -> Result<(), CommandFailure> {
     if UserId::from_subject(dev_issuer::ISSUER, &args.sub).is_err() {
-        return Err(Failure::usage("--sub must be 1 to 255 bytes without control characters"));
+        return Err(CommandFailure::usage("--sub must be 1 to 255 bytes without control characters"));
     }
     match args.role.iter().find(|role| Role::parse(role).is_none()) {
-        Some(role) => Err(Failure::usage(format!("--role {role:?} is not one of: user, support, admin"))),
+        Some(role) => {
+            Err(CommandFailure::usage(format!("--role {role:?} is not one of: user, support, admin")))
+        }
         None => Ok(()),
     }
 }
 
-impl From<DevIssuerError> for Failure {
+impl From<DevIssuerError> for CommandFailure {
     fn from(error: DevIssuerError) -> Self {
         let failure = Self::other(error.to_string());
         if error.is_denied() { failure.with_code(NOT_READ) } else { failure }

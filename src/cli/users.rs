@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::admin_call::{self, AdminCall};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::{self, counted};
 use super::settings::{self, SettingsArgs};
 use super::target::PortArgs;
@@ -76,9 +76,9 @@ struct FoundList {
 }
 
 /// Does it.
-pub(super) fn run(command: &UsersCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &UsersCommand) -> Result<(), CommandFailure> {
     let UsersCommand::Show(args) = command;
-    let who = args.who.who()?.ok_or_else(|| Failure::usage("--user or --sub is needed"))?;
+    let who = args.who.who()?.ok_or_else(|| CommandFailure::usage("--user or --sub is needed"))?;
     let loaded = settings::load(&args.settings, args.port.flags()?)?;
     let call = AdminCall::new(&loaded, args.token_file.as_deref())?;
     match who {
@@ -87,7 +87,7 @@ pub(super) fn run(command: &UsersCommand) -> Result<(), Failure> {
     }
 }
 
-fn by_id(call: &AdminCall, id: UserId, is_json: bool) -> Result<(), Failure> {
+fn by_id(call: &AdminCall, id: UserId, is_json: bool) -> Result<(), CommandFailure> {
     let body = call.get(&format!("/v1/admin/users/{id}"))?;
     if is_json {
         return output::line(&body);
@@ -95,7 +95,7 @@ fn by_id(call: &AdminCall, id: UserId, is_json: bool) -> Result<(), Failure> {
     output::line(&described(&admin_call::parsed(&body)?))
 }
 
-fn by_subject(call: &AdminCall, sub: &str, args: &ShowArgs) -> Result<(), Failure> {
+fn by_subject(call: &AdminCall, sub: &str, args: &ShowArgs) -> Result<(), CommandFailure> {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let issuer = args.who.issuer.as_deref().map(|issuer| format!("&issuer={}", encoded(issuer)));
     let body = call.get(&format!("/v1/admin/users?sub={}{}", encoded(sub), issuer.unwrap_or_default()))?;
@@ -111,7 +111,7 @@ fn by_subject(call: &AdminCall, sub: &str, args: &ShowArgs) -> Result<(), Failur
     if found.items.iter().any(|item| item.account.is_some()) {
         return Ok(());
     }
-    Err(Failure::other(format!("{sub:?} has no account yet: nothing was stored and no limit set"))
+    Err(CommandFailure::other(format!("{sub:?} has no account yet: nothing was stored and no limit set"))
         .with_code(NOT_FOUND))
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::dev_issuer;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::config::Config;
 use crate::domain::ids::{SubjectError, UserId};
 
@@ -32,7 +32,7 @@ pub(super) enum Who {
 
 impl WhoArgs {
     /// The user that the flags name, if they name one.
-    pub(super) fn who(&self) -> Result<Option<Who>, Failure> {
+    pub(super) fn who(&self) -> Result<Option<Who>, CommandFailure> {
         let who = match (&self.user, &self.sub) {
             (_, Some(sub)) => Some(Who::Subject(sub.clone())),
             (Some(user), None) => {
@@ -41,16 +41,16 @@ impl WhoArgs {
             (None, None) => None,
         };
         match (&who, &self.issuer) {
-            (Some(Who::Id(_)), Some(_)) => Err(Failure::usage(
+            (Some(Who::Id(_)), Some(_)) => Err(CommandFailure::usage(
                 "--issuer has no effect beside an id; if the UUID is a sub, name it by --sub",
             )),
-            (None, Some(_)) => Err(Failure::usage("--issuer needs --user or --sub")),
+            (None, Some(_)) => Err(CommandFailure::usage("--issuer needs --user or --sub")),
             (Some(_) | None, _) => Ok(who),
         }
     }
 
     /// The id of that user, computed with the issuers of these settings.
-    pub(super) fn id(&self, config: &Config) -> Result<Option<UserId>, Failure> {
+    pub(super) fn id(&self, config: &Config) -> Result<Option<UserId>, CommandFailure> {
         match self.who()? {
             None => Ok(None),
             Some(Who::Id(id)) => Ok(Some(id)),
@@ -58,7 +58,7 @@ impl WhoArgs {
         }
     }
 
-    fn computed(&self, config: &Config, sub: &str) -> Result<UserId, Failure> {
+    fn computed(&self, config: &Config, sub: &str) -> Result<UserId, CommandFailure> {
         let issuers = &config.auth.issuers;
         let names: Vec<_> = if issuers.is_empty() {
             vec![dev_issuer::ISSUER]
@@ -68,14 +68,14 @@ impl WhoArgs {
         let name = match (&self.issuer, names.as_slice()) {
             (Some(asked), _) if names.contains(&asked.as_str()) => asked,
             (Some(asked), _) => {
-                return Err(Failure::usage(format!(
+                return Err(CommandFailure::usage(format!(
                     "--issuer {asked:?}: there is no such issuer; there are: {}",
                     names.join(", ")
                 )));
             }
             (None, [only]) => *only,
             (None, _) => {
-                return Err(Failure::usage(format!(
+                return Err(CommandFailure::usage(format!(
                     "{sub:?} can be a user of several issuers; name one by --issuer: {}",
                     names.join(", ")
                 )));
@@ -83,7 +83,7 @@ impl WhoArgs {
         };
         let found = issuers.iter().find(|issuer| issuer.issuer == name);
         let id = found.map_or_else(|| UserId::from_subject(name, sub), |issuer| issuer.user_of(sub));
-        id.map_err(|SubjectError| Failure::usage("a sub is 1 to 255 bytes without control characters"))
+        id.map_err(|SubjectError| CommandFailure::usage("a sub is 1 to 255 bytes without control characters"))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
                     "{flags:?}: {failure:?} does not say {text:?}"
                 );
             }
-            (found, expected) => assert_eq!(found, expected.map_err(Failure::usage), "{flags:?}"),
+            (found, expected) => assert_eq!(found, expected.map_err(CommandFailure::usage), "{flags:?}"),
         }
     }
 

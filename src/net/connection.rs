@@ -81,7 +81,7 @@ mod tests {
     use metrics::Gauge;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    use super::super::in_flight::InFlight;
+    use super::super::in_flight::RequestInFlight;
     use super::super::stream::Watched;
     use super::super::watch::Stall;
     use super::*;
@@ -94,7 +94,7 @@ mod tests {
         let watch = Arc::new(Watch::new(Stall::Writes { within: WITHIN }, Gauge::noop()));
         let begun = Arc::clone(&watch);
         let service = service_fn(move |request: Request<Incoming>| {
-            let in_flight = InFlight::start(&begun, request.version());
+            let in_flight = RequestInFlight::start(&begun, request.version());
             let pieces = stream::unfold((0, in_flight), async |(sent, in_flight)| {
                 let piece = Frame::data(Bytes::from(vec![0; 1 << 10]));
                 (sent < ANSWER_BYTES).then(|| (Ok::<_, Infallible>(piece), (sent + (1 << 10), in_flight)))
@@ -136,7 +136,7 @@ mod tests {
             let watch = Arc::new(Watch::new(stall, Gauge::noop()));
             let begun = Arc::clone(&watch);
             let service = service_fn(move |request: Request<Incoming>| {
-                drop(InFlight::start(&begun, request.version()));
+                drop(RequestInFlight::start(&begun, request.version()));
                 async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![0; ANSWER_BYTES])))) }
             });
             let io = TokioIo::new(Watched::new(pipe, Arc::clone(&watch)));

@@ -27,12 +27,12 @@ pub(super) struct Framing {
     preface: usize,
     /// Something was spoiled, and the parser may still wait for the end of it.
     is_spoiled: bool,
-    seen: Seen,
+    seen: ScanEnd,
 }
 
 /// Up to where a piece of a connection was looked at, and why no further.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ScanEnd {
     /// To its end.
     #[default]
     All,
@@ -46,7 +46,7 @@ pub(super) enum Seen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Head(Head),
+    Head(HeadScan),
     /// So many bytes of a body.
     Body(u64),
     /// In a chunk's size; what it is so far.
@@ -67,13 +67,13 @@ enum State {
 
 impl Default for State {
     fn default() -> Self {
-        Self::Head(Head::default())
+        Self::Head(HeadScan::default())
     }
 }
 
 /// A head, as far as it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Head {
+struct HeadScan {
     /// The request line is complete.
     has_request_line: bool,
     line: HeadLine,
@@ -116,11 +116,11 @@ impl Framing {
 
     /// Looks at the next bytes of a connection, up to the end of a head, and spoils what must be refused in a body. Returns
     /// how many it has looked at.
-    pub(super) fn check(&mut self, bytes: &mut [u8]) -> (usize, Seen) {
+    pub(super) fn check(&mut self, bytes: &mut [u8]) -> (usize, ScanEnd) {
         let mut at = 0;
         while let Some(byte) = bytes.get_mut(at) {
             match self.state {
-                State::Off => return (bytes.len(), Seen::All),
+                State::Off => return (bytes.len(), ScanEnd::All),
                 State::Body(left) | State::Chunk(left) => at += self.skip(left, bytes.len() - at),
                 State::Head(_)
                 | State::Size(_)
@@ -132,11 +132,11 @@ impl Framing {
                 }
             }
             match std::mem::take(&mut self.seen) {
-                Seen::All => {}
-                seen @ (Seen::Head | Seen::Body | Seen::Fault(_)) => return (at, seen),
+                ScanEnd::All => {}
+                seen @ (ScanEnd::Head | ScanEnd::Body | ScanEnd::Fault(_)) => return (at, seen),
             }
         }
-        (at, Seen::All)
+        (at, ScanEnd::All)
     }
 
     /// What the parser must read next, once, in place of what the client sends: it looks for faults in a trailer only when
@@ -153,7 +153,7 @@ impl Framing {
             (State::Chunk(_), 0) => State::ChunkEnd,
             (State::Chunk(_), left) => State::Chunk(left),
             (_, 0) => {
-                self.seen = Seen::Body;
+                self.seen = ScanEnd::Body;
                 State::default()
             }
             (_, left) => State::Body(left),
@@ -187,9 +187,9 @@ impl Framing {
         }
         self.state = State::Off;
         match verdict {
-            ByteVerdict::Fault(refusal) => self.seen = Seen::Fault(refusal),
+            ByteVerdict::Fault(refusal) => self.seen = ScanEnd::Fault(refusal),
             ByteVerdict::Replaced(_) | ByteVerdict::Refused if is_in_head => {
-                self.seen = Seen::Fault(Refusal::Line)
+                self.seen = ScanEnd::Fault(Refusal::Line)
             }
             ByteVerdict::Replaced(other) => {
                 self.is_spoiled = true;
@@ -236,7 +236,7 @@ impl Framing {
                 Ok(None) => State::Head(head),
                 Ok(Some(state)) => {
                     if self.preface != PREFACE_HEAD_BYTES {
-                        self.seen = Seen::Head;
+                        self.seen = ScanEnd::Head;
                     }
                     state
                 }
@@ -247,7 +247,7 @@ impl Framing {
             State::ChunkEnd => State::Size(0),
             State::Trailer { is_empty: false } => State::Trailer { is_empty: true },
             State::Trailer { is_empty: true } => {
-                self.seen = Seen::Body;
+                self.seen = ScanEnd::Body;
                 State::default()
             }
             State::Body(_) | State::Chunk(_) | State::Off => State::Off,
@@ -256,7 +256,7 @@ impl Framing {
     }
 }
 
-impl Head {
+impl HeadScan {
     /// A byte of a line that is no part of its end.
     fn take(&mut self, byte: u8) -> ByteVerdict {
         if !self.has_request_line {
@@ -337,7 +337,7 @@ mod tests {
         while at < bytes.len() {
             let (count, seen) = framing.check(&mut bytes[at..]);
             at += count;
-            if let Seen::Fault(refusal) = seen {
+            if let ScanEnd::Fault(refusal) = seen {
                 return Some(refusal);
             }
         }

@@ -12,7 +12,7 @@ use super::watch::Watch;
 
 /// A request in flight, until it is dropped.
 #[derive(Debug)]
-pub struct InFlight(Arc<ClientStep>);
+pub struct RequestInFlight(Arc<ClientStep>);
 
 /// Who has to do the next step of a request. The server has at its beginning.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct ClientStep {
     is_ours: AtomicBool,
 }
 
-impl InFlight {
+impl RequestInFlight {
     /// A request of this connection begins.
     #[must_use]
     pub fn start(watch: &Arc<Watch>, version: Version) -> Self {
@@ -41,7 +41,7 @@ impl InFlight {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         self.0.is_clients();
         self.0.watch.ends();
@@ -90,7 +90,7 @@ pub struct AwaitedBody<B> {
 impl<B> AwaitedBody<B> {
     /// The body of this request.
     #[must_use]
-    pub fn new(body: B, in_flight: &InFlight) -> Self {
+    pub fn new(body: B, in_flight: &RequestInFlight) -> Self {
         Self { body, step: Arc::clone(in_flight.step()) }
     }
 }

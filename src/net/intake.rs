@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
-use super::framing::{Framing, Seen};
+use super::framing::{Framing, ScanEnd};
 use super::head::{self, Refusal};
 use crate::limits;
 
@@ -77,13 +77,13 @@ impl Intake {
             let (count, seen) = self.framing.check(rest);
             at += count;
             match seen {
-                Seen::All => {}
-                Seen::Body => passed = at,
-                Seen::Head => match head::check(&bytes[passed..at]) {
+                ScanEnd::All => {}
+                ScanEnd::Body => passed = at,
+                ScanEnd::Head => match head::check(&bytes[passed..at]) {
                     Ok(()) => passed = at,
                     Err(refusal) => return (passed, Some(refusal)),
                 },
-                Seen::Fault(refusal) => return (passed, Some(refusal)),
+                ScanEnd::Fault(refusal) => return (passed, Some(refusal)),
             }
         }
         if !self.framing.is_in_head() {

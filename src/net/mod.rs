@@ -21,7 +21,7 @@ pub use acceptor::{Acceptor, Listening, Serving};
 pub use budget::{Budget, UnsentBytes};
 pub use connection::serve;
 pub use head::{Refusal, is_host};
-pub use in_flight::{AwaitedBody, ClientStep, InFlight};
+pub use in_flight::{AwaitedBody, ClientStep, RequestInFlight};
 pub use stop::Stop;
 pub use stream::Watched;
 pub use streams::{StreamExecutor, StreamProgress};

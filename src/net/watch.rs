@@ -257,19 +257,19 @@ mod tests {
 
     use hyper::Version;
 
-    use super::super::in_flight::InFlight;
+    use super::super::in_flight::RequestInFlight;
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn requests_that_come_do_not_hide_a_client_that_takes_no_bytes() {
         let watch = Arc::new(Watch::new(Stall::Frames, Gauge::noop()));
         let check = async |is_blocked: bool, expected: bool| {
-            let _first = InFlight::start(&watch, Version::HTTP_2);
+            let _first = RequestInFlight::start(&watch, Version::HTTP_2);
             if is_blocked {
                 watch.blocked();
             }
             tokio::time::sleep(limits::ANSWER_STALL_MAX + Duration::from_secs(1)).await;
-            let _second = InFlight::start(&watch, Version::HTTP_2);
+            let _second = RequestInFlight::start(&watch, Version::HTTP_2);
             assert_eq!(watch.is_stuck(), expected);
         };
         check(false, false).await;

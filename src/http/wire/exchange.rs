@@ -8,12 +8,12 @@ use hyper::Version;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::route::{Open, Own, Route};
 use crate::limits;
-use crate::net::{AwaitedBody, Budget, InFlight, StreamProgress, UnsentBytes, Watch};
+use crate::net::{AwaitedBody, Budget, RequestInFlight, StreamProgress, UnsentBytes, Watch};
 
 /// A request that is being answered, until its answer was taken or given up.
 #[derive(Debug)]
 pub(in crate::http) struct Exchange {
-    in_flight: InFlight,
+    in_flight: RequestInFlight,
     /// None outside HTTP/2: there a connection has one answer at a time, and stalls as a whole.
     budget: Option<Arc<Budget>>,
     stream: Option<Arc<StreamProgress>>,
@@ -24,7 +24,7 @@ impl Exchange {
     /// A request of this connection begins.
     pub(in crate::http) fn start(watch: &Arc<Watch>, budget: &Arc<Budget>, version: Version) -> Self {
         let budget = (version == Version::HTTP_2).then(|| Arc::clone(budget));
-        Self { in_flight: InFlight::start(watch, version), budget, stream: None, held: None }
+        Self { in_flight: RequestInFlight::start(watch, version), budget, stream: None, held: None }
     }
 
     /// Goes on in the task of its stream.

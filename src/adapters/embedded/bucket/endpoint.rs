@@ -36,7 +36,9 @@ use super::store::Store;
 use super::visit::{AnswerBody, Upload, Visitors};
 use crate::adapters::sigv4::Credentials;
 use crate::limits::{BODY_REST_WITHIN, HEAD_BYTES_MAX, HEADERS_MAX};
-use crate::net::{self, Acceptor, AwaitedBody, InFlight, Listening, Serving, Stall, Stop, Watch, Watched};
+use crate::net::{
+    self, Acceptor, AwaitedBody, Listening, RequestInFlight, Serving, Stall, Stop, Watch, Watched,
+};
 use crate::ports::QueuePort;
 use crate::telemetry::health::Health;
 use crate::telemetry::names::{
@@ -114,7 +116,7 @@ async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream, watch: Arc<Watch
     let service = {
         let watch = Arc::clone(&watch);
         service_fn(move |request: Request<Incoming>| {
-            let in_flight = InFlight::start(&watch, request.version());
+            let in_flight = RequestInFlight::start(&watch, request.version());
             answer(Arc::clone(&endpoint), in_flight, request)
         })
     };
@@ -131,7 +133,7 @@ async fn connection(endpoint: Arc<Endpoint>, stream: TcpStream, watch: Arc<Watch
 
 async fn answer(
     endpoint: Arc<Endpoint>,
-    in_flight: InFlight,
+    in_flight: RequestInFlight,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (mut head, body) = request.into_parts();

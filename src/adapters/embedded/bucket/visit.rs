@@ -21,7 +21,7 @@ use super::progress::Patience;
 use super::store::Store;
 use crate::admission::{Share, Shares};
 use crate::limits;
-use crate::net::InFlight;
+use crate::net::RequestInFlight;
 
 /// What the links of one user, and of one object, may hold of the connections.
 #[derive(Debug)]
@@ -103,12 +103,12 @@ pub(super) fn turn(store: &Store, extensions: &mut Extensions, of: String) -> S3
 /// The body of an answer, and what its request holds until it has left.
 pub(super) struct AnswerBody {
     body: s3s::Body,
-    in_flight: Option<InFlight>,
+    in_flight: Option<RequestInFlight>,
     held: Option<Held>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: s3s::Body, in_flight: InFlight, held: Option<Held>) -> Self {
+    pub(super) fn new(body: s3s::Body, in_flight: RequestInFlight, held: Option<Held>) -> Self {
         in_flight.step().is_clients();
         Self { body, in_flight: Some(in_flight), held }
     }
