@@ -17,7 +17,7 @@ use crate::config::{BucketKind, Config, LedgerKind};
 const STAMP: &str = "ledger-id";
 /// The same identity in the data folder, once a bucket has it.
 const REMEMBERED: &str = "bucket-ledger-id";
-/// A file that an operator makes in the bucket's folder to go on with the bucket as it is.
+/// A file that an operator creates in the bucket's folder to accept the bucket as it is.
 const ADOPT: &str = "adopt";
 
 /// Why the bucket is not used.

@@ -33,7 +33,7 @@ const LIFE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Checked {
     /// The part, or the section of the settings.
     pub part: &'static str,
-    /// What is there, or what is wrong and what to do.
+    /// The state of the part, or its fault and the remedy.
     pub outcome: Result<String, String>,
 }
 
@@ -72,7 +72,7 @@ async fn within(check: impl Future<Output = Result<String, String>>) -> Result<S
     timeout(ANSWER_WITHIN, check).await.unwrap_or_else(|_| Err(format!("no answer within {ANSWER_WITHIN:?}")))
 }
 
-/// Whether something on the admin port says that it lives.
+/// Whether a process answers on the admin port.
 async fn is_running(config: &Config) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(config.admin.listen).await?;

@@ -12,7 +12,7 @@ use crate::adapters::embedded::bucket::{self, EmbeddedBucket};
 use crate::adapters::embedded::{EmbeddedStore, OpenError};
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind};
 
-/// Who may look into a folder with data: its owner.
+/// The mode of a folder with data: for its owner only.
 const FOLDER_MODE: u32 = 0o700;
 /// Folders in it that older releases made for others to read.
 const INNER: [&str; 3] = ["store", "bucket", "bucket/tmp"];

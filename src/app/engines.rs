@@ -14,7 +14,7 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// What the settings chose. Names hosts, never keys.
+    /// The chosen engine. Names hosts, never keys.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let embedded = |folder: &str| format!("embedded ({})", config.data_dir.join(folder).display());
@@ -70,7 +70,7 @@ impl Engines {
         self.signer
     }
 
-    /// Says in one line of the log that the service is ready: version, addresses, and the engine of each part.
+    /// Logs in one line that the service is ready: version, addresses, and the engine of each part.
     pub fn log_ready(&self, addresses: &Addresses) {
         let Self { ledger, log, queue, objects, signer } = self;
         let version = env!("CARGO_PKG_VERSION");

@@ -1,4 +1,4 @@
-//! The ports, one function each: what the settings chose.
+//! Builds the ports that the settings choose, one function each.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind, SignerKi
 use crate::ports::Clock;
 use crate::telemetry::health::{Health, Part};
 
-/// What the ports are built with.
+/// The inputs of the ports.
 pub(super) struct Site<'a> {
     pub(super) config: &'a Config,
     pub(super) clock: Clock,
@@ -32,7 +32,7 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Opens what is chosen, unless another process has it open, or the bucket is not the one of the ledger.
+    /// Opens the chosen parts, unless another process has them open, or the bucket belongs to another ledger.
     pub(super) fn open(config: &Config, descriptors: Descriptors, clock: &Clock) -> Result<Self, StartError> {
         let dir = &config.data_dir;
         let needs_store = data_dir::needs_store(config);

@@ -19,7 +19,7 @@ pub enum RepublishFailure {
     Running {
         /// The folder.
         dir: std::path::PathBuf,
-        /// Who has it.
+        /// The process that holds it.
         by: String,
     },
     /// There is no embedded data yet.

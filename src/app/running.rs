@@ -14,12 +14,12 @@ use super::listeners::Addresses;
 
 /// The note's name in the data folder.
 const FILE: &str = "running.json";
-/// Who may read it: its owner.
+/// Its mode: for its owner only.
 const FILE_MODE: u32 = 0o600;
 /// Bytes of a note.
 const BYTES_MAX: u64 = 1024;
 
-/// A running process, as its note says.
+/// A running process, by its note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// Its process id.

@@ -80,7 +80,7 @@ pub enum StartError {
     #[cfg(not(all(feature = "aws", feature = "cql", feature = "nats")))]
     #[error("this build has no {engine}: build it with `--features {feature}`")]
     Absent {
-        /// What is not in it.
+        /// The missing engine.
         engine: &'static str,
         /// The feature of the package that brings it.
         feature: &'static str,
@@ -128,7 +128,7 @@ pub(super) fn folder_advice(error: &std::io::Error) -> String {
 }
 
 impl StartError {
-    /// What the process exits with.
+    /// The exit code of the process.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         // The settings name what is not theirs; everything else may be mended outside of them.

@@ -1,6 +1,6 @@
 //! The two places of a key that a settings file has twice.
 
-/// What is wrong, with the line of the first place; none if the line at `offset` repeats nothing.
+/// The fault, with the line of the first place; none if the line at `offset` repeats nothing.
 ///
 /// It reads lines and no TOML, because a text with a key twice is none. `message` is what the parser says.
 pub(super) fn explain(text: &str, offset: usize, message: &str) -> Option<String> {

@@ -26,7 +26,7 @@ pub struct IgnoredVariable {
     pub near: Option<String>,
 }
 
-/// What the environment says.
+/// The settings found in environment variables.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     pub(super) settings: Vec<Setting>,

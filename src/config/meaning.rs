@@ -15,7 +15,7 @@ impl Meanings {
         Self(generator.into_generator().into_root_schema_for::<Config>().into())
     }
 
-    /// What a setting means, and what may be said: a paragraph, and perhaps a line for each word or part.
+    /// The meaning of a setting and its values: a paragraph, and perhaps a line for each word or part.
     pub(super) fn of(&self, key: &str) -> Vec<String> {
         let Some(schema) = key.split('.').try_fold(&self.0, |section, name| section["properties"].get(name))
         else {

@@ -43,7 +43,7 @@ pub struct NatsSettings {
     pub stalled_after_secs: u64,
 }
 
-/// What is done about the streams at the start.
+/// How streams are handled at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ManageStreams {

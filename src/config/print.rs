@@ -17,7 +17,7 @@ const COMMENT_WIDTH: usize = 100;
 /// Every setting in order of the keys: its meaning, its unit and its default as comments, then a line of TOML with its
 /// origin. What is not set, or has no effect, is a comment too. Secrets are left out.
 ///
-/// A file with this text says the same again.
+/// A file with this text sets the same values.
 #[must_use]
 pub fn printed(loaded: &Loaded) -> Vec<String> {
     let root = |config: &Config| Value::serialize(config).ok().and_then(Value::into_dict).unwrap_or_default();

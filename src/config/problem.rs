@@ -1,4 +1,4 @@
-//! What is wrong with the settings, one line a problem.
+//! Problems of the settings, one line each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,9 +17,9 @@ const SIMILARITY_MIN: f64 = 0.6;
 pub struct Problem {
     /// The setting, `http.listen`; empty if the whole file is meant.
     pub key: String,
-    /// What is wrong and what to do, without key and origin.
+    /// The fault and the remedy, without key and origin.
     pub text: String,
-    /// Who said so.
+    /// The source of the value.
     pub origin: Origin,
 }
 
@@ -49,7 +49,7 @@ impl ConfigError {
     }
 }
 
-/// Says in our words what figment has against the value at `key`.
+/// Describes in our words figment's complaint about the value at `key`.
 ///
 /// `written` is the value as its source has it.
 pub(super) fn explain(error: &Error, key: &str, written: Option<&str>, known: &[String]) -> String {

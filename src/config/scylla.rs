@@ -46,10 +46,10 @@ pub enum SerialLevel {
     Global,
 }
 
-/// What is wrong with the settings of a ledger on CQL.
+/// Faults of the settings of a ledger on CQL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScyllaSettingsError {
-    /// There is nowhere to begin.
+    /// There is no node to connect to.
     #[error("nodes must name at least one host:port")]
     NoNodes,
     /// The keyspace could not be written into a statement.
@@ -67,7 +67,7 @@ pub enum ScyllaSettingsError {
     /// A client certificate has two halves, and only means something over TLS.
     #[error("tls_cert_file and tls_key_file come together, with tls_ca_file")]
     HalfACertificate,
-    /// No request could be answered, or callers would have given up.
+    /// No request could be answered before its caller times out.
     #[error("request_timeout_ms must be 100 to 6000, not {0}")]
     Timeout(u64),
 }

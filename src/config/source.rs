@@ -17,7 +17,7 @@ use super::{duplicate, text, units};
 /// The flag that sets any setting. The others set one setting, or several, under another name.
 const ANY_SETTING: &str = "--set";
 
-/// Who said what a setting is.
+/// The source of a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// No source: a default.
@@ -59,7 +59,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A setting said by a flag.
+/// A setting given by a flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
     /// The flag as it is written, `--port`.
@@ -86,11 +86,11 @@ pub struct Sources {
 pub(super) struct Setting {
     /// The parts of its key.
     pub path: Vec<String>,
-    /// What it is.
+    /// Its value.
     pub value: Value,
     /// The same as it was written: `6GiB` where the value is a number of bytes. A secret is left out.
     pub written: String,
-    /// Who said so.
+    /// Its source.
     pub origin: Origin,
 }
 
@@ -154,7 +154,7 @@ pub(super) fn settings(
     if problems.is_empty() { Ok((settings, environment.ignored)) } else { Err(ConfigError { problems }) }
 }
 
-/// What is wrong with a setting that a flag would silently replace: another flag said it, or the flag is one whose
+/// The fault of a setting that a flag would silently replace: another flag set it, or the flag is one whose
 /// name does not name this setting.
 fn contradiction(earlier: &Setting, flag: &Setting) -> Option<Problem> {
     let is_silent = match &earlier.origin {

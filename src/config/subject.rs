@@ -30,7 +30,7 @@ impl IssuerSettings {
 }
 
 impl AuthSettings {
-    /// What is wrong with the subjects of several issuers: two of them could name the same user, or an upgrade would
+    /// The fault of the subjects of several issuers: two of them could name the same user, or an upgrade would
     /// change user ids silently.
     #[must_use]
     pub fn subject_fault(&self) -> Option<String> {

@@ -10,7 +10,7 @@ const SECRET_ENDINGS: [&str; 6] = ["secret", "password", "token", "access_key", 
 /// Characters of a value in a message.
 const EXCERPT_CHARS_MAX: usize = 80;
 
-/// Reads text from a flag or a variable, knowing what is there by default.
+/// Reads text from a flag or a variable, by the type of the default.
 ///
 /// A text setting takes the value to the letter, unless it is in quotes: then it is TOML. Elsewhere it
 /// is a TOML value, and a list of words may leave brackets and quotes out: `a,b`.

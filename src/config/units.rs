@@ -17,7 +17,7 @@ const SIZES: [(&str, u64); 10] = [
 const SPANS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 24 * 3_600_000)];
 
-/// What the number of a setting counts, by the setting's name.
+/// The unit of a setting, by the setting's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     /// `upload.max_bytes`
@@ -43,7 +43,7 @@ impl Unit {
         }
     }
 
-    /// What may be written, for people.
+    /// The accepted forms, for people.
     pub(super) const fn hint(self) -> &'static str {
         match self {
             Self::Bytes => "bytes, or a size like \"50MiB\"",

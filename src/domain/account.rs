@@ -17,7 +17,7 @@ pub enum AccountState {
     /// It may.
     #[default]
     Active,
-    /// An admin said no: nothing is signed for it.
+    /// An admin suspended it: nothing is signed for it.
     Suspended,
 }
 
@@ -52,7 +52,7 @@ impl AccountState {
 pub struct Reservation {
     /// Bytes set aside.
     pub size_bytes: u64,
-    /// When it may end, if the bucket then says that nothing came.
+    /// When it may end, if the bucket then has no object.
     pub release_at: Timestamp,
 }
 
@@ -80,7 +80,7 @@ impl Remembered {
 /// One user's quota, sums and open reservations: the state that one conditional write moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Whose it is.
+    /// Its user.
     pub user: UserId,
     /// Counts transitions; 0 is an account that was never written.
     pub version: u64,
@@ -98,7 +98,7 @@ pub struct Account {
     pub totals: Totals,
     /// This user's limit; none: the deployment's default.
     pub quota_bytes: Option<u64>,
-    /// Who the token said it was, the first time.
+    /// The subject of the token at the first write.
     pub subject: Option<String>,
     /// Whether it may take new files.
     pub state: AccountState,
@@ -111,20 +111,20 @@ pub struct Account {
 /// One step, decided and not yet durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// What it does.
+    /// The kind of the change.
     pub kind: EntryKind,
     /// When it was decided.
     pub at: Timestamp,
-    /// What it changes.
+    /// The change itself.
     pub change: Change,
 }
 
-/// What a transition changes.
+/// A change of a file or of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A file's row.
     File {
-        /// What the row counted for before; nothing for a new one.
+        /// The weight of the row before; nothing for a new one.
         before: Weight,
         /// The row after.
         after: Box<File>,
@@ -186,7 +186,7 @@ impl Account {
 
     /// Applies a transition that is, or is about to be made, durable. Cannot fail.
     ///
-    /// The sums move by what the row counted for before and after, so they equal the rows by construction.
+    /// The sums change by the weight of the row before and after, so they equal the rows by construction.
     pub fn apply(&mut self, transition: &Transition) {
         self.version += 1;
         match &transition.change {

@@ -10,7 +10,7 @@ use super::time::Timestamp;
 use super::transitions::transition;
 use crate::limits::{self, PENDING_MAX};
 
-/// What an operator chose, as far as decisions depend on it.
+/// The operator's settings, as far as decisions depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The limit of accounts without one of their own.
@@ -62,7 +62,7 @@ pub struct NewUpload {
     pub size_bytes: u64,
     /// If the client declared one.
     pub checksum_sha256: Option<Sha256>,
-    /// Who may read it later.
+    /// Its visibility once it is processed.
     pub visibility: Visibility,
     /// If it comes in chunks.
     pub multipart: Option<Multipart>,
@@ -86,7 +86,7 @@ pub struct Reserve {
     pub uploads: Vec<NewUpload>,
     /// If the client gave one.
     pub idempotency: Option<IdempotencyKey>,
-    /// Who the token says it is; kept with the first write.
+    /// The subject of the token; stored with the first write.
     pub subject: Option<String>,
 }
 
@@ -141,7 +141,7 @@ pub enum Reservable {
     Repeat(Vec<FileId>),
 }
 
-/// What the bucket says about an object that is there.
+/// An object in the bucket, as a HEAD reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Its length.
@@ -158,7 +158,7 @@ pub struct Observed {
     pub seen_at: Timestamp,
     /// When the bucket answered.
     pub inspected_at: Timestamp,
-    /// What a gate found against it.
+    /// The reason for which a gate rejected it.
     pub rejected: Option<Reason>,
 }
 

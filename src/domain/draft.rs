@@ -13,7 +13,7 @@ use crate::limits::{COMMIT_TRANSITIONS_MAX, TRIMMED_MAX};
 /// Percentages of the limit; crossing one publishes an event.
 const THRESHOLDS_PERCENT: [u8; 3] = [100, 95, 80];
 
-/// File rows by id. Boxed: a map's node has room for eleven, and most users have one at hand.
+/// File rows by id. Boxed: a map's node has room for eleven, and most users load one.
 pub type Rows = BTreeMap<FileId, Box<File>>;
 
 /// Remembered requests by key; none: there is no such row.
@@ -84,7 +84,7 @@ impl Write {
     }
 }
 
-/// What a draft that changes nothing gives back.
+/// The parts of a draft that changes nothing.
 #[derive(Clone, Debug)]
 pub struct Unchanged {
     /// The account.
@@ -149,7 +149,7 @@ impl Draft {
         self.requests.get(&key).and_then(Option::as_ref)
     }
 
-    /// Whether it is known what is remembered under this key.
+    /// Whether the remembered request of this key is loaded.
     #[must_use]
     pub fn knows_request(&self, key: u64) -> bool {
         self.requests.contains_key(&key)
@@ -197,7 +197,7 @@ impl Draft {
         self.is_dirty = true;
     }
 
-    /// Keeps who the token said it was, the first time.
+    /// Stores the subject of the token, the first time.
     pub fn keep_subject(&mut self, subject: Option<&String>) {
         if self.write.account.subject.is_none() {
             self.write.account.subject = subject.cloned();
@@ -272,7 +272,7 @@ impl Draft {
         (Write { files, ..self.write }, self.rows)
     }
 
-    /// What it began with, if it is empty.
+    /// The account and rows it started from, if it is empty.
     #[must_use]
     pub fn into_unchanged(self) -> Unchanged {
         let account = Account { op: self.write.expected_op, ..self.write.account };

@@ -10,7 +10,7 @@ use super::file::{Reason, Status, Visibility};
 use super::ids::{FileId, OpId};
 use super::time::Timestamp;
 
-/// What a transition did.
+/// The kind of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EntryKind {
     /// Bytes were set aside for a file.
@@ -21,7 +21,7 @@ pub enum EntryKind {
     Failed,
     /// The reservation ended without bytes.
     Expired,
-    /// The owner gave a pending file up; its bytes stay reserved until its URL is dead.
+    /// The owner cancelled a pending file; its bytes stay reserved until its URL is dead.
     Cancelled,
     /// Name or visibility changed.
     Updated,

@@ -57,7 +57,7 @@ pub struct EventEnvelope {
     partitionkey: String,
     /// The user's version, 20 digits.
     pub sequence: String,
-    /// The W3C trace of the request that the file came by, if it said one.
+    /// The W3C trace of the request that reserved the file, if it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
     data: Data,

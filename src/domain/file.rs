@@ -64,7 +64,7 @@ impl Status {
         )
     }
 
-    /// What a file of this status and size counts for.
+    /// The weight of a file of this status and size in the sums.
     #[must_use]
     pub const fn weight(self, size: u64) -> Weight {
         let (used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count) = match self {
@@ -77,7 +77,7 @@ impl Status {
         Weight { used_bytes, reserved_bytes, trashed_bytes, file_count, deleting_count }
     }
 
-    /// What the owner of a file with this status and reason sees.
+    /// The status that the owner of a file with this status and reason sees.
     #[must_use]
     pub const fn public_status(self, reason: Option<Reason>) -> PublicStatus {
         match (self, reason) {
@@ -142,7 +142,7 @@ impl Reason {
     }
 }
 
-/// Who but the owner may read a file.
+/// Readers of a file beside its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Visibility {
@@ -195,7 +195,7 @@ pub struct Sha256(pub [u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hop {
-    /// The object was complete, as the bucket says.
+    /// The object was complete, by the bucket's clock.
     Landed,
     /// The bridge read its notification.
     ArrivalSeen,
@@ -218,7 +218,7 @@ impl Hop {
     }
 }
 
-/// What a user stores.
+/// A file: its row in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// Its name in every interface.
@@ -237,7 +237,7 @@ pub struct File {
     pub checksum_sha256: Option<Sha256>,
     /// The object's, once it is processed, without quotes.
     pub etag: Option<String>,
-    /// Who but the owner may read it.
+    /// Its readers beside the owner.
     pub visibility: Visibility,
     /// When it was reserved.
     pub created_at: Timestamp,
@@ -269,7 +269,7 @@ pub struct Multipart {
     pub chunk_bytes: u64,
 }
 
-/// What a row counts for in the account's sums.
+/// The share of a row in the account's sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Weight {
     /// Bytes processed or trashed.
@@ -332,7 +332,7 @@ impl File {
         self.status.public_status(self.reason)
     }
 
-    /// Whether its owner gave it up before its bytes came: cancelled it, or deleted it for good.
+    /// Whether its owner cancelled it, or deleted it for good, before its bytes arrived.
     #[must_use]
     pub fn is_given_up(&self) -> bool {
         matches!(self.reason, Some(Reason::Cancelled | Reason::User))

@@ -128,7 +128,7 @@ impl EventId {
 /// Where a file's bytes are in the bucket: `user/{user_id}/{file_id}`, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
-    /// Whose file it is.
+    /// The owner.
     pub user: UserId,
     /// Which file it is.
     pub file: FileId,

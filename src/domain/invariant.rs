@@ -40,9 +40,9 @@ pub enum Broken {
     /// 1, 2 and 4: a row counts for more than its account has, so that no sum with it can be right.
     #[error("I1: a row counts for {row:?}, which is more than {totals:?}")]
     Row {
-        /// What the row counted for before it moved.
+        /// The weight of the row before its transition.
         row: Weight,
-        /// What the account had, all rows together.
+        /// The sums of the account.
         totals: Totals,
     },
     /// 1: more bytes are trashed than used.

@@ -1,4 +1,4 @@
-//! What is stored with an object, so that a file's row could be rebuilt from the bucket alone.
+//! Metadata stored with an object, so that a file's row could be rebuilt from the bucket alone.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 

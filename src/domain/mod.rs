@@ -1,4 +1,4 @@
-//! What the business is: ids, accounts, files, entries, events. Pure: no async, no I/O, no clock.
+//! The business rules: ids, accounts, files, entries, events. Pure: no async, no I/O, no clock.
 //!
 //! Read in this order. `account` decides and applies; `draft` turns decisions into the one write.
 

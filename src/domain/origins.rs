@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 /// In a list of allowed origins: pages served from this machine, at any port.
 pub const LOOPBACK: &str = "loopback";
 
-/// Whether pages of `origin` may call: it is in the list to the letter, or a loopback origin if the list says so.
+/// Whether pages of `origin` may call: the list has it to the letter, or it is a loopback origin and the list allows those.
 #[must_use]
 pub fn allows(allowed: &[String], origin: &str) -> bool {
     allowed.iter().any(|one| if one == LOOPBACK { is_loopback(origin) } else { one == origin })

@@ -1,9 +1,9 @@
-//! Who may do what: one function for every route.
+//! The access policy: one function for every route.
 
 use super::account::AccountState;
 use super::ids::UserId;
 
-/// What a token says its bearer is.
+/// The role in a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Their own files.
@@ -27,18 +27,18 @@ impl Role {
     }
 }
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The user.
     pub user: UserId,
-    /// What the token called them.
+    /// The `sub` of the token.
     pub subject: String,
     /// The strongest role of the token.
     pub role: Role,
 }
 
-/// What is asked.
+/// The action that a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Read own files, usage, events.

@@ -12,7 +12,7 @@ pub const DELIVERIES_HEADER: &str = "Wharf-Deliveries";
 pub const SUBJECT_HEADER: &str = "Wharf-Subject";
 /// The header with where it was read: `queue/<delivery>` or `WHARF_INGEST/<sequence>`.
 pub const SOURCE_HEADER: &str = "Wharf-Source";
-/// The header with what is wrong with each record of a notification.
+/// The header with the fault of each record of a notification.
 pub const RECORDS_HEADER: &str = "Wharf-Records";
 /// The header of a cut payload: `original length <bytes>`.
 pub const TRUNCATED_HEADER: &str = "Wharf-Truncated";
@@ -35,7 +35,7 @@ pub struct Undeliverable {
     pub subject: Option<String>,
     /// Where it was read.
     pub source: String,
-    /// What is wrong with each record of it, if it is a notification.
+    /// The fault of each record of it, if it is a notification.
     pub records: Option<String>,
     /// Its bytes as they came.
     pub payload: Bytes,

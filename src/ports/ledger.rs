@@ -60,7 +60,7 @@ pub trait LedgerPort: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Entry>, LedgerError>> + Send;
 
     /// Entries with a version between the two, neither included, newest first, at most `limit`. The lower one is the
-    /// account's `history_floor` at least: what was trimmed is not looked at.
+    /// account's `history_floor` at least: trimmed entries are skipped.
     fn entries_before(
         &self,
         user: UserId,
@@ -97,7 +97,7 @@ pub struct FilePage {
     pub limit: usize,
 }
 
-/// Where a scan goes on. Means something to its backend only.
+/// The position of a scan. Means something to its backend only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanCursor(pub Vec<u8>);
 
@@ -108,14 +108,14 @@ pub struct ScanPage {
     pub accounts: Vec<Summary>,
     /// Those that are there and cannot be read.
     pub unreadable: Vec<Unreadable>,
-    /// Where to go on; none: that was all.
+    /// The next position; none: that was all.
     pub next: Option<ScanCursor>,
 }
 
 /// An account that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Whose it is; none: the ledger knows its place only.
+    /// Its user; none: only its position is known.
     pub user: Option<UserId>,
     /// Why, as a read of it would say.
     pub error: LedgerError,
@@ -124,7 +124,7 @@ pub struct Unreadable {
 /// An account as far as a search for due work, and the totals of a deployment, need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Whose it is.
+    /// Its user.
     pub user: UserId,
     /// See [`Account::version`].
     pub version: u64,
@@ -178,7 +178,7 @@ pub enum LedgerError {
         /// For the log.
         reason: String,
     },
-    /// What is stored cannot be understood: a bug, or a newer version wrote it.
+    /// The stored data cannot be decoded: a bug, or a newer version wrote it.
     #[error("the ledger holds something that cannot be read: {reason}")]
     Corrupt {
         /// For the log.

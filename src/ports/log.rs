@@ -142,7 +142,7 @@ async fn one_by_one<L: LogPort + ?Sized>(log: &L, stream: Stream, chain: Vec<New
 /// higher `deliveries`; also after a restart. At most `ack_pending_max` deliveries are open.
 pub trait ConsumerPort: Send {
     /// Up to `max` deliveries; waits up to `wait` for the first, and returns none if none came.
-    /// Cancelling it loses nothing: what it took is delivered again.
+    /// Cancelling it loses nothing: its records are redelivered.
     fn pull(
         &mut self,
         max: usize,
@@ -226,7 +226,7 @@ pub struct Record {
 /// A durable consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerSpec {
-    /// What it reads.
+    /// The subjects it reads.
     pub stream: Stream,
     /// Its name: `[A-Za-z0-9_-]`, up to 64 bytes.
     pub name: String,

@@ -1,4 +1,4 @@
-//! What the product needs of the world, as small traits in its own words.
+//! The outside world as the product needs it: small traits, each with its contract.
 //!
 //! Each trait carries its contract; one suite per port in `tests/contract` holds every backend to it.
 

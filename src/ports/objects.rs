@@ -9,9 +9,9 @@ use crate::domain::time::Timestamp;
 /// A bucket.
 ///
 /// Contract: an object is there whole or not at all. `head`, `delete` and `list` see every change that
-/// returned before. Deleting what is not there is fine. Checked by `contract::objects`.
+/// returned before. Deleting a missing object succeeds. Checked by `contract::objects`.
 pub trait ObjectsPort: Send + Sync {
-    /// What the bucket knows of an object; none if it is not there.
+    /// The bucket's record of an object; none if it is not there.
     fn head(&self, key: ObjectKey) -> impl Future<Output = Result<Option<ObjectMeta>, ObjectsError>> + Send;
 
     /// The first bytes of an object, at most [`FIRST_BYTES`](crate::limits::FIRST_BYTES); none if it is not there.
@@ -60,7 +60,7 @@ pub trait ObjectsPort: Send + Sync {
         upload_id: &str,
     ) -> impl Future<Output = Result<(), ObjectsError>> + Send;
 
-    /// Uploads in parts that were neither completed nor given up, whose keys start with `prefix`, at most 1000.
+    /// Uploads in parts that were neither completed nor aborted, whose keys start with `prefix`, at most 1000.
     fn list_uploads(
         &self,
         prefix: String,
@@ -68,7 +68,7 @@ pub trait ObjectsPort: Send + Sync {
     ) -> impl Future<Output = Result<UploadPage, ObjectsError>> + Send;
 }
 
-/// Where a list of uploads goes on: behind this one.
+/// The position of a list of uploads: after this one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UploadCursor {
     /// The last key.
@@ -77,7 +77,7 @@ pub struct UploadCursor {
     pub upload_id: String,
 }
 
-/// An upload in parts that was begun, and neither completed nor given up. Raw, as [`ListedObject`] is.
+/// An upload in parts that is neither completed nor aborted. Raw, as [`ListedObject`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedUpload {
     /// The whole key.
@@ -93,11 +93,11 @@ pub struct ListedUpload {
 pub struct UploadPage {
     /// In order of their keys.
     pub uploads: Vec<ListedUpload>,
-    /// Where to go on; none: that was all.
+    /// The next position; none: that was all.
     pub next: Option<UploadCursor>,
 }
 
-/// What the bucket knows of an object.
+/// The bucket's record of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectMeta {
     /// Its length.
@@ -154,7 +154,7 @@ pub enum ObjectsError {
         /// For the log.
         reason: String,
     },
-    /// The upload in parts is not there, or its parts are not what was said.
+    /// The upload in parts is not there, or its parts differ from the request.
     #[error("the bucket refused: {reason}")]
     Refused {
         /// For the log.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A queue of notifications with receipts.
 ///
-/// Contract: at least once, in any order. What was sent stays until it is deleted; a delivery that is not
+/// Contract: at least once, in any order. A message stays until it is deleted; a delivery that is not
 /// deleted within its visibility comes again, also after a restart. After a number of deliveries that the
 /// queue's owner sets it goes to the dead letters instead. Checked by `contract::queue`.
 pub trait QueuePort: Send + Sync {
@@ -13,7 +13,7 @@ pub trait QueuePort: Send + Sync {
     fn send(&self, body: String) -> impl Future<Output = Result<(), QueueError>> + Send;
 
     /// Up to `max` deliveries (at most 10); waits up to `wait` (at most 20 s) for the first.
-    /// Never cancel it: what it took would stay hidden for its visibility.
+    /// Never cancel it: messages it received would stay hidden for their visibility timeout.
     fn receive(
         &self,
         max: usize,
@@ -21,7 +21,7 @@ pub trait QueuePort: Send + Sync {
     ) -> impl Future<Output = Result<Vec<QueueDelivery>, QueueError>> + Send;
 
     /// Deletes deliveries; returns the receipts that are still there and may be tried again.
-    /// Deleting what is gone already is fine.
+    /// Deleting a missing message succeeds.
     fn delete(&self, receipts: Vec<Receipt>)
     -> impl Future<Output = Result<Vec<Receipt>, QueueError>> + Send;
 
@@ -38,7 +38,7 @@ pub trait QueuePort: Send + Sync {
 pub struct QueueDelivery {
     /// The queue's name of it; the same every time.
     pub id: String,
-    /// What the bucket wrote.
+    /// The body that the bucket wrote.
     pub body: String,
     /// What to delete it with.
     pub receipt: Receipt,

@@ -62,7 +62,7 @@ pub struct PartGrant {
     pub ttl: Duration,
 }
 
-/// What a download asks for.
+/// A grant to download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DownloadMethod {
     /// Head and bytes.
@@ -95,7 +95,7 @@ pub struct SignedRequest {
     pub method: &'static str,
     /// Where to.
     pub url: SignedUrl,
-    /// What must be sent with it, names in lower case.
+    /// The headers to send with it, names in lower case.
     pub headers: Vec<(String, String)>,
     /// When it stops working.
     pub expires_at: Timestamp,
