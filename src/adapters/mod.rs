@@ -16,9 +16,9 @@ pub mod scylla;
 #[cfg(feature = "nats")]
 pub mod jetstream;
 pub mod faulty;
-pub mod any;
 #[cfg(feature = "aws")]
 mod stamp;
+mod backends;
 mod ledger;
 mod log;
 mod objects;

@@ -43,9 +43,9 @@ impl World {
     fn new() -> Self {
         let (plan, mut store) = (Plan::default(), embedded_store::World::new());
         let late = FaultyLedger::new(store.store.ledger(), plan.clone());
-        store.ledger = Ledger::Faulty(late.clone());
-        store.log = Log::Faulty(FaultyLog::new(store.store.log(), plan.clone()));
-        store.queue = Queue::Faulty(FaultyQueue::new(store.embedded_queue.clone(), plan.clone()));
+        store.ledger = Ledger::custom(late.clone());
+        store.log = Log::custom(FaultyLog::new(store.store.log(), plan.clone()));
+        store.queue = Queue::custom(FaultyQueue::new(store.embedded_queue.clone(), plan.clone()));
         Self { plan, late, store }
     }
 }
@@ -81,8 +81,8 @@ async fn bucket(plan: &Plan) -> (Embedded, Objects, Signer) {
     else {
         panic!("an embedded bucket has embedded parts");
     };
-    let objects = Objects::Faulty(FaultyObjects::new(bucket, plan.clone()));
-    (embedded, objects, Signer::Faulty(FaultySigner::new(signer, plan.clone())))
+    let objects = Objects::custom(FaultyObjects::new(bucket, plan.clone()));
+    (embedded, objects, Signer::custom(FaultySigner::new(signer, plan.clone())))
 }
 
 #[tokio::test]

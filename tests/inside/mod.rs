@@ -102,10 +102,10 @@ impl Inside {
         drop(bucket.clone().serve(listener, Queue::Embedded(news), endpoint.clone()));
         let late = FaultyLedger::new(store.ledger(), plan.clone());
         let faulty = Backends {
-            ledger: Ledger::Faulty(late.clone()),
-            log: Log::Faulty(FaultyLog::new(store.log(), plan.clone())),
-            objects: Objects::Faulty(FaultyObjects::new(bucket.clone(), plan.clone())),
-            signer: Signer::Faulty(FaultySigner::new(signer.clone(), plan.clone())),
+            ledger: Ledger::custom(late.clone()),
+            log: Log::custom(FaultyLog::new(store.log(), plan.clone())),
+            objects: Objects::custom(FaultyObjects::new(bucket.clone(), plan.clone())),
+            signer: Signer::custom(FaultySigner::new(signer.clone(), plan.clone())),
         };
         let well = Backends {
             ledger: Ledger::Embedded(store.ledger()),

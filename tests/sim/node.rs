@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use wharfinger::actors::{Republish, SweepOptions, Tree, TreeOptions, World, republish};
-use wharfinger::adapters::any::{AnyLedger, AnyLog, AnyObjects, AnyQueue};
 use wharfinger::adapters::{Ledger, Log, Objects, Queue};
 use wharfinger::bridge::{Bridge, BridgeParts};
 use wharfinger::domain::decide::Rules;
@@ -80,9 +79,9 @@ impl Node {
 
     fn world(&self) -> World {
         World {
-            ledger: Ledger::Any(AnyLedger::new(self.port.clone())),
-            log: Log::Any(AnyLog::new(self.port.clone())),
-            objects: Objects::Any(AnyObjects::new(self.port.clone())),
+            ledger: Ledger::custom(self.port.clone()),
+            log: Log::custom(self.port.clone()),
+            objects: Objects::custom(self.port.clone()),
             clock: self.clock.clone(),
             health: Health::default(),
             rules: self.deployment.rules,
@@ -93,8 +92,8 @@ impl Node {
 
     fn bridge(&self) -> BridgeParts {
         BridgeParts {
-            queue: Queue::Any(AnyQueue::new(self.port.clone())),
-            log: Log::Any(AnyLog::new(self.port.clone())),
+            queue: Queue::custom(self.port.clone()),
+            log: Log::custom(self.port.clone()),
             clock: self.clock.clone(),
             health: Health::default(),
             bucket: BUCKET.to_owned(),
@@ -159,8 +158,8 @@ impl Node {
 
     /// An operator has a range of a user's events published again, beside the running service.
     pub(crate) fn republish(&self, asked: Republish) {
-        let ledger = Ledger::Any(AnyLedger::new(self.port.clone()));
-        let log = Log::Any(AnyLog::new(self.port.clone()));
+        let ledger = Ledger::custom(self.port.clone());
+        let log = Log::custom(self.port.clone());
         self.run(async move {
             if let Err(error) = republish(&ledger, &log, &source(), asked).await {
                 self.port.shared.look().broken(format_args!("I21: not published again: {error}"));
