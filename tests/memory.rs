@@ -5,6 +5,8 @@
     reason = "a test that cannot go on fails, and a figure is printed"
 )]
 
+#[path = "support/fault_injection/mod.rs"]
+mod fault_injection;
 mod inside;
 
 use std::time::Duration;

@@ -15,7 +15,6 @@ pub mod sigv4;
 pub mod scylla;
 #[cfg(feature = "nats")]
 pub mod jetstream;
-pub mod faulty;
 #[cfg(feature = "aws")]
 mod stamp;
 mod backends;

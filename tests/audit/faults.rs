@@ -1,6 +1,6 @@
 //! The audit on backends that fail, and beside a concurrent writer.
 
-use wharfinger::adapters::faulty::{Fault, Op};
+use crate::fault_injection::{Fault, Op};
 use wharfinger::app::{AuditError, FindingKind};
 use wharfinger::domain::decide::Reserve;
 

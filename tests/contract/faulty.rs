@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fault_injection::{
+    Fault, FaultyLedger, FaultyLog, FaultyObjects, FaultyQueue, FaultySigner, Op, Plan,
+};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 use wharfinger::adapters::embedded::QueuePolicy;
-use wharfinger::adapters::faulty::{
-    Fault, FaultyLedger, FaultyLog, FaultyObjects, FaultyQueue, FaultySigner, Op, Plan,
-};
 use wharfinger::adapters::{Ledger, Log, Objects, Queue, Signer};
 use wharfinger::domain::account::{Account, AccountState};
 use wharfinger::domain::draft::{Draft, Write};

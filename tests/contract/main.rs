@@ -23,6 +23,8 @@ macro_rules! cases {
     };
 }
 
+#[path = "../support/fault_injection/mod.rs"]
+mod fault_injection;
 #[path = "../support/servers.rs"]
 mod servers;
 #[path = "../sim/world/mod.rs"]

@@ -1,7 +1,7 @@
 //! What operators see and do.
 
+use crate::fault_injection::{Fault, Op};
 use serde_json::{Value, json};
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::event::filter_of;
 use wharfinger::ports::{LogPort as _, ReplayFrom, ReplayPort as _, Stream};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::fault_injection::{Fault, Op};
 use serde_json::{Value, json};
-use wharfinger::adapters::faulty::{Fault, Op};
 
 use crate::world::{Answer, World};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::{Fault, Op, Port};
 use serde_json::{Value, json};
-use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::account::AccountState;
 use wharfinger::domain::ids::{FileId, ObjectKey};
 

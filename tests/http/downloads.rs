@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::fault_injection::{Fault, Op};
 use crate::world::World;
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::ids::{FileId, ObjectKey};
 
 async fn upload(world: &World, filename: &str, content_type: &str) -> FileId {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::fault_injection::{Fault, Op};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -10,7 +11,6 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use wharfinger::adapters::Log;
 use wharfinger::adapters::embedded::EmbeddedStore;
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::event::filter_of;
 use wharfinger::limits::{EVENT_HEARTBEAT, EVENT_STREAMS_PER_USER_MAX};
 use wharfinger::ports::{LogPort, NewRecord, PublishError, Record, ReplayFrom, ReplayPort, Stream};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::{Fault, Port};
 use serde_json::{Value, json};
-use wharfinger::adapters::faulty::{Fault, Port};
 
 use crate::inside::eventually;
 use crate::world::{NOW, World};

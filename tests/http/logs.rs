@@ -7,8 +7,8 @@ use std::sync::Once;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
+use crate::fault_injection::{Fault, Port, REASON};
 use crate::world::World;
-use wharfinger::adapters::faulty::{Fault, Port, REASON};
 
 thread_local! {
     /// Each test runs on a thread of its own, and its server with it.

@@ -1,6 +1,8 @@
 //! The HTTP front from outside: a whole server on loopback, spoken to by real clients.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/fault_injection/mod.rs"]
+mod fault_injection;
 #[path = "../inside/mod.rs"]
 mod inside;
 #[path = "../nats/server.rs"]

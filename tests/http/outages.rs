@@ -1,8 +1,8 @@
 //! What clients see while something behind is away. None of the reasons ever leaves the process.
 
+use crate::fault_injection::{Fault, Op, Port, REASON};
 use serde_json::json;
 use wharfinger::actors::TreeOptions;
-use wharfinger::adapters::faulty::{Fault, Op, Port, REASON};
 
 use crate::inside::Chosen;
 use crate::world::World;

@@ -3,8 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::fault_injection::{Fault, Port};
 use crate::world::{PATIENCE, World};
-use wharfinger::adapters::faulty::{Fault, Port};
 
 // proves: I26 F51
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fault_injection::{FaultyLedger, FaultyLog, FaultyObjects, FaultySigner, Plan};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
@@ -19,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use wharfinger::actors::{Handle, Tree, TreeOptions, World};
 use wharfinger::adapters::embedded::bucket::{BucketOptions, EmbeddedBucket};
 use wharfinger::adapters::embedded::{EmbeddedStore, QueuePolicy};
-use wharfinger::adapters::faulty::{FaultyLedger, FaultyLog, FaultyObjects, FaultySigner, Plan};
 use wharfinger::adapters::{Ledger, Log, Objects, Queue, Signer};
 use wharfinger::domain::account::Account;
 use wharfinger::domain::chunks::ChunkPlan;

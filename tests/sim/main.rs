@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on fails, and says why")]
 
+#[path = "../support/fault_injection/mod.rs"]
+mod fault_injection;
 mod world;
 mod client;
 mod node;

@@ -1,6 +1,6 @@
 //! One seed: a deployment, its users, the weather, what happens to its nodes, and what must hold in the end.
 
-use wharfinger::adapters::faulty::Port as PortName;
+use crate::fault_injection::Port as PortName;
 use wharfinger::domain::account::AccountState;
 use wharfinger::domain::decide::Rules;
 use wharfinger::domain::ids::{ObjectKey, UserId};

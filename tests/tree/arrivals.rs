@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharfinger::adapters::faulty::{Fault, Op};
+use crate::fault_injection::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::ids::ObjectKey;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fault_injection::{Fault, Op};
 use futures_util::future::join_all;
 use wharfinger::actors::{Arrived, Completed, DeskError, Handle, Reserved};
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::account::AccountState;
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal, Rules};
@@ -352,7 +352,7 @@ async fn what_is_to_be_known_of_an_upload_is_never_old() {
     world.pass(Duration::from_secs(1));
     let open = world.handle.open_upload(key.user, key.file).await.unwrap();
     assert_eq!(open.state, AccountState::Suspended);
-    world.plan.set_port(wharfinger::adapters::faulty::Port::Ledger, Fault::Unavailable);
+    world.plan.set_port(crate::fault_injection::Port::Ledger, Fault::Unavailable);
     world.pass(Duration::from_secs(1));
     let refused = world.handle.open_upload(key.user, key.file).await;
     assert_eq!(refused.unwrap_err(), DeskError::Unavailable);

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::sync::{Arc, Once};
 
+use crate::fault_injection::{Fault, Op};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     set_global_recorder,
 };
 use wharfinger::actors::DeskError;
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::Status;
 use wharfinger::domain::transitions::Removal;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fault_injection::{Fault, Op, Port};
 use futures_util::future::join_all;
-use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::decide::{NewUpload, Reserve};
 use wharfinger::domain::event::filter_of;
 use wharfinger::domain::ids::UserId;

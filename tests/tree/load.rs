@@ -1,9 +1,9 @@
 //! Too much at once, and the end.
 
+use crate::fault_injection::{Fault, Op};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use wharfinger::actors::{DeskError, TreeOptions};
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::limits::DESK_QUEUE_MAX;
 
 use crate::inside::Chosen;

@@ -2,6 +2,8 @@
 //! the test advances. A test names the invariant or the fault row (`tests/cross/rows.rs`) that it holds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/fault_injection/mod.rs"]
+mod fault_injection;
 #[path = "../inside/mod.rs"]
 mod inside;
 mod world;

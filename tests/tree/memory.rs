@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::Op;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use wharfinger::actors::DeskError;
-use wharfinger::adapters::faulty::Op;
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::file::{File, Status};
 use wharfinger::domain::ids::ObjectKey;

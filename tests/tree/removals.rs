@@ -1,6 +1,6 @@
 //! Objects that must go, and come back.
 
-use wharfinger::adapters::faulty::{Fault, Op};
+use crate::fault_injection::{Fault, Op};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::file::{PublicStatus, Status};
 use wharfinger::domain::ids::ObjectKey;

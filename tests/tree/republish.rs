@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::{Fault, Op};
 use wharfinger::actors::{Republish, RepublishError, Republished, republish};
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::domain::event::{EventSource, filter_of};
 use wharfinger::domain::ids::UserId;
 use wharfinger::domain::transitions::Removal;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::{Fault, Op};
 use wharfinger::actors::{DeskError, Orphans, SweepOptions, TreeOptions};
-use wharfinger::adapters::faulty::{Fault, Op};
 use wharfinger::app::{AuditOptions, Auditor, Finding, FindingKind};
 use wharfinger::domain::decide::{Reserve, ReserveRefusal, Rules};
 use wharfinger::domain::file::Status;

@@ -4,9 +4,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::fault_injection::Op;
 use bytes::Bytes;
 use wharfinger::actors::DeskError;
-use wharfinger::adapters::faulty::Op;
 use wharfinger::domain::account::Account;
 use wharfinger::domain::arrival::{Arrival, ArrivalKind};
 use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal, Rules};

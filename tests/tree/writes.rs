@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::{Fault, Op, Port};
 use wharfinger::actors::DeskError;
-use wharfinger::adapters::faulty::{Fault, Op, Port};
 use wharfinger::domain::arrival::ArrivalKind;
 use wharfinger::domain::decide::{IdempotencyKey, Reserve, ReserveRefusal};
 use wharfinger::domain::file::Status;

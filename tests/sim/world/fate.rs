@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharfinger::adapters::faulty::{Op, Port};
+use crate::fault_injection::{Op, Port};
 use wharfinger::ports::Stream;
 
 use super::rng::Rng;

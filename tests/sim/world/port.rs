@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::Op;
 use tokio::time::sleep;
-use wharfinger::adapters::faulty::Op;
 
 use super::coming::Coming;
 use super::fate::Way;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharfinger::adapters::faulty::Op;
+use crate::fault_injection::Op;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::ports::{
     DownloadGrant, ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, PartGrant, SignedRequest,

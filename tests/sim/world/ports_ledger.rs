@@ -1,6 +1,6 @@
 //! The ledger, as a node sees it.
 
-use wharfinger::adapters::faulty::Op;
+use crate::fault_injection::Op;
 use wharfinger::domain::account::{Account, Remembered};
 use wharfinger::domain::draft::Write;
 use wharfinger::domain::entry::Entry;

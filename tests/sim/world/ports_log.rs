@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::Op;
 use tokio::time::{Instant, timeout_at};
-use wharfinger::adapters::faulty::Op;
 use wharfinger::ports::{
     AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
     ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault_injection::Op;
 use tokio::time::{Instant, timeout_at};
-use wharfinger::adapters::faulty::Op;
 use wharfinger::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
 use super::fate::Way;

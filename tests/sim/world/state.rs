@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::fault_injection::Op;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use wharfinger::actors::SweepOptions;
-use wharfinger::adapters::faulty::Op;
 use wharfinger::domain::ids::{ObjectKey, UserId};
 use wharfinger::domain::time::Timestamp;
 use wharfinger::ports::{ManualClock, Stream};

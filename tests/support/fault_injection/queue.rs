@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::call::{Trouble, carry_out, deliver};
 use super::fault::{Op, REASON};
 use super::plan::Plan;
-use crate::adapters::embedded::EmbeddedQueue;
-use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
+use wharfinger::adapters::embedded::EmbeddedQueue;
+use wharfinger::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
 /// An embedded queue that fails as its plan says. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct FaultyQueue {
+pub(crate) struct FaultyQueue {
     inner: EmbeddedQueue,
     plan: Plan,
 }
@@ -18,7 +18,7 @@ pub struct FaultyQueue {
 impl FaultyQueue {
     /// This queue under this plan.
     #[must_use]
-    pub const fn new(inner: EmbeddedQueue, plan: Plan) -> Self {
+    pub(crate) const fn new(inner: EmbeddedQueue, plan: Plan) -> Self {
         Self { inner, plan }
     }
 }

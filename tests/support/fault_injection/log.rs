@@ -7,22 +7,22 @@ use tokio::sync::Mutex;
 use super::call::{Trouble, carry_out, deliver};
 use super::fault::{Op, REASON};
 use super::plan::Plan;
-use crate::adapters::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
-use crate::ports::{
+use wharfinger::adapters::embedded::{EmbeddedConsumer, EmbeddedLog, EmbeddedReplay};
+use wharfinger::ports::{
     AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError, LogPort, NewRecord, PublishError, Record,
     ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 
 /// An embedded log that fails as its plan says. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct FaultyLog {
+pub(crate) struct FaultyLog {
     inner: EmbeddedLog,
     plan: Plan,
 }
 
 /// A durable consumer's reader of that log. What a fault loses comes again after the consumer's ack wait.
 #[derive(Debug)]
-pub struct FaultyConsumer {
+pub(crate) struct FaultyConsumer {
     // A pull needs it whole, and a call that may run twice cannot have that otherwise. It never waits.
     inner: Mutex<EmbeddedConsumer>,
     plan: Plan,
@@ -30,7 +30,7 @@ pub struct FaultyConsumer {
 
 /// A reader of that log from some point on. What a fault loses does not come again: open another.
 #[derive(Debug)]
-pub struct FaultyReplay {
+pub(crate) struct FaultyReplay {
     inner: Mutex<EmbeddedReplay>,
     plan: Plan,
 }
@@ -38,7 +38,7 @@ pub struct FaultyReplay {
 impl FaultyLog {
     /// This log under this plan.
     #[must_use]
-    pub const fn new(inner: EmbeddedLog, plan: Plan) -> Self {
+    pub(crate) const fn new(inner: EmbeddedLog, plan: Plan) -> Self {
         Self { inner, plan }
     }
 }

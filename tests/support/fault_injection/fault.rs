@@ -1,13 +1,13 @@
 //! The calls that can go wrong, and the ways in which they do.
 
-use crate::ports::Stream;
+use wharfinger::ports::Stream;
 
 /// What every injected error says. An address, because no client may ever see one.
-pub const REASON: &str = "switched off at 10.0.0.7";
+pub(crate) const REASON: &str = "switched off at 10.0.0.7";
 
 /// How a call goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// As it should.
     #[default]
     Fine,
@@ -36,8 +36,7 @@ pub enum Fault {
 
 /// A port that can fail as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the port of its name")]
-pub enum Port {
+pub(crate) enum Port {
     Ledger,
     Log,
     Queue,
@@ -47,8 +46,7 @@ pub enum Port {
 
 /// A call of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the method of its name, with its port in front where that helps")]
-pub enum Op {
+pub(crate) enum Op {
     Load,
     File,
     Request,
@@ -87,7 +85,7 @@ pub enum Op {
 impl Op {
     /// Whose call it is.
     #[must_use]
-    pub const fn port(self) -> Port {
+    pub(crate) const fn port(self) -> Port {
         match self {
             Self::Load
             | Self::File

@@ -5,12 +5,12 @@ use std::future::Future;
 use super::call::{Trouble, carry_out};
 use super::fault::{Op, REASON};
 use super::plan::Plan;
-use crate::adapters::embedded::bucket::EmbeddedSigner;
-use crate::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
+use wharfinger::adapters::embedded::bucket::EmbeddedSigner;
+use wharfinger::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
 
 /// An embedded signer that fails as its plan says. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct FaultySigner {
+pub(crate) struct FaultySigner {
     inner: EmbeddedSigner,
     plan: Plan,
 }
@@ -18,7 +18,7 @@ pub struct FaultySigner {
 impl FaultySigner {
     /// This signer under this plan.
     #[must_use]
-    pub const fn new(inner: EmbeddedSigner, plan: Plan) -> Self {
+    pub(crate) const fn new(inner: EmbeddedSigner, plan: Plan) -> Self {
         Self { inner, plan }
     }
 

@@ -11,7 +11,7 @@ use super::fault::{Fault, Op, Port};
 /// Decides how each call goes. Cheap to clone: all clones are one plan, shared by all backends that it is
 /// given to. A new one is scripted, with everything fine.
 #[derive(Clone, Debug, Default)]
-pub struct Plan(Arc<Shared>);
+pub(crate) struct Plan(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -51,14 +51,14 @@ impl Default for Source {
 impl Plan {
     /// A plan that a seed decides: each fault comes in so many of 100 calls of each operation.
     #[must_use]
-    pub fn seeded(seed: u64, odds: &[(Fault, u8)]) -> Self {
+    pub(crate) fn seeded(seed: u64, odds: &[(Fault, u8)]) -> Self {
         let plan = Self::default();
         plan.locked().source = Source::Seeded(Dice::new(seed, odds));
         plan
     }
 
     /// From now on every call of `op` goes so. A seeded plan becomes a scripted one.
-    pub fn set(&self, op: Op, fault: Fault) {
+    pub(crate) fn set(&self, op: Op, fault: Fault) {
         self.write(|script| {
             script.ops.insert(op, fault);
         });
@@ -66,31 +66,31 @@ impl Plan {
 
     /// From now on every call of `port` goes so, unless its operation has its own word. A seeded plan becomes a
     /// scripted one.
-    pub fn set_port(&self, port: Port, fault: Fault) {
+    pub(crate) fn set_port(&self, port: Port, fault: Fault) {
         self.write(|script| {
             script.ports.insert(port, fault);
         });
     }
 
     /// The next call of `op` goes so, behind those that were said before. A seeded plan becomes a scripted one.
-    pub fn next(&self, op: Op, fault: Fault) {
+    pub(crate) fn next(&self, op: Op, fault: Fault) {
         self.write(|script| script.next.entry(op).or_default().push_back(fault));
     }
 
     /// From now on everything is fine, and what hung goes on.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.write(|script| *script = Script::default());
     }
 
     /// Calls of `op` so far, however they went. One that hangs has been made.
     #[must_use]
-    pub fn calls(&self, op: Op) -> u64 {
+    pub(crate) fn calls(&self, op: Op) -> u64 {
         self.locked().calls.get(&op).copied().unwrap_or(0)
     }
 
     /// How often each fault has happened.
     #[must_use]
-    pub fn faults(&self) -> BTreeMap<Fault, u64> {
+    pub(crate) fn faults(&self) -> BTreeMap<Fault, u64> {
         self.locked().faults.clone()
     }
 
@@ -160,7 +160,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::ports::Stream;
+    use wharfinger::ports::Stream;
 
     /// How the next calls go, `None` for one that hangs.
     fn check(plan: &Plan, op: Op, expected: &[Option<Fault>]) {

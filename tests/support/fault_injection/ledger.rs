@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::call::{Trouble, carry_out};
 use super::fault::{Fault, Op, REASON};
 use super::plan::Plan;
-use crate::adapters::embedded::EmbeddedLedger;
-use crate::domain::account::{Account, Remembered};
-use crate::domain::draft::Write;
-use crate::domain::entry::Entry;
-use crate::domain::file::File;
-use crate::domain::ids::{FileId, UserId};
-use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
+use wharfinger::adapters::embedded::EmbeddedLedger;
+use wharfinger::domain::account::{Account, Remembered};
+use wharfinger::domain::draft::Write;
+use wharfinger::domain::entry::Entry;
+use wharfinger::domain::file::File;
+use wharfinger::domain::ids::{FileId, UserId};
+use wharfinger::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
 
 /// An embedded ledger that fails as its plan says. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct FaultyLedger {
+pub(crate) struct FaultyLedger {
     inner: EmbeddedLedger,
     plan: Plan,
     late: Arc<Mutex<Vec<Write>>>,
@@ -28,13 +28,13 @@ pub struct FaultyLedger {
 impl FaultyLedger {
     /// This ledger under this plan.
     #[must_use]
-    pub fn new(inner: EmbeddedLedger, plan: Plan) -> Self {
+    pub(crate) fn new(inner: EmbeddedLedger, plan: Plan) -> Self {
         Self { inner, plan, late: Arc::default(), damaged: Arc::default(), unreadable: Arc::default() }
     }
 
     /// From now on no read of this user's data is answered, whatever the plan says, and no write is confirmed: as where
     /// a server cannot read one partition. A scan does not know whose account it is.
-    pub fn make_unreadable(&self, user: UserId) {
+    pub(crate) fn make_unreadable(&self, user: UserId) {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
     }
 
@@ -43,7 +43,7 @@ impl FaultyLedger {
     }
 
     /// From now on the account of this user cannot be understood, whatever the plan says.
-    pub fn damage(&self, user: UserId) {
+    pub(crate) fn damage(&self, user: UserId) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
     }
 
@@ -52,7 +52,7 @@ impl FaultyLedger {
     }
 
     /// Lets the writes land that are on their way ([`Fault::Late`]), in order. Returns what came of each.
-    pub async fn land_late(&self) -> Vec<Result<(), CommitError>> {
+    pub(crate) async fn land_late(&self) -> Vec<Result<(), CommitError>> {
         let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner));
         let mut landed = Vec::with_capacity(late.len());
         for write in late {

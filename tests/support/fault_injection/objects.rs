@@ -5,13 +5,13 @@ use std::future::Future;
 use super::call::{Trouble, carry_out};
 use super::fault::{Op, REASON};
 use super::plan::Plan;
-use crate::adapters::embedded::bucket::EmbeddedBucket;
-use crate::domain::ids::ObjectKey;
-use crate::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
+use wharfinger::adapters::embedded::bucket::EmbeddedBucket;
+use wharfinger::domain::ids::ObjectKey;
+use wharfinger::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
 
 /// An embedded bucket that fails as its plan says. Cheap to clone. Its endpoint, for clients, does not fail.
 #[derive(Clone, Debug)]
-pub struct FaultyObjects {
+pub(crate) struct FaultyObjects {
     inner: EmbeddedBucket,
     plan: Plan,
 }
@@ -19,7 +19,7 @@ pub struct FaultyObjects {
 impl FaultyObjects {
     /// This bucket under this plan.
     #[must_use]
-    pub const fn new(inner: EmbeddedBucket, plan: Plan) -> Self {
+    pub(crate) const fn new(inner: EmbeddedBucket, plan: Plan) -> Self {
         Self { inner, plan }
     }
 
