@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::handle::BridgeParts;
+use crate::adapters::{Log, Queue};
 use crate::domain::shard::ShardCount;
 use crate::domain::time::Timestamp;
 use crate::ports::{
@@ -75,11 +76,11 @@ impl World {
     }
 
     /// A bridge's parts between these ends.
-    pub(super) fn parts(&self, pollers: usize) -> BridgeParts<World, World> {
+    pub(super) fn parts(&self, pollers: usize) -> BridgeParts {
         let (clock, _) = Clock::manual(Timestamp::from_millis(1_795_169_643_000));
         BridgeParts {
-            queue: self.clone(),
-            log: self.clone(),
+            queue: Queue::custom(self.clone()),
+            log: Log::custom(self.clone()),
             clock,
             health: Health::default(),
             bucket: "wharf".to_owned(),

@@ -17,6 +17,7 @@ use super::handle::BridgeParts;
 use super::notification::{Ignored, judge};
 use super::pace::Progress;
 use super::parcel::{Outgoing, Parcel, Tale};
+use crate::adapters::{Log, Queue};
 use crate::domain::arrival::ArrivalKind;
 use crate::limits::{DRAIN_WITHIN, QUEUE_BATCH_MAX};
 use crate::ports::{
@@ -63,8 +64,8 @@ const _: () = assert!(
 
 /// One poller's hands.
 #[derive(Debug)]
-pub(super) struct Forwarder<Q, L> {
-    parts: Arc<BridgeParts<Q, L>>,
+pub(super) struct Forwarder {
+    parts: Arc<BridgeParts>,
     held: Vec<Parcel>,
     leaving: Vec<Leaving>,
     /// The DLQ took nothing a moment ago.
@@ -78,9 +79,9 @@ struct Leaving {
     tries: u32,
 }
 
-impl<Q: QueuePort, L: LogPort> Forwarder<Q, L> {
+impl Forwarder {
     /// Empty hands.
-    pub(super) const fn new(parts: Arc<BridgeParts<Q, L>>) -> Self {
+    pub(super) const fn new(parts: Arc<BridgeParts>) -> Self {
         Self { parts, held: Vec::new(), leaving: Vec::new(), dlq_rests_until: None }
     }
 
@@ -253,7 +254,7 @@ struct Outcome {
 }
 
 /// Publishes what a parcel has left, in order, up to the first record that is not stored.
-async fn forward(log: &impl LogPort, parcel: &mut Parcel, deadline: Instant, dlq_rests: bool) -> Outcome {
+async fn forward(log: &Log, parcel: &mut Parcel, deadline: Instant, dlq_rests: bool) -> Outcome {
     let mut outcome = Outcome::default();
     while let Some(next) = parcel.next() {
         let begun = Instant::now();
@@ -286,7 +287,7 @@ async fn forward(log: &impl LogPort, parcel: &mut Parcel, deadline: Instant, dlq
 
 /// Publishes a record; where the log does not say whether it did, again under the same id.
 async fn publish(
-    log: &impl LogPort,
+    log: &Log,
     stream: Stream,
     record: &NewRecord,
     deadline: Instant,
@@ -308,7 +309,7 @@ async fn publish(
 }
 
 /// Asks the queue to forget deliveries; returns those that are worth another try.
-async fn delete(queue: &impl QueuePort, leaving: Vec<Leaving>) -> Vec<Leaving> {
+async fn delete(queue: &Queue, leaving: Vec<Leaving>) -> Vec<Leaving> {
     let batches = leaving.chunks(QUEUE_BATCH_MAX).map(async |batch: &[Leaving]| {
         let receipts = batch.iter().map(|leaving| leaving.receipt.clone()).collect();
         match timeout(QUEUE_REPLY_WITHIN, queue.delete(receipts)).await {

@@ -13,7 +13,7 @@ use super::supervisor::{Supervisor, SupervisorArgs, SupervisorMsg};
 use crate::adapters::{Log, Queue};
 use crate::domain::shard::ShardCount;
 use crate::limits::{DRAIN_WITHIN, PUBLISHES_IN_FLIGHT_MAX, QUEUE_BATCH_MAX};
-use crate::ports::{Clock, LogPort, QueuePort};
+use crate::ports::Clock;
 use crate::telemetry::health::Health;
 
 /// Pollers unless an operator says otherwise.
@@ -28,11 +28,11 @@ const KILL_WITHIN: Duration = Duration::from_millis(500);
 
 /// What a bridge is made of.
 #[derive(Debug)]
-pub struct BridgeParts<Q = Queue, L = Log> {
+pub struct BridgeParts {
     /// Where the bucket tells what happened.
-    pub queue: Q,
+    pub queue: Queue,
     /// Where it must stand before the queue may forget it.
-    pub log: L,
+    pub log: Log,
     /// When a notification was read.
     pub clock: Clock,
     /// Told how queue and log are.
@@ -73,22 +73,12 @@ impl Bridge {
     /// # Errors
     /// See [`BridgeError`].
     pub async fn start(parts: BridgeParts) -> Result<Self, BridgeError> {
-        Self::start_on(parts).await
-    }
-
-    /// As [`Bridge::start`], on any backends.
-    pub(super) async fn start_on<Q, L>(parts: BridgeParts<Q, L>) -> Result<Self, BridgeError>
-    where
-        Q: QueuePort + 'static,
-        L: LogPort + 'static,
-    {
         if !(1..=POLLERS_MAX).contains(&parts.pollers) {
             return Err(BridgeError::Pollers { asked: parts.pollers });
         }
         let given_up = CancellationToken::new();
         let args = SupervisorArgs { parts: Arc::new(parts), given_up: given_up.clone() };
-        let (supervisor, ended) =
-            Actor::spawn(None, Supervisor::default(), args).await.map_err(BridgeError::Start)?;
+        let (supervisor, ended) = Actor::spawn(None, Supervisor, args).await.map_err(BridgeError::Start)?;
         Ok(Self { supervisor, ended, given_up })
     }
 

@@ -1,6 +1,5 @@
 //! A poller: an actor that steps a forwarder for as long as it lives, at a pace of its own.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -8,32 +7,25 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::forwarder::Forwarder;
 use super::handle::BridgeParts;
 use super::pace::Pace;
-use crate::ports::{LogPort, QueuePort};
 
 /// The behaviour.
-pub(super) struct Poller<Q, L>(PhantomData<fn() -> (Q, L)>);
+pub(super) struct Poller;
 
 /// "Take the next step."
 #[derive(Debug)]
 pub(super) struct Poll;
 
 /// The memory: nothing that would be missed.
-pub(super) struct PollerState<Q, L> {
-    parts: Arc<BridgeParts<Q, L>>,
-    forwarder: Forwarder<Q, L>,
+pub(super) struct PollerState {
+    parts: Arc<BridgeParts>,
+    forwarder: Forwarder,
     pace: Pace,
 }
 
-impl<Q, L> Default for Poller<Q, L> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<Q: QueuePort + 'static, L: LogPort + 'static> Actor for Poller<Q, L> {
+impl Actor for Poller {
     type Msg = Poll;
-    type State = PollerState<Q, L>;
-    type Arguments = Arc<BridgeParts<Q, L>>;
+    type State = PollerState;
+    type Arguments = Arc<BridgeParts>;
 
     async fn pre_start(
         &self,

@@ -1,7 +1,6 @@
 //! The supervisor: keeps the pollers alive, and says when it cannot.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use tracing::{error, warn};
 
 use super::handle::BridgeParts;
 use super::poller::{Poll, Poller};
-use crate::ports::{LogPort, QueuePort};
 use crate::telemetry::names;
 
 /// Failures older than this are forgotten.
@@ -49,7 +47,7 @@ pub fn verdict(child: Child, failures: u32) -> Restart {
 }
 
 /// The behaviour.
-pub(super) struct Supervisor<Q, L>(PhantomData<fn() -> (Q, L)>);
+pub(super) struct Supervisor;
 
 /// The mail.
 #[derive(Debug)]
@@ -61,15 +59,15 @@ pub(super) enum SupervisorMsg {
 }
 
 /// What to start with.
-pub(super) struct SupervisorArgs<Q, L> {
-    pub(super) parts: Arc<BridgeParts<Q, L>>,
+pub(super) struct SupervisorArgs {
+    pub(super) parts: Arc<BridgeParts>,
     /// Cancelled when a poller cannot be kept alive.
     pub(super) given_up: CancellationToken,
 }
 
 /// The memory.
-pub(super) struct SupervisorState<Q, L> {
-    args: SupervisorArgs<Q, L>,
+pub(super) struct SupervisorState {
+    args: SupervisorArgs,
     places: Vec<Place>,
     is_draining: bool,
 }
@@ -81,16 +79,10 @@ struct Place {
     failures: VecDeque<Instant>,
 }
 
-impl<Q, L> Default for Supervisor<Q, L> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<Q: QueuePort + 'static, L: LogPort + 'static> Actor for Supervisor<Q, L> {
+impl Actor for Supervisor {
     type Msg = SupervisorMsg;
-    type State = SupervisorState<Q, L>;
-    type Arguments = SupervisorArgs<Q, L>;
+    type State = SupervisorState;
+    type Arguments = SupervisorArgs;
 
     async fn pre_start(
         &self,
@@ -137,13 +129,13 @@ impl<Q: QueuePort + 'static, L: LogPort + 'static> Actor for Supervisor<Q, L> {
     }
 }
 
-impl<Q: QueuePort + 'static, L: LogPort + 'static> SupervisorState<Q, L> {
+impl SupervisorState {
     async fn spawn(&mut self, myself: &ActorRef<SupervisorMsg>, place: usize) {
         if self.is_draining {
             return;
         }
         let parts = Arc::clone(&self.args.parts);
-        match Actor::spawn_linked(None, Poller::<Q, L>::default(), parts, myself.get_cell()).await {
+        match Actor::spawn_linked(None, Poller, parts, myself.get_cell()).await {
             Ok((poller, _)) => self.places[place].poller = Some(poller),
             Err(cause) => self.failed(myself, place, &cause.to_string()),
         }

@@ -20,13 +20,13 @@ async fn world_with(bodies: impl IntoIterator<Item = String>) -> World {
     world
 }
 
-fn forwarder(world: &World) -> Forwarder<World, World> {
+fn forwarder(world: &World) -> Forwarder {
     Forwarder::new(Arc::new(world.parts(1)))
 }
 
 /// Steps until the queue has nothing left; a world that does not heal fails here. What was left to the queue is delivered
 /// again, as after its time.
-async fn run_dry(forwarder: &mut Forwarder<World, World>, world: &World) {
+async fn run_dry(forwarder: &mut Forwarder, world: &World) {
     for _ in 0..200 {
         if world.queued() == 0 {
             return;
@@ -61,7 +61,7 @@ fn assert_nothing_deleted_before_its_ack(world: &World, records_each: usize) {
     }
 }
 
-fn state(forwarder: &Forwarder<World, World>, part: Part) -> PartState {
+fn state(forwarder: &Forwarder, part: Part) -> PartState {
     forwarder.parts.health.state(part)
 }
 
@@ -116,7 +116,7 @@ async fn a_publish_without_an_answer_ends_with_its_deadline_as_unknown() {
         let mut parcels = forwarder.receive().await.unwrap();
         world.fail_publish(Stream::Ingest, [PublishFault::Hang { stored }]);
         let deadline = Instant::now() + Duration::from_millis(20);
-        let outcome = forward(&world, &mut parcels[0], deadline, false).await;
+        let outcome = forward(&forwarder.parts.log, &mut parcels[0], deadline, false).await;
         let failed = outcome.failed;
         assert!(matches!(failed, Some((Stream::Ingest, PublishError::Unknown { .. }))), "{failed:?}");
         forwarder.held = parcels;
