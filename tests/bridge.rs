@@ -131,7 +131,7 @@ async fn what_is_not_understood_is_kept_and_the_queue_is_empty_after() {
     bridge.stop().await;
     place.store.close().await;
     drop(place);
-    // A queue that is opened anew shows everything that was not deleted.
+    // A reopened queue shows everything that was not deleted.
     let place = Place::open(dir.path());
     let left = place.queue.receive(10, Duration::from_millis(10)).await.expect("the queue answers");
     assert_eq!(left, [], "deleted, all three");

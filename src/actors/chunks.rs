@@ -23,7 +23,7 @@ const JOIN_WITHIN: Duration = Duration::from_secs(8);
 /// How long joining may take at all.
 const JOIN_MAX: Duration = Duration::from_secs(600);
 
-/// What trying to finish an upload came to.
+/// The outcome of finishing an upload.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Finish {
     /// The object is there.

@@ -35,7 +35,7 @@ impl Desks {
         self.ask_since(user, request, slot, self.moment()).await
     }
 
-    /// The time, as requests are told it.
+    /// The time of the requests.
     pub(super) fn moment(&self) -> Moment {
         Moment::at(self.clock.now())
     }

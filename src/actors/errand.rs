@@ -31,14 +31,14 @@ fn give_up(why: &'static str) {
     tracing::error!("work beside an actor {why}; what it was for is tried again, or refused");
 }
 
-/// Tells its end when it is dropped, be it by a panic.
+/// Reports its end when it is dropped, also by a panic.
 pub(super) struct Errand<M: Message> {
     actor: ActorRef<M>,
     end: Option<M>,
 }
 
 impl<M: Message> Errand<M> {
-    /// Work that somebody else does; if nothing is heard of it, `lost` is sent.
+    /// Background work; without an answer, `lost` is sent.
     pub(super) fn new(actor: &ActorRef<M>, lost: M) -> Self {
         Self { actor: actor.clone(), end: Some(lost) }
     }
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands on what it is told.
+    /// Forwards its outcome.
     struct Listener;
 
     impl Actor for Listener {

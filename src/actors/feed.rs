@@ -1,7 +1,7 @@
 //! A feed: takes one shard's arrivals from the log, inspects their objects and settles their files.
 //!
 //! An arrival is acknowledged only after its transition is durable or proven a no-op (invariant 20). While the bucket or
-//! the ledger is away it is put off, for as long as that takes; only what fails on its own account ends on the DLQ.
+//! the ledger is unreachable it is put off, for as long as that takes; only what fails on its own account ends on the DLQ.
 
 mod dead;
 mod strikes;
@@ -207,7 +207,7 @@ enum Verdict {
     Done,
     /// It is too early.
     Later,
-    /// The bucket or the ledger is away, be it for this one only.
+    /// The bucket or the ledger is unreachable, perhaps for this one only.
     Away,
 }
 

@@ -73,10 +73,10 @@ pub struct Reserved {
     pub repeated: bool,
 }
 
-/// What a client's word that its bytes are there came to.
+/// The outcome of a client's `complete`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completed {
-    /// The file as it stands now: processed, or failed with a reason.
+    /// The file now: processed, or failed with a reason.
     Settled(Box<File>),
     /// The bucket has no object yet, and the file does not come in chunks.
     NotThere(Box<File>),
@@ -84,7 +84,7 @@ pub enum Completed {
     Joining(Box<File>),
     /// These chunks have not arrived yet.
     Incomplete(Vec<Chunk>),
-    /// The chunks were given up: nothing can come of this file any more.
+    /// The upload in chunks was aborted: this file can never be processed.
     Gone(Box<File>),
 }
 
@@ -195,7 +195,7 @@ impl Handle {
         }
     }
 
-    /// What the bucket says of a file's object now.
+    /// The bucket's record of a file's object now.
     async fn look(&self, key: ObjectKey) -> Result<Option<Observed>, DeskError<FileRefusal>> {
         let seen = self.inspector.inspect(key, self.clock.now()).await;
         seen.map_err(|_| DeskError::ObjectsUnavailable)

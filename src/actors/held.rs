@@ -2,7 +2,7 @@
 
 use crate::telemetry::names;
 
-/// What one shard has told of. Dropping it takes that back.
+/// The share of one shard in a gauge. Dropping it takes that back.
 #[derive(Debug, Default)]
 pub(super) struct Held(u32);
 

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 /// A moment by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// Goes on while the machine sleeps, and goes where somebody sets it.
+    /// Advances while the machine sleeps, and jumps when it is set.
     pub(super) wall: Timestamp,
     /// Never goes back, and may stand still while the machine sleeps.
     steady: Instant,

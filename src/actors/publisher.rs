@@ -101,7 +101,7 @@ struct Outbox {
     /// The ledger holds more than was held.
     is_behind: bool,
     is_running: bool,
-    /// It stands in the line of those that wait.
+    /// It is queued for publishing.
     is_waiting: bool,
     /// A pause after a failure is not over.
     is_paused: bool,
@@ -201,7 +201,7 @@ impl LaneState {
         self.wait(user);
     }
 
-    /// Whether a user is remembered, or may be. What was told of those that rest can be read again.
+    /// Whether a user is remembered, or may be. The published version of idle users can be read again.
     fn has_room_for(&mut self, user: UserId) -> bool {
         if self.users.len() >= LANE_USERS_MAX && !self.users.contains_key(&user) && self.refusals == 0 {
             self.users.retain(|_, outbox| !outbox.is_resting());
@@ -312,7 +312,7 @@ impl LaneState {
 }
 
 impl Outbox {
-    /// Something before what is held was not told: all of it is read from the ledger, in order. Returns how many
+    /// An entry before those held was not published: all are read from the ledger, in order. Returns how many
     /// entries were held.
     fn fall_behind(&mut self) -> usize {
         self.is_behind = true;

@@ -1,6 +1,6 @@
 //! The remover: deletes the objects of files that can never be processed again, then says so in the ledger.
 //!
-//! It is told only after the row's state is durable (invariant 15). What it forgets, the sweeper finds.
+//! It is called only after the row's state is durable (invariant 15). What it forgets, the sweeper finds.
 
 use std::collections::VecDeque;
 use std::time::Duration;

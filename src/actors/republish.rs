@@ -86,7 +86,7 @@ pub enum RepublishError {
     },
 }
 
-/// Publishes a range of a user's events again, in order. Works beside a running service: whoever has seen a version
+/// Publishes a range of a user's events again, in order. Works beside a running service: a consumer that saw a version
 /// drops it.
 ///
 /// # Errors

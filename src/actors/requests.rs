@@ -11,7 +11,7 @@ use crate::domain::file::{File, PublicStatus, Status};
 use crate::domain::ids::FileId;
 use crate::domain::transitions::{FilePatch, FileRefusal, Removal};
 
-/// What the news of an object came to.
+/// The outcome of an object's arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Settled {
     /// The file moved now, or had moved before: processed, trashed, or failed.

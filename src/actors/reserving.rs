@@ -38,7 +38,7 @@ impl Move for Reserve {
     }
 }
 
-/// What a reservation would come to, without making it: what it repeats, nothing if it would be new, or why not.
+/// The outcome that a reservation would have, without making it: what it repeats, nothing if it would be new, or why not.
 pub(super) struct Probe(pub(super) Reserve);
 
 impl Move for Probe {

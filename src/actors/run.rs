@@ -34,7 +34,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// The end of a run of which nothing was heard.
+    /// The end of a run without any answer.
     pub(super) const fn lost(&self) -> Ran {
         Ran { user: self.user, published: self.published, log: LogSaid::Nothing, end: RunEnd::Failed }
     }
@@ -75,13 +75,13 @@ pub(super) enum RunEnd {
     Failed,
 }
 
-/// What is to be said of one user's records once the log has them.
+/// The log lines of one user's records once the log has them.
 struct Tale {
     ran: Ran,
     lines: Vec<Line>,
 }
 
-/// What is to be said of one record.
+/// The log line of one record.
 struct Line {
     event: Event,
     file: Option<FileId>,

@@ -47,7 +47,7 @@ const RESOLVE_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a shard gets.
 pub(super) enum ShardMsg {
-    /// Somebody asks something of a user's account.
+    /// A request about a user's account.
     Ask { user: UserId, ticket: Box<dyn Ticket> },
     /// A read ended; none: the ledger does not answer.
     Loaded { user: UserId, loaded: Option<Box<Loaded>> },
@@ -141,7 +141,7 @@ impl ShardState {
         }
     }
 
-    /// Learns what a write came to; if that is not known, asks the ledger who made the proposed version.
+    /// Receives the outcome of a write; if it is unknown, asks the ledger who made the proposed version.
     fn committed(
         &mut self,
         myself: &ActorRef<ShardMsg>,

@@ -29,7 +29,7 @@ pub(super) struct Context<'a> {
     pub(super) absent: &'a BTreeSet<FileId>,
 }
 
-/// What a decision came to.
+/// The outcome of a decision.
 pub(super) enum Decision<A, R> {
     /// Decided; what it changes is in the draft.
     Done(Result<A, R>),
@@ -107,14 +107,14 @@ pub(super) trait Ticket: Send {
     fn another_round(&mut self, doubt: Option<(u64, OpId)>) -> u32;
     /// Versions at which an earlier attempt may have landed.
     fn doubts(&self) -> Vec<u64>;
-    /// Told who made which version, says whether an earlier attempt has landed; its answer is the one to give then.
+    /// Given who made which version, says whether an earlier attempt has landed; its answer is the one to give then.
     fn judge(&mut self, makers: &[(u64, OpId)]) -> bool;
 }
 
 /// The reply's other end.
 pub(super) type Answer<M> = Result<<M as Move>::Answer, DeskError<<M as Move>::Refusal>>;
 
-/// What a decision came to, for when it is durable.
+/// The answer of a decision, for when it is durable.
 type Kept<M> = Result<<M as Move>::Answer, <M as Move>::Refusal>;
 
 /// Who waits for the answer.
@@ -144,7 +144,7 @@ pub(super) struct Ask<M: Move> {
 }
 
 impl<M: Move> Ask<M> {
-    /// A request that somebody waits for since `asked`; `slot` is its admission and travels with it.
+    /// A request whose caller waits since `asked`; `slot` is its admission and travels with it.
     pub(super) fn new(
         request: M,
         asked: Moment,

@@ -176,7 +176,7 @@ impl Tree {
         &self.gave_up
     }
 
-    /// Searches everything for what nobody told us, beside the searches that come by themselves. Returns at its end,
+    /// Runs a whole sweep, beside the periodic ones. Returns at its end,
     /// however it ended; what it found to publish or to remove may still be under way.
     pub async fn sweep_now(&self) {
         let (done, ended) = oneshot::channel();

@@ -139,7 +139,7 @@ fn named(rejected: &[Rejection]) -> String {
     rejected.iter().take(REJECTIONS_NAMED_MAX).map(name).collect::<Vec<_>>().join(",")
 }
 
-/// SHA-256 as 64 characters: an id of the same length whatever it stands for.
+/// SHA-256 as 64 characters: an id of the same length for any content.
 fn hex_digest(text: &str) -> String {
     let mut hex = String::with_capacity(64);
     for byte in digest(&SHA256, text.as_bytes()).as_ref() {

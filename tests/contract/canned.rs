@@ -24,7 +24,7 @@ impl Canned {
         let noted = Arc::clone(&asked);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // Whoever gives up breaks the connection, which is for the other end to see.
+                // A client that gives up breaks the connection, which is for the other end to see.
                 tokio::spawn(answer(stream, answers, Arc::clone(&noted)));
             }
         });

@@ -250,7 +250,7 @@ fn moved(account: &Account, row: &File, step: &Step) -> Write {
     draft.into_write().0
 }
 
-/// What a bucket says of an object that is as declared.
+/// The HEAD of an object that is as declared.
 fn seen(row: &File) -> Observed {
     Observed {
         size_bytes: row.size_bytes,

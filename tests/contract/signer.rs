@@ -1,4 +1,4 @@
-//! The contract of `SignerPort`: signed requests do what their grant says, and whoever receives them refuses the rest.
+//! The contract of `SignerPort`: signed requests do what their grant says, and servers refuse the rest.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 

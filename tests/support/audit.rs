@@ -42,7 +42,7 @@ impl Audit {
             clock,
         };
         let mut findings = Vec::new();
-        // A stop need not note what was published; an event that is not there is told all the same.
+        // A stop need not note what was published; a missing event is reported all the same.
         let mut tell = |finding: &Finding| {
             findings
                 .extend(Some(finding).filter(|finding| finding.kind != FindingKind::Unpublished).cloned());

@@ -1,4 +1,4 @@
-//! News of objects: twice, in the wrong order, unreadable, or while the bucket is away.
+//! Arrivals: twice, in the wrong order, unreadable, or while the bucket is unreachable.
 
 use std::time::Duration;
 

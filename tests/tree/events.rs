@@ -1,4 +1,4 @@
-//! Every change is told once, in order, whatever happens to the log.
+//! Every change is published once, in order, whatever happens to the log.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ async fn to_and_fro(world: &World, times: usize) {
     }
 }
 
-/// Waits until all is told, each version once and in order.
+/// Waits until all is published, each version once and in order.
 async fn check_all_told_in_order(world: &World) {
     let told = world.wait_for_events().await;
     let versions: Vec<u64> =

@@ -30,7 +30,7 @@ async fn row_49_when_all_places_are_taken_a_request_is_refused_without_waiting()
         }
         assert_eq!(world.reserve(3).now_or_never(), Some(Err(DeskError::Overloaded)));
     }
-    // Whoever gives up keeps the place until the work is done: it is still taken.
+    // A caller that gives up keeps its place until the work is done: it is still taken.
     assert_eq!(world.reserve(3).now_or_never(), Some(Err(DeskError::Overloaded)));
     world.plan.heal();
     let reserved = async || world.reserve(3).await.ok();

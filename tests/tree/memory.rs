@@ -26,7 +26,7 @@ async fn an_account_that_rests_for_a_minute_is_dropped_and_read_again_when_it_is
     world.reserve(5).await.unwrap();
     eventually("a desk", async || desks().then_some(())).await;
     world.wait_until_saved().await;
-    // The ledger knows before the desk does, whose rest begins when it hears of it.
+    // The ledger knows before the desk does, whose idle time begins with the answer.
     let heard = async || (counted().of("wharf_desk_commits_total", "applied") == 2).then_some(());
     eventually("the reservation and what was published to be heard of", heard).await;
     let loads = world.plan.calls(Op::Load);
@@ -46,7 +46,7 @@ async fn plant_row(world: &World, key: ObjectKey, damage: impl FnOnce(&mut File)
     world.well.ledger.commit(write).await.unwrap();
 }
 
-/// What comes of deleting a file while something is damaged, and once it is mended.
+/// The outcome of deleting a file while something is damaged, and once it is repaired.
 async fn check_refused(world: &World, key: ObjectKey, mend: impl AsyncFnOnce()) {
     let before = (world.account().await, world.plan.calls(Op::Commit));
     let refused = Counted::during(async {

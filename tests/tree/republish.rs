@@ -17,7 +17,7 @@ const EVENTS: Op = Op::Publish(Stream::Events);
 /// Longer than the log knows a repeat: what is published again after it is as if it had been lost.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// A user with so many versions, all told and the ledger knows, each event in the log.
+/// A user with so many versions, all published and marked so in the ledger, each event in the log.
 async fn told(times: u64) -> World {
     let world = World::start().await;
     let key = world.upload(1).await;

@@ -1,4 +1,4 @@
-//! What only a whole sweep finds: old trash, old rows, strays in the bucket, sums that differ.
+//! What only a whole sweep finds: old trash, old rows, orphans in the bucket, sums that differ.
 
 use std::time::Duration;
 

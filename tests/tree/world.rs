@@ -27,7 +27,7 @@ const REST: Duration = Duration::from_secs(5);
 /// Longer than it takes a desk, by the real clock, to see that it has rested: it looks every second.
 const LOOKS_EVERY: Duration = Duration::from_secs(4);
 
-/// What a reservation comes to: the file, or why not.
+/// The outcome of a reservation: the file, or why not.
 pub(crate) type Reservation = Result<ObjectKey, DeskError<ReserveRefusal>>;
 
 /// A tree with one shard, and a user.
@@ -90,7 +90,7 @@ impl World {
         key
     }
 
-    /// Tells of an object, as the bridge would; every call tells something new.
+    /// Sends a notification of an object, as the bridge would; every call sends a new one.
     pub(crate) async fn tell(&self, kind: ArrivalKind, key: ObjectKey) {
         let sequencer = self.told.fetch_add(1, Ordering::SeqCst).to_string();
         let arrival = Arrival {
@@ -135,7 +135,7 @@ impl World {
         self.well.ledger.load(self.user).await.unwrap().unwrap_or_else(|| Account::new(self.user))
     }
 
-    /// Waits until every version has been told, and the ledger knows, which it learns after a rest. Returns the version.
+    /// Waits until every version is published, and the ledger knows, which it learns after idle time. Returns the version.
     pub(crate) async fn wait_until_saved(&self) -> u64 {
         self.wait_for_events().await;
         self.pass(REST);
@@ -143,7 +143,7 @@ impl World {
         let look = async || {
             let account = self.account().await;
             let is_saved = account.published == account.version;
-            // Whoever heard of the events only now begins to rest only now.
+            // A desk that got the events only now starts its idle time only now.
             if !is_saved && passed.elapsed() > LOOKS_EVERY {
                 self.pass(REST);
                 passed = Instant::now();
@@ -212,7 +212,7 @@ impl World {
         records.into_iter().map(told).collect()
     }
 
-    /// Waits until every version has been told, and returns what was: invariant 21.
+    /// Waits until every version has been published, and returns the events: invariant 21.
     pub(crate) async fn wait_for_events(&self) -> Vec<String> {
         let version = self.account().await.version;
         let look = async || {
@@ -223,7 +223,7 @@ impl World {
         eventually(&format!("events up to {version}"), look).await
     }
 
-    /// Waits until these have been told, and nothing else.
+    /// Waits until these have been published, and nothing else.
     pub(crate) async fn check_events(&self, expected: &[&str]) {
         assert_eq!(self.wait_for_events().await, expected);
     }

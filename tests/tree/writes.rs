@@ -1,4 +1,4 @@
-//! Writes whose outcome nobody told, that land late, or that others overtake: each comes to exactly one
+//! Writes whose outcome is unknown, that land late, or that others overtake: each ends in exactly one
 //! reservation.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What goes in and out of a desk: its next step, what reads and writes came to, and what it works with.
+//! The inputs and outputs of a desk: its next step, the outcomes of reads and writes, and its tools.
 
 use crate::actors::meters::Meters;
 use crate::domain::account::{Account, Remembered};
@@ -61,7 +61,7 @@ pub(in crate::actors) struct Writing {
     pub(in crate::actors) first: Option<u64>,
 }
 
-/// What became durable, for the publisher and whoever removes objects.
+/// Durable transitions, for the publisher and the remover.
 pub(in crate::actors) struct Durable {
     /// Entries up to this version were published before.
     pub(in crate::actors) published: u64,

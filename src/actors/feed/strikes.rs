@@ -45,7 +45,7 @@ impl Strikes {
     }
 
     /// The bucket or the ledger was away. That is held against an arrival only if another was settled since it failed
-    /// last: an outage is nobody's own.
+    /// last: an outage is not the fault of one delivery.
     pub(super) fn away(&mut self, sequence: u64) {
         let settled = self.settled;
         let strike = self.strike(sequence);

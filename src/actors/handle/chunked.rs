@@ -23,7 +23,7 @@ use crate::ports::ObjectsError;
 
 /// A user's request with an idempotency key.
 pub(super) type RequestKey = (UserId, u64);
-/// What such a request came to, with the body that it had.
+/// The outcome of such a request, with its body.
 pub(super) type Outcome = (IdempotencyKey, Result<Reserved, DeskError<ReserveRefusal>>);
 
 /// A file for which something may still be uploaded.
@@ -96,7 +96,7 @@ impl Handle {
         if let Some(repeat) = self.desks.ask(user, Probe(asked.clone()), None).await? {
             return Ok(repeat);
         }
-        // From here on: an upload that was begun long ago may have been given up as nobody's.
+        // From here on: an upload that was begun long ago may have been aborted as an orphan.
         let since = self.desks.moment();
         let begun = asked.uploads.iter_mut().map(|upload| self.begin(user, upload, chunk_bytes));
         let begun: Result<(), ObjectsError> = join_all(begun).await.into_iter().collect();

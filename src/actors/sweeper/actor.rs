@@ -1,4 +1,4 @@
-//! The actor: starts passes when it is time or when somebody asks, one of each kind at a time.
+//! The actor: starts passes when it is time or on request, one of each kind at a time.
 //!
 //! A pass runs beside the actor. It only reads, asks desks and sends messages, so it can be cut off anywhere.
 
@@ -21,14 +21,14 @@ use crate::telemetry::names;
 const DUE_WITHIN: Duration = Duration::from_secs(3600);
 const DEEP_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// Whoever waits for the end of a sweep: told by the last of these being dropped.
+/// Callers that wait for the end of a sweep: the last drop of these wakes them.
 type Done = Arc<oneshot::Sender<()>>;
 
 /// What the sweeper gets.
 pub(in crate::actors) enum SweeperMsg {
     /// Time for what comes by itself.
     Tick,
-    /// Somebody wants everything looked at from now on; `done` is dropped when it has been.
+    /// A caller wants a whole sweep from now on; `done` is dropped at its end.
     Everything { done: oneshot::Sender<()> },
     /// A pass ended.
     Ended(Pass),

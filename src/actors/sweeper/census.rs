@@ -12,7 +12,7 @@ use crate::telemetry::names;
 /// Accounts that one read of [`Census::count_few`] takes.
 const PAGE_ACCOUNTS: usize = 200;
 
-/// What all accounts come to. Changes made while they were counted may be in it or not.
+/// The sums of all accounts. Changes made while they were counted may be in it or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// When the count began.

@@ -9,7 +9,7 @@ use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::limits::DEAD_ROWS_SOON;
 use crate::ports::{Summary, Unreadable};
 
-/// Looks at every account once. Says whether it came to the end.
+/// Looks at every account once. Returns whether it finished.
 pub(super) async fn pass(mut tools: Tools) -> bool {
     let mut census = Census::begin(tools.now());
     let mut after = None;

@@ -23,7 +23,7 @@ pub(super) async fn forget(
     for run in runs(&rows) {
         match read_at.filter(|_| run.len() >= RANGE_MIN) {
             Some(at) => {
-                // After the first write of somebody else the rest goes one by one.
+                // After the first write of another writer the rest goes one by one.
                 read_at = forget_range(tools, user, &run, at).await?;
                 if read_at.is_none() {
                     single.extend(run);

@@ -1,4 +1,4 @@
-//! The sweeper: finds what nobody told us, in the two places where truth lives.
+//! The sweeper: finds lost notifications, late objects and orphans in the ledger and the bucket.
 //!
 //! Two passes, each at its own pace, beside each other. `due` comes often and reads accounts only: reservations past
 //! their time, entries that were never published, files being deleted. `deep` reads every row and lists every object:

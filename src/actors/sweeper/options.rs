@@ -9,7 +9,7 @@ use crate::limits;
 pub struct SweepOptions {
     /// How long files stay in the trash.
     pub trash_retention: Duration,
-    /// What to do about objects that are nobody's.
+    /// How orphan objects are handled.
     pub orphans: Orphans,
     /// How long the entries of a user are kept; none: for ever.
     pub history: Option<Duration>,
@@ -21,7 +21,7 @@ pub struct SweepOptions {
     pub objects_per_sec: u32,
 }
 
-/// What to do about objects that are nobody's: a day old, and no row knows them.
+/// How orphan objects are handled: a day old, without a row.
 ///
 /// Removing them is the one thing the sweeper does that the ledger does not say first. Where the ledger is not the
 /// one that belongs to the bucket (an old backup, another keyspace, an empty folder), it would remove everything. So it

@@ -71,7 +71,7 @@ async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally
         for row in rows {
             tally.add(&row);
             // Its events are made from this row too, so it stays until they are out. When it changed does not tell:
-            // that is by the clock of whoever changed it.
+            // that is by the clock of the node that changed it.
             let is_told = untold.as_ref().is_some_and(|files| !files.contains(&row.file_id));
             shelf.put(&row, tools.parts.options.trash_retention, is_told, tools.now());
         }

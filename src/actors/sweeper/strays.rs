@@ -110,7 +110,7 @@ async fn known(tools: &mut Tools, key: ObjectKey, kept: Kept) -> Result<(), Swee
     Ok(())
 }
 
-/// An object whose row was not seen: old enough, and its account and row read anew, it is nobody's.
+/// An object without a row. It is an orphan if it is old enough and a fresh read of account and row finds none.
 async fn stray(
     tools: &mut Tools,
     key: ObjectKey,
@@ -156,7 +156,7 @@ async fn missing(tools: &mut Tools, key: ObjectKey, findings: &mut Findings) -> 
         log_inspected(key, Some(seen.size_bytes), None);
         return Ok(());
     }
-    // Read after the bucket was asked: whoever deletes says so here first.
+    // Read after the bucket was asked: a delete writes here first.
     match tools.parts.desks.ask(key.user, Look { file: key.file }, None).await {
         Ok(row) if matches!(row.status, Status::Processed | Status::Trashed) => {
             found("missing");

@@ -85,7 +85,7 @@ impl Tools {
         self.parts.clock.now()
     }
 
-    /// A page of accounts. Does not count: whoever looks at an account takes it first.
+    /// A page of accounts. Does not count: a look at an account takes it first.
     pub(super) async fn scan(&self, after: Option<ScanCursor>) -> Result<ScanPage, SweepError> {
         Ok(in_time(self.parts.ledger.scan(after, SCAN_PAGE)).await?)
     }
@@ -133,12 +133,12 @@ impl Tools {
         Ok(in_time(self.parts.ledger.entry(user, version)).await?)
     }
 
-    /// A page of keys. Does not count: whoever looks at an object takes it first.
+    /// A page of keys. Does not count: a look at an object takes it first.
     pub(super) async fn list(&self, prefix: &str, after: Option<String>) -> Result<ObjectPage, SweepError> {
         Ok(in_time(self.parts.objects.list(prefix.to_owned(), after)).await?)
     }
 
-    /// A page of uploads in chunks. Does not count: whoever looks at one takes it first.
+    /// A page of uploads in chunks. Does not count: a look at one takes it first.
     pub(super) async fn uploads(
         &self,
         prefix: &str,
@@ -147,7 +147,7 @@ impl Tools {
         Ok(in_time(self.parts.objects.list_uploads(prefix.to_owned(), after)).await?)
     }
 
-    /// What the bucket says of one object; none if it is not there.
+    /// The bucket's record of one object; none if it is not there.
     pub(super) async fn inspect(&mut self, key: ObjectKey) -> Result<Option<Observed>, SweepError> {
         self.objects.take().await;
         let answer = self.parts.inspector.inspect(key, self.now()).await;
@@ -176,7 +176,7 @@ impl Tools {
         Ok(())
     }
 
-    /// What a desk did not do: told, if it is about this account alone.
+    /// A desk's refusal: logged, if it is about this account alone.
     ///
     /// # Errors
     /// The ledger does not answer.

@@ -13,7 +13,7 @@ pub(in crate::adapters) type Provider = SharedCredentialsProvider;
 /// Bytes of a file with a secret key.
 const SECRET_BYTES_MAX: usize = 4 << 10;
 
-/// A service of AWS, or of somebody who speaks like it.
+/// A service of AWS, or a compatible one.
 #[derive(Clone, Debug)]
 pub struct AwsAccess {
     /// `eu-west-1`.
@@ -30,7 +30,7 @@ pub enum AwsKeys {
     /// As the AWS SDKs find them: environment, profile (not `credential_process`, not SSO), web identity, container,
     /// instance.
     Chain,
-    /// Two keys that somebody wrote down. They do not expire.
+    /// Two static keys. They do not expire.
     Static {
         /// The public half.
         access_key_id: String,

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-/// Causes below an error that are told.
+/// Causes below an error that are reported.
 const CAUSES_MAX: usize = 6;
 /// Characters of what a service says.
 const MESSAGE_CHARS_MAX: usize = 200;
@@ -41,7 +41,7 @@ pub(in crate::adapters) fn reason<E: ProvideErrorMetadata + Error + 'static>(err
     }
 }
 
-/// What a service answered. What it says of credentials is said in our words: they are what an operator can mend.
+/// The answer of a service. Faults of credentials are put in our words: an operator can fix them.
 fn answered(status: u16, code: Option<&str>, message: Option<&str>) -> String {
     let hint = match code.unwrap_or_default() {
         "InvalidClientTokenId"

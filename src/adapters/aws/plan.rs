@@ -21,11 +21,11 @@ const LOOKS_ON_AWS: usize = 12;
 pub struct Step {
     /// What it is about.
     pub what: String,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was as it should be.
@@ -71,7 +71,7 @@ pub(in crate::adapters) enum Look<T> {
     },
 }
 
-/// Why a look or a change came to nothing.
+/// Why a look or a change failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::adapters) enum SetupError {
     /// The endpoint does not offer it.
@@ -80,7 +80,7 @@ pub(in crate::adapters) enum SetupError {
     Failed(String),
 }
 
-/// How long whoever keeps a change takes to show it.
+/// How long a service takes to show a change.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::adapters) enum Shows {
     /// At once, or never.
@@ -130,7 +130,7 @@ impl Planner {
         self.steps.push(Step { what: what.into(), outcome });
     }
 
-    /// What came of all of them.
+    /// The outcomes of all of them.
     pub(in crate::adapters) fn into_steps(self) -> Vec<Step> {
         self.steps
     }

@@ -137,7 +137,7 @@ pub(crate) fn apply(
     for (key, entry) in write.entries {
         batch.put(&tables.entries, key, entry);
     }
-    // Last: whoever sees this account sees its files and entries.
+    // Last: a reader that sees this account sees its files and entries.
     batch.put(&tables.accounts, write.user.uuid().as_bytes(), write.account);
     heads.versions.set(write.user, write.head);
     Ok(())

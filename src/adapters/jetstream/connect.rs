@@ -23,13 +23,13 @@ pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(5);
 /// Messages of one reader that may wait inside the client.
 const READER_BUFFER: usize = 4096;
 
-/// Why the settings cannot be used. Servers that are away are not among the reasons.
+/// Why the settings cannot be used. Unreachable servers are not among the reasons.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// An address cannot be read.
     #[error("nats url {url:?} is not host, host:port, nats://host:port or tls://host:port")]
     Url {
-        /// As it stands in the settings.
+        /// The value in the settings.
         url: String,
     },
     /// An address holds a name or a password.

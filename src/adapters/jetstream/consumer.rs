@@ -33,7 +33,7 @@ pub struct JetStreamConsumer {
     fed: Instant,
 }
 
-/// What a server says of a consumer.
+/// A server's report of a consumer.
 #[derive(Debug, Deserialize)]
 struct ConsumerInfo {
     config: Declared,

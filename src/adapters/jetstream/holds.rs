@@ -11,7 +11,7 @@ use crate::ports::{LogError, NewRecord, Stream};
 
 /// "no message found".
 const NO_MESSAGE: u64 = 10_037;
-/// The header with a record's id, as it stands on the wire.
+/// The header with a record's id, as on the wire.
 const ID_HEADER: &str = "Nats-Msg-Id:";
 
 /// The server's reply to a question for one message.

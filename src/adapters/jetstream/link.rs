@@ -32,7 +32,7 @@ pub(super) struct Link {
     notices: Notices,
 }
 
-/// What a question to the servers came to, if not an answer.
+/// Why a question to the servers has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AskError {
     /// Nobody is there to answer: what was asked for does not exist, or has no leader at the moment.

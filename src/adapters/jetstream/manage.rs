@@ -18,7 +18,7 @@ use crate::ports::{LogError, Stream};
 const NO_STREAM: u64 = 10_059;
 /// "stream name already in use with a different configuration".
 const STREAM_DIFFERS: u64 = 10_058;
-/// How long a caller waits for the connection before it is told that there is none.
+/// How long a caller waits for the connection before it gets an error.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
 /// How long the next callers are given the last answer instead of asking again.
 const REFUSED_FOR: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ struct OneStream {
     differing: std::sync::Mutex<Vec<Difference>>,
 }
 
-/// What a server says of a stream.
+/// A server's report of a stream.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct StreamInfo {
     /// Its settings.

@@ -52,12 +52,12 @@ pub(super) struct Puller {
     /// What came and was not asked for again since.
     taken: VecDeque<Message>,
     inbox: Option<Inbox>,
-    /// How old `taken` may become before the server has given it to somebody else.
+    /// How old `taken` may become before the server redelivers it to another consumer.
     keep: Duration,
     touched: Instant,
 }
 
-/// Where answers come to.
+/// The inbox of the answers.
 struct Inbox {
     subject: String,
     subscriber: Subscriber,

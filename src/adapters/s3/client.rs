@@ -10,7 +10,7 @@ use super::skew::Skew;
 use crate::adapters::aws::{self, Patience};
 use crate::adapters::sigv4::Style;
 
-/// Deadlines of one request: whoever asks waits 5 to 6 s.
+/// Deadlines of one request: a caller waits 5 to 6 s.
 const PATIENCE: Patience =
     Patience { attempt: Duration::from_millis(2500), operation: Duration::from_millis(5500) };
 /// Putting parts together takes S3 minutes at worst; it says so byte by byte.

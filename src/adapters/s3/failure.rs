@@ -1,4 +1,4 @@
-//! What errors of S3 mean to whoever asked.
+//! Errors of S3 as errors of the port.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use crate::adapters::aws;
 use crate::ports::ObjectsError;
 
-/// What S3 says of uploads in parts that are not there, or not what was said.
+/// S3's codes for missing uploads in parts, and for parts that differ from the request.
 const REFUSALS: [&str; 5] =
     ["NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidPartNumber"];
 

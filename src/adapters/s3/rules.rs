@@ -74,7 +74,7 @@ pub(super) fn lifecycle(now: &[LifecycleRule], rules: &BucketRules) -> Option<Ve
     changed(now, Some(ours), |rule| rule.id() == Some(ID))
 }
 
-/// The queues that are told, changed as far as they must be; none: they are right.
+/// The queues to notify, changed as far as necessary; none: they are right.
 pub(super) fn queues(now: &[QueueConfiguration], queue_arn: &str) -> Option<Vec<QueueConfiguration>> {
     let prefix = FilterRule::builder().name(FilterRuleName::Prefix).value(ObjectKey::PREFIX).build();
     let ours = QueueConfiguration::builder()
@@ -112,7 +112,7 @@ fn tells_the_same(there: &QueueConfiguration, ours: &QueueConfiguration) -> bool
     there.queue_arn() == ours.queue_arn() && events(there) == events(ours) && filters(there) == filters(ours)
 }
 
-/// Whether a bucket's notification in XML has anybody that is told.
+/// Whether a bucket's notification in XML has any target.
 pub(super) fn names_a_receiver(xml: &str) -> bool {
     ["Queue", "Topic", "CloudFunction", "EventBridge"]
         .iter()

@@ -19,7 +19,7 @@ pub use super::rules::BucketRules;
 /// The only region that a new bucket must not name.
 const UNNAMED_REGION: &str = "us-east-1";
 
-/// Why a bucket elsewhere gets no policy: whoever denies and does not look at the conditions denies all.
+/// Why a bucket elsewhere gets no policy: a server that denies without the conditions denies all.
 const UNPOLICED: &str = "not tried: only AWS is known to judge when not to deny";
 
 /// Sets a bucket up.
@@ -76,7 +76,7 @@ impl S3Setup {
         let make = async |to: NotificationConfiguration| {
             let put = self.s3.put_bucket_notification_configuration().bucket(&self.bucket);
             let put = put.notification_configuration(to);
-            // The bucket tries the queue, which may not have heard yet that it must let it.
+            // The bucket tries the queue, whose new policy may not be in force yet.
             let mut pauses = self.shows.pauses();
             loop {
                 match (put.clone().send().await, pauses.next()) {
@@ -197,7 +197,7 @@ fn cannot_reach<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     text.is_some_and(|text| text.contains("Unable to validate the following destination"))
 }
 
-/// Whether an answer that cannot be read says that nobody is told. Some call an empty one by another name.
+/// Whether an answer that cannot be parsed has no target. Some servers name an empty one differently.
 fn is_empty_answer<E>(error: &SdkError<E>) -> bool {
     let body = error.raw_response().and_then(|answer| answer.body().bytes());
     let text = body.map(String::from_utf8_lossy).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::ports::Clock;
 use crate::telemetry::names;
 
-/// From when on an operator is told: half of what limits allow, and far below what S3 takes (15 minutes).
+/// The skew at which an operator is warned: half of what limits allow, and far below what S3 takes (15 minutes).
 const SKEW_ALARM: Duration = Duration::from_secs(30);
 
 /// Reads the `Date` of every answer. Cheap to clone; all clones share what was read last.

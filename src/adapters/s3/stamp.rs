@@ -7,7 +7,7 @@ use super::port::S3Bucket;
 use crate::adapters::aws;
 use crate::adapters::stamp::{Stamp, StampError};
 
-/// The key of the stamp. Files are below `user/`, and only those are told, listed and swept.
+/// The key of the stamp. Files are below `user/`, and only those are notified, listed and swept.
 const KEY: &str = "wharfinger/ledger";
 /// Bytes of a stamp that are read.
 const STAMP_BYTES_MAX: i64 = 1024;

@@ -1,4 +1,4 @@
-//! Looks after the bucket: tells how it is before somebody needs it.
+//! Watches the bucket: reports its health before a request needs it.
 
 use std::time::Duration;
 

@@ -163,7 +163,7 @@ fn attempt_failure_of(error: &RequestAttemptError) -> Failure {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what a new version of the driver adds is unknown")]
 fn server_failure_of(error: &DbError) -> Failure {
     match error {
-        // What it says of a batch that is too large, among others.
+        // The server's answer to a batch that is too large, among others.
         DbError::Invalid => refused("request").of_one_partition(),
         DbError::SyntaxError
         | DbError::AuthenticationError

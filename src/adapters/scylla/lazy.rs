@@ -16,7 +16,7 @@ use crate::domain::file::File;
 use crate::domain::ids::{FileId, UserId};
 use crate::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage};
 
-/// How long a failure to connect is told again before the next try.
+/// How long a failure to connect is reported again before the next try.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A ledger on CQL that connects when it is first asked. Cheap to clone; all clones share the connection.

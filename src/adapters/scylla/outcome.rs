@@ -1,4 +1,4 @@
-//! What a conditional statement came to.
+//! The outcome of a conditional statement.
 //!
 //! Cassandra answers with `[applied]` alone when it applied, and with the values that were there when it did
 //! not; ScyllaDB always with all columns. So a column is found by its name, never by its place.

@@ -68,7 +68,7 @@ where
     }
 }
 
-/// Halves the ring until one token is left: that of the first partition that cannot be read. Comes to rows instead if
+/// Halves the ring until one token is left: that of the first partition that cannot be read. Returns rows instead if
 /// there turn out to be some before it.
 async fn first_unreadable<R, F>(after: i64, read: impl Fn(Stretch) -> F) -> Result<Page<R>, LedgerError>
 where

@@ -55,7 +55,7 @@ impl Connected {
         found.await.map(String::as_str)
     }
 
-    /// What an error of the SDK means to whoever asked.
+    /// The error of the port for an error of the SDK.
     pub(super) fn failed<E: ProvideErrorMetadata + Error + 'static>(
         &self,
         error: &SdkError<E>,

@@ -14,7 +14,7 @@ use crate::telemetry::names;
 /// Between two measurements.
 const MEASURE_EVERY: Duration = Duration::from_secs(60);
 
-/// Deliveries in flight from which on an operator is told: at 120,000 a long poll silently returns nothing.
+/// Deliveries in flight at which an operator is warned: at 120,000 a long poll silently returns nothing.
 const IN_FLIGHT_ALARM: u64 = 80_000;
 
 /// How full a queue is; approximate.

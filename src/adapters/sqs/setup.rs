@@ -60,7 +60,7 @@ impl SqsSetup {
         }
     }
 
-    /// Does it, or only looks; repeating it changes nothing. Returns what came of it, and the queue's ARN if it is
+    /// Does it, or only looks; repeating it changes nothing. Returns the outcomes, and the queue's ARN if it is
     /// there.
     pub async fn run(&self, senders: Option<&Senders>, is_dry_run: bool) -> (Vec<Step>, Option<String>) {
         let mut planner = Planner::new(is_dry_run, self.shows);

@@ -423,7 +423,7 @@ proptest! {
     }
 }
 
-/// As an endpoint tells of an arrival: S3's shape, the key form-encoded.
+/// A notification of an endpoint: S3's shape, the key form-encoded.
 fn written(arrival: &Arrival) -> String {
     let name = match arrival.kind {
         ArrivalKind::Created => "ObjectCreated:Put",

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 /// The last second that HTTP can write: the year has four digits.
 const HTTP_DATE_SECS_MAX: u64 = 253_402_300_799;
 
-/// The file system failed. What it said was logged where it did, and is not told.
+/// The file system failed. The cause was logged there, and is not sent to the client.
 pub(super) fn internal(error: io::Error) -> S3Error {
     if is_full(&error) {
         slow_down("The disk is full; uploads go on when there is room")

@@ -53,7 +53,7 @@ pub(super) fn different(named: &[Named], found: &Checksum) -> Option<&'static st
     named.iter().find(is_other).map(|(name, _)| *name)
 }
 
-/// What a completion says of the whole object: checksums of its bytes, and checksums of the checksums of its parts,
+/// The checksums in a completion: of the bytes of the whole object, and of the checksums of its parts,
 /// which S3 writes with the number of parts behind them, `…-3`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Whole {

@@ -37,7 +37,7 @@ pub(super) enum WriteError {
 pub(super) struct TmpFile(PathBuf);
 
 impl TmpFile {
-    /// A file that somebody is about to make.
+    /// A file about to be made.
     pub(super) const fn new(path: PathBuf) -> Self {
         Self(path)
     }

@@ -21,7 +21,7 @@ use super::visit::Turn;
 /// Bytes that are collected before they are hashed and written, away from the runtime's threads.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// What a request says of its bytes.
+/// The declared length and checksums of a request's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Declared {
     pub(super) length_bytes: Option<i64>,

@@ -29,7 +29,7 @@ pub(super) fn open(root: &Path) -> Result<Credentials, OpenError> {
     let io = || OpenError::io(&path);
     let keys = match fs::read(&path) {
         Ok(text) => {
-            // It may have been copied by somebody less careful.
+            // It may have been copied with other permissions.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(io())?;
             serde_json::from_slice(&text)
                 .map_err(|error| OpenError::Damaged { path: path.clone(), reason: error.to_string() })?

@@ -131,7 +131,7 @@ impl Layout {
             {
                 return Err(refused);
             }
-            // Also if it was there: whoever made it may not have come to the sync.
+            // Also if it was there: the process that made it may have died before the sync.
             sync_folder(&above)?;
         }
         let mut durable = self.durable();

@@ -15,7 +15,7 @@ pub(super) struct Listing {
     pub(super) prefix: String,
     /// Keys are above this; with `folded`, so are folders.
     pub(super) after: Option<String>,
-    /// Whether what lies below a slash after the prefix is told as one folder.
+    /// Whether keys below a slash after the prefix are listed as one folder.
     pub(super) is_folded: bool,
     /// How many items at most.
     pub(super) items_max: usize,

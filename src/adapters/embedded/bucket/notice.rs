@@ -10,7 +10,7 @@ use super::record::{Cause, Record};
 const KEPT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b' ');
 
-/// What the queue is told of a record.
+/// The notification of a record for the queue.
 pub(super) fn body(options: &BucketOptions, record: &Record) -> String {
     let mut object = json!({
         "key": utf8_percent_encode(&record.key, KEPT).to_string().replace(' ', "+"),

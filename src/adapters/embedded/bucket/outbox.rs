@@ -1,7 +1,7 @@
-//! The outbox: what happened and was not told to the queue yet. A file for each, which outlives a crash.
+//! The outbox: notifications not yet sent to the queue. A file for each, which outlives a crash.
 //!
 //! The mark of a new object is a link to the object's own file, made before the object can be seen. So the number of
-//! links and the object in its place tell whether it came to that; no state is kept in memory.
+//! links and the object in its place show whether that happened; no state is kept in memory.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -53,7 +53,7 @@ enum Mark {
     Happened(Box<Record>),
     /// It is under way; or, if nobody writes, a crash ended it before it could be seen.
     Unfinished,
-    /// Somebody removed the mark.
+    /// Another process removed the mark.
     Gone,
     /// The disk lost what stood in it.
     Damaged,
@@ -124,7 +124,7 @@ async fn send_until<Q: QueuePort>(store: &Arc<Store>, queue: &Q, stop: &Cancella
 enum Stuck {
     /// The queue did not take them.
     Queue(String),
-    /// Their marks could not be read or removed; whoever tried has told so.
+    /// Their marks could not be read or removed; the failure was logged there.
     Disk,
 }
 
@@ -156,7 +156,7 @@ async fn send<Q: QueuePort>(store: &Store, queue: &Q, news: News) -> Result<(), 
     removed.map_err(|_| Stuck::Disk)
 }
 
-/// What is to be told, oldest first, some of it.
+/// Some of the unsent notifications, oldest first.
 fn due(layout: &Layout) -> io::Result<Vec<News>> {
     let mut due = Vec::new();
     for marker in markers(layout)? {
@@ -200,7 +200,7 @@ fn read(layout: &Layout, marker: &Path) -> io::Result<Mark> {
     };
     let happened = match record.cause {
         Cause::Delete { removes } => in_place != Some(removes),
-        // The only link that is left: it came to its place, and was replaced or removed there since.
+        // The only link that is left: the object was put in its place, and replaced or removed there since.
         Cause::Put | Cause::CompleteMultipartUpload => {
             in_place == Some(record.sequence) || file.metadata()?.nlink() == 1
         }

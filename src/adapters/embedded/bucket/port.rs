@@ -38,7 +38,7 @@ pub struct EmbeddedBucket {
 impl EmbeddedBucket {
     /// Opens the bucket in `dir`, and makes it with new credentials if there is none. Blocks for a few syncs.
     ///
-    /// What a crash left half done is cleared; news that were not told yet are told once it is served.
+    /// What a crash left half done is cleared; unsent notifications are sent once it is served.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -78,7 +78,7 @@ impl EmbeddedBucket {
     /// Serves the endpoint, and tells `queue` what happens, until `shutdown`; the handle ends when all has ended.
     ///
     /// On `shutdown` nothing new is accepted, and requests in flight have `drain_within` to end. News that the queue
-    /// did not take until then are told the next time.
+    /// did not take until then are sent the next time.
     pub fn serve<Q: QueuePort + 'static>(
         self,
         listener: TcpListener,

@@ -37,7 +37,7 @@ const LOCK_FILE: &str = "lock";
 /// Sequence numbers that are taken from the file at once.
 const SEQUENCE_BLOCK: u64 = 1 << 20;
 
-/// Why an object was not put in its place. Then it is not there, and nobody hears of it.
+/// Why an object was not put in its place. Then it is not there, and no notification is sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PutError {
     /// There is one, and it was not to be replaced.
@@ -60,7 +60,7 @@ pub(super) enum PutError {
     Io(#[from] io::Error),
 }
 
-/// What is said of an object besides its bytes.
+/// The metadata of an object.
 #[derive(Debug)]
 pub(super) struct About {
     pub(super) key: String,
@@ -155,7 +155,7 @@ impl Store {
     }
 
     /// Refuses when the folder is not the one that was opened: it was deleted, or another is in its place. Then nothing can
-    /// be said of an object that is not found.
+    /// be reported of a missing object.
     pub(super) fn expect_in_place(&self) -> io::Result<()> {
         let found = match fs::metadata(self.root.join(LOCK_FILE)) {
             Ok(found) => Some(found),
@@ -232,7 +232,7 @@ impl Store {
             .map_err(PutError::Io)
             .and_then(|()| self.link(tmp.path(), &place, about.replaces));
         if let Err(refused) = linked {
-            // Before the file in `tmp/` goes: the two links tell that nothing came of it.
+            // Before the file in `tmp/` goes: the two links show that the attempt failed.
             layout::remove(&marker)?;
             return Err(refused);
         }

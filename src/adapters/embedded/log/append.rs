@@ -60,7 +60,7 @@ impl StreamHead {
         self.is_changed = true;
     }
 
-    /// As it stands on disk.
+    /// Its form on disk.
     pub(crate) fn load(tables: &Tables, stream: Stream) -> Result<Self, ReadError> {
         let row = tables.meta.get(head_key(stream))?;
         Ok(row.map(|row| unrow(&row, 0)).transpose()?.unwrap_or(Self::EMPTY))
@@ -193,7 +193,7 @@ fn prune(stream: Stream, head: &mut StreamHead, shared: &Shared, batch: &mut Bat
 
 /// Lets the engine drop ids outside their window while it rewrites files; nobody sees them any more.
 ///
-/// An older row of the same id that comes to light again is outside the window too.
+/// An older row of the same id that reappears is outside the window too.
 pub(crate) fn old_ids(clock: Clock) -> Arc<dyn Factory> {
     Arc::new(OldIds(clock))
 }

@@ -24,7 +24,7 @@ pub struct EmbeddedConsumer {
     bell: Arc<Notify>,
 }
 
-/// What one look came to.
+/// The result of one look.
 enum Taken {
     Some(Vec<LogDelivery>),
     /// Nothing yet, but there is more to look at.

@@ -1,4 +1,4 @@
-//! Publish ids of late: what makes a repeat a duplicate.
+//! Recent publish ids: they make a repeat a duplicate.
 //!
 //! Kept in memory as hashes; a hit is checked against the record itself. On disk there is one row of hashes for
 //! each batch, from which a start fills the memory again.
@@ -36,7 +36,7 @@ impl IdHash {
     }
 }
 
-/// What the streams have seen of late. Owned by the committer.
+/// The ids that the streams have seen recently. Owned by the committer.
 #[derive(Debug)]
 pub(crate) struct KnownIds([Generations; 3]);
 

@@ -122,7 +122,7 @@ pub(super) fn record_key(stream: Stream, sequence: u64) -> [u8; 9] {
     key
 }
 
-/// The part of a subject by which its stream is indexed, as it stands in keys. Two may look the same: who finds
+/// The part of a subject by which its stream is indexed, in the form of its keys. Two may look the same: who finds
 /// a record by one looks at its subject too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Part(u64);
@@ -146,7 +146,7 @@ pub(super) fn index_key(stream: Stream, part: Part, sequence: u64) -> [u8; 17] {
     key
 }
 
-/// The first 64 bits of the SHA-256. Frozen: it stands on disk.
+/// The first 64 bits of the SHA-256. Frozen: it is on disk.
 pub(super) fn hash_of(text: &str) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..8]);

@@ -28,7 +28,7 @@ pub(crate) struct LogShared {
     saved_at_ms: AtomicU64,
 }
 
-/// One bell for every part of the subject that somebody waits for, and one for all else.
+/// One bell for every part of the subject that a reader waits for, and one for all else.
 #[derive(Debug, Default)]
 struct Bells {
     any: Arc<Notify>,

@@ -40,7 +40,7 @@ struct Open {
     due: Timestamp,
 }
 
-/// What one look at the queue came to.
+/// The result of one look at the queue.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// Handed out: number, deliveries, body.
@@ -71,7 +71,7 @@ impl QueueShared {
         }
     }
 
-    /// Stops whoever deletes, until the guard is dropped.
+    /// Blocks deletes until the guard is dropped.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> impl Sized + '_ {
         self.messages()

@@ -7,7 +7,7 @@ use crate::domain::time::Timestamp;
 
 const HEAD_KEY: &str = "queue";
 
-/// A notification as it stands in its table.
+/// A notification, in the form of its table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Message {
     /// Deliveries as far as they were noted: the second and later ones are.
@@ -27,7 +27,7 @@ pub(crate) struct QueueHead {
 }
 
 impl QueueHead {
-    /// As it stands on disk.
+    /// Its form on disk.
     pub(crate) fn load(tables: &Tables) -> Result<Self, ReadError> {
         let row = tables.meta.get(HEAD_KEY)?;
         let empty = Self { last: 0, is_changed: false };

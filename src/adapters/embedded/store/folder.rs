@@ -12,7 +12,7 @@ const LOCK_FILE: &str = "owner.lock";
 /// Why the embedded store did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Somebody else has it open; it takes one process at a time.
+    /// Another process has it open; it takes one process at a time.
     #[error("{} is in use by {by}; stop it, or name another folder (data_dir, or --data)", dir.display())]
     Held {
         /// The folder.

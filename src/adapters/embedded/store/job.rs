@@ -15,7 +15,7 @@ use crate::telemetry::names::REPLIES_ABANDONED_TOTAL;
 /// Where an answer goes.
 pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
-/// Hears how a write ended. Called from any thread; must not wait.
+/// A callback with the outcome of a write. Called from any thread; must not wait.
 pub(crate) type Heard = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 /// One thing to write.
@@ -57,11 +57,11 @@ pub(crate) enum Job {
 pub(crate) enum Unsent {
     /// It never reached the committer: nothing was or will be written.
     Refused(String),
-    /// It did, and then nothing was heard.
+    /// It did, and then no answer arrived.
     Lost(String),
 }
 
-/// What a job came to, to be told once its batch is on disk.
+/// The outcome of a job, delivered once its batch is on disk.
 pub(crate) enum Answer {
     Commit(Result<(), CommitError>, Heard),
     Publish(Result<Stored, PublishError>, Reply<Stored, PublishError>),

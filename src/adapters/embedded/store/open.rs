@@ -56,7 +56,7 @@ impl Default for StoreOptions {
 
 /// One folder on disk that holds ledger, log and queue. Cheap to clone.
 ///
-/// Everything written is on disk before the writer hears `Ok`. When the last clone, and everything made from
+/// Everything written is on disk before the writer gets `Ok`. When the last clone, and everything made from
 /// one, is dropped, what was accepted is finished, and the folder is free again.
 #[derive(Clone)]
 pub struct EmbeddedStore(Arc<Inner>);

@@ -23,7 +23,7 @@ const FLOOR_BYTES: u64 = DISK_RESERVE_BYTES / 16;
 /// What a job means for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
-    /// Part of a delete, or of what is needed to go on: small, and room comes of it.
+    /// Part of a delete, or of necessary upkeep: small, and it frees room.
     Freeing,
     /// Finishes what was begun.
     Finishing,

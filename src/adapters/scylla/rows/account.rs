@@ -144,7 +144,7 @@ impl SummaryRow {
         UserId::from_uuid(self.user_id)
     }
 
-    /// What a scan tells of the account; none if nothing was ever written.
+    /// The account as a scan reads it; none if nothing was ever written.
     pub(in crate::adapters::scylla) fn into_summary(self) -> Result<Option<Summary>, CellError> {
         let user = self.user();
         let row = AccountRow {

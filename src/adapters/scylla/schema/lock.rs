@@ -1,4 +1,4 @@
-//! One at a time: whoever changes the tables holds a row that goes away by itself if its holder does.
+//! The schema lock: the process that changes the tables holds a row that expires by itself if the process dies.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) struct SchemaLock<'s> {
 }
 
 impl<'s> SchemaLock<'s> {
-    /// Takes the lock, waiting for whoever holds it.
+    /// Takes the lock, waiting for its holder.
     pub(super) async fn take(
         session: &'s Session,
         prepare: impl AsyncFn(&str) -> Result<PreparedStatement, SchemaError>,
@@ -65,7 +65,7 @@ impl<'s> SchemaLock<'s> {
     /// Holds it for longer.
     ///
     /// # Errors
-    /// It went away, and somebody else may hold it.
+    /// It expired, and another process may hold it.
     pub(super) async fn renew(&self) -> Result<(), SchemaError> {
         let values = (TTL_SECS, self.owner, NAME, self.owner);
         let result = self.session.execute_unpaged(&self.renew, values).await;

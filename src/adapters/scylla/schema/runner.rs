@@ -230,7 +230,7 @@ impl<'s> Runner<'s> {
     }
 
     /// Changes a table and waits until every node has the same tables. Also where nothing had to be changed: the
-    /// driver does not wait then, and whoever did change it may be waiting still.
+    /// driver does not wait then, and the process that did change it may be waiting still.
     async fn change(&self, text: &str) -> Result<(), String> {
         let mut statement = Statement::new(text);
         statement.set_execution_profile_handle(Some(self.profile.clone()));
@@ -238,7 +238,7 @@ impl<'s> Runner<'s> {
         self.session.await_schema_agreement().await.map(drop).map_err(|error| error.to_string())
     }
 
-    /// Whether an earlier run, which did not come to the end of its file, has added this column of this table.
+    /// Whether an earlier run, which did not finish its file, has added this column of this table.
     async fn has_column(&self, (table, column): (&str, &str)) -> Result<bool, SchemaError> {
         let question = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? \
              AND table_name = ? AND column_name = ?";
@@ -256,7 +256,7 @@ impl<'s> Runner<'s> {
 
     /// Makes the keyspace and the tables that the migrations need themselves.
     async fn prepare_keyspace(&self, cql: &CqlSession) -> Result<(), SchemaError> {
-        // Whoever made it beforehand may have done so because we may not.
+        // Another role may have created it beforehand because ours may not.
         if !is_there(cql, "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?").await?
         {
             let create = create_keyspace(&cql.settings, cql.is_scylla());
