@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::moment::Moment;
-use super::ticket::{Context, Failure, Needs, Ticket};
+use super::moment::DualClockInstant;
+use super::ticket::{Context, Failure, Needs, QueuedCommand};
 use crate::domain::account::Account;
 use crate::domain::draft::{Draft, Requests, Rows, Unchanged};
 use crate::domain::entry::Entry;
@@ -33,26 +33,26 @@ const ROWS_KEPT_MAX: usize = 32;
 enum Phase {
     Idle,
     Loading,
-    Writing(Box<InFlight>),
+    Writing(Box<WriteInFlight>),
 }
 
-struct InFlight {
+struct WriteInFlight {
     op: OpId,
     since: Instant,
     /// As it is after the write.
     account: Account,
     entries: Vec<Entry>,
     rows: Rows,
-    decided: Vec<Box<dyn Ticket>>,
+    decided: Vec<Box<dyn QueuedCommand>>,
 }
 
 /// One user's desk.
 pub(super) struct Desk {
     user: UserId,
     phase: Phase,
-    queue: VecDeque<Box<dyn Ticket>>,
+    queue: VecDeque<Box<dyn QueuedCommand>>,
     account: Option<Account>,
-    confirmed_at: Moment,
+    confirmed_at: DualClockInstant,
     rows: Rows,
     absent: BTreeSet<FileId>,
     requests: Requests,
@@ -61,13 +61,13 @@ pub(super) struct Desk {
     /// As the ledger was last seen to know it.
     saved: u64,
     /// When the last step was taken: what is in flight was sent then.
-    rested_since: Moment,
+    rested_since: DualClockInstant,
 }
 
 impl Desk {
     /// A desk that knows nothing yet.
     pub(super) fn new(user: UserId, now: Timestamp) -> Self {
-        let now = Moment::at(now);
+        let now = DualClockInstant::at(now);
         Self {
             user,
             phase: Phase::Idle,
@@ -84,7 +84,7 @@ impl Desk {
     }
 
     /// Takes a ticket, or fails it if too many wait.
-    pub(super) fn enqueue(&mut self, ticket: Box<dyn Ticket>) {
+    pub(super) fn enqueue(&mut self, ticket: Box<dyn QueuedCommand>) {
         if self.queue.len() < DESK_QUEUE_MAX {
             self.queue.push_back(ticket);
         } else {
@@ -140,7 +140,7 @@ impl Desk {
         if !self.is_idle() {
             return Step::Rest;
         }
-        self.rested_since = Moment::at(tools.now);
+        self.rested_since = DualClockInstant::at(tools.now);
         self.queue.retain(|ticket| !ticket.is_abandoned(tools.now));
         if self.queue.is_empty() {
             return Step::Rest;
@@ -169,7 +169,8 @@ impl Desk {
 
     /// Versions whose makers decide whether a ticket that waits was carried out after all.
     fn in_doubt(&self) -> Vec<u64> {
-        let mut versions: Vec<u64> = self.queue.iter().flat_map(|ticket| ticket.doubts()).collect();
+        let mut versions: Vec<u64> =
+            self.queue.iter().flat_map(|ticket| ticket.indeterminate_attempts()).collect();
         versions.sort_unstable();
         versions.dedup();
         versions
@@ -244,8 +245,13 @@ impl Desk {
     }
 
     /// Answers what needed no write, and fetches what the next ticket lacks.
-    fn nothing_to_write(&mut self, decided: Vec<Box<dyn Ticket>>, needs: Needs, tools: &Tools<'_>) -> Step {
-        decided.into_iter().for_each(Ticket::answer);
+    fn nothing_to_write(
+        &mut self,
+        decided: Vec<Box<dyn QueuedCommand>>,
+        needs: Needs,
+        tools: &Tools<'_>,
+    ) -> Step {
+        decided.into_iter().for_each(QueuedCommand::answer);
         match needs {
             Needs::Fresh => {
                 self.forget();
@@ -260,14 +266,14 @@ impl Desk {
         }
     }
 
-    fn write(&mut self, draft: Draft, decided: Vec<Box<dyn Ticket>>, tools: &Tools) -> Step {
+    fn write(&mut self, draft: Draft, decided: Vec<Box<dyn QueuedCommand>>, tools: &Tools) -> Step {
         let broken_row = draft.broken().cloned();
         let (write, rows) = draft.into_write();
         if let Err(broken) = broken_row.map_or_else(|| invariant::check_write(&write), Err) {
             self.forget();
             // Another node may have written between the account in memory and the rows read for it. What is wrong
             // in the ledger, or here, is wrong every time.
-            if self.decide_again(decided, None) > 0 {
+            if self.retry(decided, None) > 0 {
                 metrics::counter!(names::DESK_INVARIANTS_BROKEN_TOTAL).increment(1);
                 tracing::error!(user_id = %self.user, "refused a write that would break an invariant: {broken}");
             }
@@ -275,7 +281,7 @@ impl Desk {
         }
         let (account, entries) = (write.account.clone(), write.entries.clone());
         let (op, since) = (write.op, Instant::now());
-        self.phase = Phase::Writing(Box::new(InFlight { op, since, account, entries, rows, decided }));
+        self.phase = Phase::Writing(Box::new(WriteInFlight { op, since, account, entries, rows, decided }));
         Step::Write(Box::new(write))
     }
 
@@ -314,7 +320,7 @@ impl Desk {
         let Phase::Writing(in_flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
             return None;
         };
-        let InFlight { op, account, entries, rows, decided, .. } = *in_flight;
+        let WriteInFlight { op, account, entries, rows, decided, .. } = *in_flight;
         match end {
             WriteEnd::Applied | WriteEnd::AppliedEarlier => {
                 let durable = durable(account.published, entries, &rows);
@@ -322,17 +328,17 @@ impl Desk {
                 if end == WriteEnd::AppliedEarlier {
                     self.forget();
                 }
-                decided.into_iter().for_each(Ticket::answer);
+                decided.into_iter().for_each(QueuedCommand::answer);
                 Some(durable)
             }
             WriteEnd::NotApplied => {
                 self.forget();
-                self.decide_again(decided, None);
+                self.retry(decided, None);
                 None
             }
             WriteEnd::InDoubt => {
                 self.forget();
-                self.decide_again(decided, entries.first().map(|entry| (entry.version, op)));
+                self.retry(decided, entries.first().map(|entry| (entry.version, op)));
                 None
             }
             WriteEnd::Unavailable => {
@@ -363,7 +369,7 @@ impl Desk {
 
     /// Puts tickets back in front, in order; those that lost too often fail. `doubt` is the attempt that may land yet.
     /// Returns how many failed.
-    fn decide_again(&mut self, decided: Vec<Box<dyn Ticket>>, doubt: Option<(u64, OpId)>) -> usize {
+    fn retry(&mut self, decided: Vec<Box<dyn QueuedCommand>>, doubt: Option<(u64, OpId)>) -> usize {
         let mut failed = 0;
         for mut ticket in decided.into_iter().rev() {
             if ticket.another_round(doubt) < COMMIT_ROUNDS_MAX {

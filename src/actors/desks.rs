@@ -3,11 +3,11 @@
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::directory::Directory;
+use super::directory::ActorRegistry;
 use super::handle::DeskError;
-use super::moment::Moment;
+use super::moment::DualClockInstant;
 use super::shard::ShardMsg;
-use super::ticket::{Answer, Ask, Move};
+use super::ticket::{Answer, Command, TypedCommand};
 use crate::domain::ids::UserId;
 use crate::limits::{DESK_REPLY_WITHIN, TICKET_AGE_MAX};
 use crate::ports::Clock;
@@ -15,18 +15,18 @@ use crate::ports::Clock;
 /// Asks desks. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Desks {
-    directory: Directory,
+    directory: ActorRegistry,
     clock: Clock,
 }
 
 impl Desks {
-    pub(super) const fn new(directory: Directory, clock: Clock) -> Self {
+    pub(super) const fn new(directory: ActorRegistry, clock: Clock) -> Self {
         Self { directory, clock }
     }
 
     /// Sends a request to its user's desk and waits for the answer. A request that ran out of time may
     /// still be carried out.
-    pub(super) async fn ask<M: Move>(
+    pub(super) async fn ask<M: Command>(
         &self,
         user: UserId,
         request: M,
@@ -36,20 +36,20 @@ impl Desks {
     }
 
     /// The time of the requests.
-    pub(super) fn moment(&self) -> Moment {
-        Moment::at(self.clock.now())
+    pub(super) fn moment(&self) -> DualClockInstant {
+        DualClockInstant::at(self.clock.now())
     }
 
     /// The same for a request whose caller waits since `asked`.
-    pub(super) async fn ask_since<M: Move>(
+    pub(super) async fn ask_since<M: Command>(
         &self,
         user: UserId,
         request: M,
         slot: Option<OwnedSemaphorePermit>,
-        asked: Moment,
+        asked: DualClockInstant,
     ) -> Answer<M> {
-        let (ticket, answer) = Ask::new(request, asked, slot);
-        if !self.directory.to_shard_of(user, ShardMsg::Ask { user, ticket }) {
+        let (ticket, answer) = TypedCommand::new(request, asked, slot);
+        if !self.directory.to_shard_of(user, ShardMsg::Command { user, ticket }) {
             return Err(DeskError::Unavailable);
         }
         match timeout(DESK_REPLY_WITHIN, answer).await {

@@ -18,7 +18,7 @@ type Slot<M> = RwLock<Option<ActorRef<M>>>;
 
 /// The actors that others send to. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Directory(Arc<Slots>);
+pub(super) struct ActorRegistry(Arc<Slots>);
 
 struct Slots {
     count: ShardCount,
@@ -28,7 +28,7 @@ struct Slots {
     sweeper: Slot<SweeperMsg>,
 }
 
-impl Directory {
+impl ActorRegistry {
     /// A directory in which nobody stands yet.
     pub(super) fn new(count: ShardCount) -> Self {
         let shards = count.all().map(|_| Slot::default()).collect();

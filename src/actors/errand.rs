@@ -17,10 +17,10 @@ pub(super) fn send<M: Message>(
     lost: M,
     work: impl Future<Output = M> + Send + 'static,
 ) {
-    let errand = Errand::new(actor, lost);
+    let errand = SupervisedTask::new(actor, lost);
     tokio::spawn(async move {
         match timeout(within, work).await {
-            Ok(outcome) => errand.ends_with(outcome),
+            Ok(outcome) => errand.complete(outcome),
             Err(_) => give_up("took too long"),
         }
     });
@@ -32,24 +32,24 @@ fn give_up(why: &'static str) {
 }
 
 /// Reports its end when it is dropped, also by a panic.
-pub(super) struct Errand<M: Message> {
+pub(super) struct SupervisedTask<M: Message> {
     actor: ActorRef<M>,
     end: Option<M>,
 }
 
-impl<M: Message> Errand<M> {
+impl<M: Message> SupervisedTask<M> {
     /// Background work; without an answer, `lost` is sent.
     pub(super) fn new(actor: &ActorRef<M>, lost: M) -> Self {
         Self { actor: actor.clone(), end: Some(lost) }
     }
 
     /// Sends this instead.
-    pub(super) fn ends_with(mut self, outcome: M) {
+    pub(super) fn complete(mut self, outcome: M) {
         self.end = Some(outcome);
     }
 }
 
-impl<M: Message> Drop for Errand<M> {
+impl<M: Message> Drop for SupervisedTask<M> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             give_up("panicked");

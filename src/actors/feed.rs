@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use dead::{Dead, DeadLetters};
-use strikes::Strikes;
+use strikes::FailureCounter;
 
 use super::desks::Desks;
 use super::inspector::{Inspector, log_inspected};
@@ -70,7 +70,7 @@ pub(super) struct FeedState {
     parts: Arc<FeedParts>,
     consumer: Option<Arc<tokio::sync::Mutex<LogConsumer>>>,
     backoff: Backoff,
-    strikes: Strikes,
+    strikes: FailureCounter,
     dead: Arc<DeadLetters>,
 }
 
@@ -86,7 +86,7 @@ impl Actor for FeedActor {
     ) -> Result<FeedState, ActorProcessingErr> {
         drop(myself.cast(Pull));
         let backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
-        let (parts, strikes) = (Arc::new(parts), Strikes::default());
+        let (parts, strikes) = (Arc::new(parts), FailureCounter::default());
         let dead = Arc::new(DeadLetters::new(Arc::clone(&parts)));
         Ok(FeedState { parts, consumer: None, backoff, strikes, dead })
     }
@@ -133,14 +133,16 @@ impl FeedState {
         for delivery in deliveries {
             let (dead, consumer) = (Arc::clone(&self.dead), Arc::clone(&consumer));
             let sequence = delivery.record.sequence;
-            let is_out = self.strikes.is_out(sequence);
+            let is_exhausted = self.strikes.is_exhausted(sequence);
             // After the ack wait it comes again anyway.
             let worked = timeout(ACK_WAIT, async move {
-                let verdict = judge(&dead, &delivery, is_out).await;
+                let verdict = judge(&dead, &delivery, is_exhausted).await;
                 let consumer = consumer.lock().await;
                 let told = match verdict {
-                    Verdict::Settled | Verdict::Done => consumer.ack(&delivery.token).await,
-                    Verdict::Later | Verdict::Away => consumer.nak(&delivery.token, pause(&delivery)).await,
+                    AckDecision::Settled | AckDecision::Done => consumer.ack(&delivery.token).await,
+                    AckDecision::Later | AckDecision::Away => {
+                        consumer.nak(&delivery.token, pause(&delivery)).await
+                    }
                 };
                 told.map(|()| verdict)
             });
@@ -164,15 +166,15 @@ impl FeedState {
         Ok(())
     }
 
-    fn note(&mut self, sequence: u64, verdict: Verdict) {
-        if matches!(verdict, Verdict::Settled | Verdict::Done) {
+    fn note(&mut self, sequence: u64, verdict: AckDecision) {
+        if matches!(verdict, AckDecision::Settled | AckDecision::Done) {
             self.dead.ended(sequence);
         }
         match verdict {
-            Verdict::Settled => self.strikes.settled(sequence),
-            Verdict::Done => self.strikes.ended(sequence),
-            Verdict::Away => self.strikes.away(sequence),
-            Verdict::Later => {}
+            AckDecision::Settled => self.strikes.settled(sequence),
+            AckDecision::Done => self.strikes.ended(sequence),
+            AckDecision::Away => self.strikes.away(sequence),
+            AckDecision::Later => {}
         }
     }
 
@@ -200,7 +202,7 @@ pub(super) fn consumer_of(shard: ShardId) -> ConsumerSpec {
 
 /// What to tell the log about a delivery.
 #[derive(Clone, Copy)]
-enum Verdict {
+enum AckDecision {
     /// The bucket and the ledger have said what becomes of it.
     Settled,
     /// There is nothing more to do about it.
@@ -211,9 +213,9 @@ enum Verdict {
     Away,
 }
 
-async fn judge(letters: &DeadLetters, delivery: &LogDelivery, is_out: bool) -> Verdict {
+async fn judge(letters: &DeadLetters, delivery: &LogDelivery, is_exhausted: bool) -> AckDecision {
     let parts = letters.parts();
-    if is_out {
+    if is_exhausted {
         return letters.keep(delivery, Dead::Arrival, "failed too often").await;
     }
     let arrival: Arrival = match serde_json::from_slice(&delivery.record.payload) {
@@ -230,18 +232,18 @@ async fn judge(letters: &DeadLetters, delivery: &LogDelivery, is_out: bool) -> V
     match arrival.kind {
         ArrivalKind::Created => settle(parts, key, &arrival, delivery.deliveries).await,
         // Whether an object is there is for the bucket to say, not for old news.
-        ArrivalKind::Removed => counted("removed", Verdict::Done),
+        ArrivalKind::Removed => counted("removed", AckDecision::Done),
     }
 }
 
-async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries: u32) -> Verdict {
+async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries: u32) -> AckDecision {
     let seen = match parts.inspector.inspect(key, arrival.seen_at).await {
         Ok(Some(seen)) => seen,
         Ok(None) => {
             log_inspected(key, None, None);
-            return counted("no_object", Verdict::Done);
+            return counted("no_object", AckDecision::Done);
         }
-        Err(_) => return counted("bucket_away", Verdict::Away),
+        Err(_) => return counted("bucket_away", AckDecision::Away),
     };
     let (landed_at, size_bytes) = (seen.landed_at, seen.size_bytes);
     let settled = parts.desks.ask(key.user, Settle { file: key.file, seen }, None).await;
@@ -252,19 +254,19 @@ async fn settle(parts: &FeedParts, key: ObjectKey, arrival: &Arrival, deliveries
             metrics::histogram!(names::SETTLE_SECONDS).record(delay);
             let status = file.public_status().as_str();
             tracing::info!(target: STORY, { user_id = %key.user, file_id = %key.file, trace_id = file.trace_id(), file.status = status, after_ms = millis(delay) }, "settled");
-            counted("settled", Verdict::Settled)
+            counted("settled", AckDecision::Settled)
         }
         Ok(Settled::Remove(_)) => {
             parts.remover.remove(key);
-            counted("to_remove", Verdict::Settled)
+            counted("to_remove", AckDecision::Settled)
         }
-        Ok(Settled::Unknown) if deliveries < UNKNOWN_DELIVERIES_MAX => counted("unknown", Verdict::Later),
-        Ok(Settled::Unknown) => counted("unknown", Verdict::Done),
-        Err(_) => counted("ledger_away", Verdict::Away),
+        Ok(Settled::Unknown) if deliveries < UNKNOWN_DELIVERIES_MAX => counted("unknown", AckDecision::Later),
+        Ok(Settled::Unknown) => counted("unknown", AckDecision::Done),
+        Err(_) => counted("ledger_away", AckDecision::Away),
     }
 }
 
-fn counted(outcome: &'static str, verdict: Verdict) -> Verdict {
+fn counted(outcome: &'static str, verdict: AckDecision) -> AckDecision {
     metrics::counter!(names::ARRIVALS_TOTAL, "outcome" => outcome).increment(1);
     verdict
 }

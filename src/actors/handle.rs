@@ -16,7 +16,7 @@ use super::inspector::{Inspector, log_inspected};
 use super::remover::Remover;
 use super::requests::{Remove, Restore, SetQuota, SetState, Settle, Settled, Update};
 use super::sweeper::{Census, CensusBoard};
-use super::ticket::{Answer, Move};
+use super::ticket::{Answer, Command};
 use crate::admission::Flights;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::chunks::Chunk;
@@ -89,7 +89,7 @@ pub enum Completed {
 }
 
 /// What stands behind the door.
-pub(super) struct Door {
+pub(super) struct HandleParts {
     pub(super) desks: Desks,
     pub(super) inspector: Inspector,
     pub(super) chunks: Chunks,
@@ -108,7 +108,7 @@ pub struct Handle {
     clock: Clock,
     census: CensusBoard,
     completing: Flights<ObjectKey, Result<Completed, DeskError<FileRefusal>>>,
-    reserving: Flights<chunked::RequestKey, chunked::Outcome>,
+    reserving: Flights<chunked::RequestKey, chunked::ReserveOutcome>,
     gate: Arc<Semaphore>,
     admission_max: u32,
     is_draining: Arc<AtomicBool>,
@@ -116,8 +116,8 @@ pub struct Handle {
 
 impl Handle {
     /// A door through which at most `admission_max` requests are at the same time.
-    pub(super) fn new(behind: Door, admission_max: u32) -> Self {
-        let Door { desks, inspector, chunks, remover, clock, census } = behind;
+    pub(super) fn new(behind: HandleParts, admission_max: u32) -> Self {
+        let HandleParts { desks, inspector, chunks, remover, clock, census } = behind;
         let gate = Arc::new(Semaphore::new(usize::try_from(admission_max).unwrap_or(usize::MAX)));
         Self {
             desks,
@@ -150,7 +150,7 @@ impl Handle {
         }
     }
 
-    async fn ask<M: Move>(&self, user: UserId, request: M) -> Answer<M> {
+    async fn ask<M: Command>(&self, user: UserId, request: M) -> Answer<M> {
         let slot = self.enter()?;
         self.desks.ask(user, request, Some(slot)).await
     }

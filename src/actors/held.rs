@@ -4,9 +4,9 @@ use crate::telemetry::names;
 
 /// The share of one shard in a gauge. Dropping it takes that back.
 #[derive(Debug, Default)]
-pub(super) struct Held(u32);
+pub(super) struct GaugeGuard(u32);
 
-impl Held {
+impl GaugeGuard {
     /// From now on the shard holds so many.
     pub(super) fn tell(&mut self, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -17,7 +17,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.tell(0);
     }

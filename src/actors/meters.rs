@@ -8,7 +8,7 @@ use crate::telemetry::names;
 
 /// The handles. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Meters(Arc<Handles>);
+pub(super) struct ActorMeters(Arc<Handles>);
 
 /// The handles themselves.
 pub(super) struct Handles {
@@ -24,7 +24,7 @@ pub(super) struct Handles {
     pub(super) event_lag_seconds: Histogram,
 }
 
-impl Meters {
+impl ActorMeters {
     /// Of the recorder that is installed now.
     pub(super) fn new() -> Self {
         Self(Arc::new(Handles {
@@ -37,7 +37,7 @@ impl Meters {
     }
 }
 
-impl std::ops::Deref for Meters {
+impl std::ops::Deref for ActorMeters {
     type Target = Handles;
 
     fn deref(&self) -> &Handles {

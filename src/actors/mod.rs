@@ -5,7 +5,7 @@
 mod handle;
 mod tree;
 mod supervisor;
-mod verdict;
+mod restart_policy;
 mod directory;
 mod desks;
 mod errand;

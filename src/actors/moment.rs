@@ -8,14 +8,14 @@ use crate::domain::time::Timestamp;
 
 /// A moment by both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct DualClockInstant {
     /// Advances while the machine sleeps, and jumps when it is set.
     pub(super) wall: Timestamp,
     /// Never goes back, and may stand still while the machine sleeps.
     steady: Instant,
 }
 
-impl Moment {
+impl DualClockInstant {
     pub(super) fn at(wall: Timestamp) -> Self {
         Self { wall, steady: Instant::now() }
     }

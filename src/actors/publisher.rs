@@ -11,10 +11,10 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::desk::Durable;
-use super::directory::{Directory, LANES};
+use super::directory::{ActorRegistry, LANES};
 use super::errand;
-use super::meters::Meters;
-use super::run::{self, LogSaid, Ran, RunEnd, Work};
+use super::meters::ActorMeters;
+use super::run::{self, JobEnd, JobOutcome, LogAnswer, PublishJob};
 use super::shard::ShardMsg;
 use crate::adapters::{Ledger, Log};
 use crate::domain::backoff;
@@ -47,7 +47,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The way to the lanes. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Publisher(pub(super) Directory);
+pub(super) struct Publisher(pub(super) ActorRegistry);
 
 impl Publisher {
     /// Publishes what has become durable, after everything before it.
@@ -69,7 +69,7 @@ pub(super) enum LaneMsg {
     /// Entries became durable; none: look in the ledger.
     Entries { user: UserId, durable: Durable },
     /// A run of publishing ended, for each of its users.
-    Ran(Vec<Ran>),
+    Done(Vec<JobOutcome>),
     /// A pause after a failure is over.
     Retry { user: UserId },
     /// A pause of the whole lane is over: is the log back?
@@ -86,8 +86,8 @@ pub(super) struct LaneParts {
     pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) source: Arc<EventSource>,
-    pub(super) directory: Directory,
-    pub(super) meters: Meters,
+    pub(super) directory: ActorRegistry,
+    pub(super) meters: ActorMeters,
 }
 
 /// One user's way out.
@@ -155,7 +155,7 @@ impl Actor for LaneActor {
     ) -> Result<(), ActorProcessingErr> {
         match msg {
             LaneMsg::Entries { user, durable } => state.take(user, durable),
-            LaneMsg::Ran(run) => {
+            LaneMsg::Done(run) => {
                 state.running -= 1;
                 state.heard(&myself, &run);
                 run.into_iter().for_each(|ran| state.ran(&myself, ran));
@@ -219,28 +219,28 @@ impl LaneState {
 
     /// What a run says of the log. That it took nothing of one user may be about that user; one that it takes something
     /// of ends the pauses.
-    fn heard(&mut self, myself: &ActorRef<LaneMsg>, run: &[Ran]) {
-        if run.iter().any(|ran| ran.log == LogSaid::Stored) {
+    fn heard(&mut self, myself: &ActorRef<LaneMsg>, run: &[JobOutcome]) {
+        if run.iter().any(|ran| ran.log == LogAnswer::Stored) {
             self.refusals = 0;
             self.is_pausing = false;
-        } else if run.iter().any(|ran| ran.log == LogSaid::Refused) && !self.is_pausing {
+        } else if run.iter().any(|ran| ran.log == LogAnswer::Refused) && !self.is_pausing {
             self.refusals += 1;
             self.is_pausing = true;
             myself.send_after(pause_after(&self.parts.clock, self.refusals), || LaneMsg::Probe);
         }
     }
 
-    fn ran(&mut self, myself: &ActorRef<LaneMsg>, ran: Ran) {
-        let Ran { user, published, end, .. } = ran;
+    fn ran(&mut self, myself: &ActorRef<LaneMsg>, ran: JobOutcome) {
+        let JobOutcome { user, published, end, .. } = ran;
         let Some(outbox) = self.users.get_mut(&user) else { return };
         outbox.is_running = false;
         let is_news = published > outbox.published;
         outbox.published = outbox.published.max(published);
         outbox.known = outbox.known.max(published);
         match end {
-            RunEnd::Complete => outbox.failures = 0,
-            RunEnd::MorePages => self.held -= outbox.fall_behind(),
-            RunEnd::Failed => {
+            JobEnd::Complete => outbox.failures = 0,
+            JobEnd::MorePages => self.held -= outbox.fall_behind(),
+            JobEnd::Failed => {
                 self.held -= outbox.fall_behind();
                 outbox.is_paused = true;
                 outbox.failures += 1;
@@ -251,7 +251,7 @@ impl LaneState {
         if is_news {
             self.parts.directory.to_shard_of(user, ShardMsg::Published { user, version: published });
         }
-        if end != RunEnd::Failed {
+        if end != JobEnd::Failed {
             self.wait(user);
         }
     }
@@ -273,15 +273,15 @@ impl LaneState {
             }
             self.running += 1;
             let parts = Arc::clone(&self.parts);
-            let lost = LaneMsg::Ran(run.iter().map(Work::lost).collect());
+            let lost = LaneMsg::Done(run.iter().map(PublishJob::lost).collect());
             errand::send(myself, run::WITHIN, lost, async move {
-                LaneMsg::Ran(run::carry_out(&parts, run).await)
+                LaneMsg::Done(run::carry_out(&parts, run).await)
             });
         }
     }
 
     /// The users that wait longest, with what is held for them.
-    fn next_run(&mut self, users_max: usize) -> Vec<Work> {
+    fn next_run(&mut self, users_max: usize) -> Vec<PublishJob> {
         let (mut run, mut size) = (Vec::new(), 0);
         while run.len() < users_max
             && size < RUN_ENTRIES_MAX
@@ -300,7 +300,7 @@ impl LaneState {
             outbox.is_running = true;
             self.held -= entries.len();
             size += entries.len();
-            run.push(Work { user, published: outbox.published, entries });
+            run.push(PublishJob { user, published: outbox.published, entries });
         }
         run
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::directory::Directory;
+use super::directory::ActorRegistry;
 use super::errand;
-use super::requests::Purged;
+use super::requests::MarkPurged;
 use super::shard::ShardMsg;
-use super::ticket::Ask;
+use super::ticket::TypedCommand;
 use crate::adapters::Objects;
 use crate::domain::ids::ObjectKey;
 use crate::ports::{Clock, ObjectsPort};
@@ -29,7 +29,7 @@ const TRIES_MAX: u32 = 5;
 
 /// The way to the remover. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Remover(pub(super) Directory);
+pub(super) struct Remover(pub(super) ActorRegistry);
 
 impl Remover {
     /// Removes an object, some time soon.
@@ -75,7 +75,7 @@ pub(super) struct RemoverParts {
     pub(super) objects: Objects,
     pub(super) clock: Clock,
     pub(super) health: Health,
-    pub(super) directory: Directory,
+    pub(super) directory: ActorRegistry,
 }
 
 /// The remover's behaviour.
@@ -128,8 +128,8 @@ impl RemoverState {
         let key = what.key();
         if is_gone {
             let Removable::Object(_) = what else { return };
-            let purged = Ask::unattended(Purged { file: key.file });
-            self.parts.directory.to_shard_of(key.user, ShardMsg::Ask { user: key.user, ticket: purged });
+            let purged = TypedCommand::unattended(MarkPurged { file: key.file });
+            self.parts.directory.to_shard_of(key.user, ShardMsg::Command { user: key.user, ticket: purged });
             metrics::counter!(names::OBJECTS_REMOVED_TOTAL).increment(1);
         } else if tries < TRIES_MAX {
             let pause = Duration::from_millis(100 << tries);

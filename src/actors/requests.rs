@@ -1,9 +1,9 @@
-//! Every kind of request to an account, as a [`Move`].
+//! Every kind of request to an account, as a [`Command`].
 
 use std::convert::Infallible;
 
 use super::handle::OpenUpload;
-use super::ticket::{Context, Decision, Move};
+use super::ticket::{Command, Context, Decision};
 use crate::domain::account::{Account, AccountState, Transition};
 use crate::domain::decide::{Observed, Settlement};
 use crate::domain::draft::Draft;
@@ -40,7 +40,7 @@ pub(super) struct Settle {
     pub(super) seen: Observed,
 }
 
-impl Move for Settle {
+impl Command for Settle {
     type Answer = Settled;
     type Refusal = Infallible;
 
@@ -75,7 +75,7 @@ pub(super) struct Expire {
     pub(super) file: FileId,
 }
 
-impl Move for Expire {
+impl Command for Expire {
     type Answer = ();
     type Refusal = Infallible;
 
@@ -91,12 +91,12 @@ impl Move for Expire {
 }
 
 /// The bytes of a file that is being deleted are gone.
-pub(super) struct Purged {
+pub(super) struct MarkPurged {
     /// Which.
     pub(super) file: FileId,
 }
 
-impl Move for Purged {
+impl Command for MarkPurged {
     type Answer = ();
     type Refusal = Infallible;
 
@@ -123,7 +123,7 @@ pub(super) struct MarkPublished {
     pub(super) version: u64,
 }
 
-impl Move for MarkPublished {
+impl Command for MarkPublished {
     type Answer = ();
     type Refusal = Infallible;
 
@@ -138,12 +138,12 @@ impl Move for MarkPublished {
 }
 
 /// Look at a file's row, and change nothing.
-pub(super) struct Look {
+pub(super) struct ReadFile {
     /// Which.
     pub(super) file: FileId,
 }
 
-impl Move for Look {
+impl Command for ReadFile {
     type Answer = File;
     type Refusal = FileRefusal;
 
@@ -168,7 +168,7 @@ pub(super) struct LookOpen {
     pub(super) needs_chunks: bool,
 }
 
-impl Move for LookOpen {
+impl Command for LookOpen {
     type Answer = OpenUpload;
     type Refusal = FileRefusal;
 
@@ -208,7 +208,7 @@ pub(super) struct Remove {
     pub(super) if_revision: Option<u32>,
 }
 
-impl Move for Remove {
+impl Command for Remove {
     type Answer = File;
     type Refusal = FileRefusal;
 
@@ -232,7 +232,7 @@ pub(super) struct Restore {
     pub(super) if_revision: Option<u32>,
 }
 
-impl Move for Restore {
+impl Command for Restore {
     type Answer = File;
     type Refusal = FileRefusal;
 
@@ -256,7 +256,7 @@ pub(super) struct Update {
     pub(super) patch: FilePatch,
 }
 
-impl Move for Update {
+impl Command for Update {
     type Answer = File;
     type Refusal = FileRefusal;
 
@@ -309,7 +309,7 @@ fn of_file(
 /// Change an account's own limit.
 pub(super) struct SetQuota(pub(super) Option<u64>);
 
-impl Move for SetQuota {
+impl Command for SetQuota {
     type Answer = Account;
     type Refusal = Infallible;
 
@@ -323,7 +323,7 @@ impl Move for SetQuota {
 /// Suspend or reactivate an account.
 pub(super) struct SetState(pub(super) AccountState);
 
-impl Move for SetState {
+impl Command for SetState {
     type Answer = Account;
     type Refusal = Infallible;
 

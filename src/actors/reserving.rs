@@ -1,14 +1,14 @@
-//! Reserving, as a [`Move`]; and asking first what it would come to.
+//! Reserving, as a [`Command`]; and asking first what it would come to.
 
 use super::handle::Reserved;
-use super::ticket::{Context, Decision, Move};
+use super::ticket::{Command, Context, Decision};
 use crate::domain::account::{Remembered, Transition};
 use crate::domain::decide::{NewUpload, Reservable, Reserve, ReserveRefusal};
 use crate::domain::draft::Draft;
 use crate::domain::file::File;
 use crate::domain::ids::FileId;
 
-impl Move for Reserve {
+impl Command for Reserve {
     type Answer = Reserved;
     type Refusal = ReserveRefusal;
 
@@ -22,7 +22,7 @@ impl Move for Reserve {
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Reserved, ReserveRefusal> {
         match look(self, draft, context) {
-            Look::New(transitions, remember) => {
+            ProbeLook::New(transitions, remember) => {
                 transitions.iter().for_each(|transition| draft.push(transition));
                 if let Some(request) = remember {
                     draft.remember(request);
@@ -32,8 +32,8 @@ impl Move for Reserve {
                     self.uploads.iter().filter_map(|upload| draft.row(upload.file_id)).cloned().collect();
                 Decision::Done(Ok(reserved(draft, files, false)))
             }
-            Look::Repeat(reserved) => Decision::Done(Ok(reserved)),
-            Look::Not(decision) => decision.into(),
+            ProbeLook::Repeat(reserved) => Decision::Done(Ok(reserved)),
+            ProbeLook::Not(decision) => decision.into(),
         }
     }
 }
@@ -41,7 +41,7 @@ impl Move for Reserve {
 /// The outcome that a reservation would have, without making it: what it repeats, nothing if it would be new, or why not.
 pub(super) struct Probe(pub(super) Reserve);
 
-impl Move for Probe {
+impl Command for Probe {
     type Answer = Option<Reserved>;
     type Refusal = ReserveRefusal;
 
@@ -55,14 +55,14 @@ impl Move for Probe {
 
     fn decide(&self, draft: &mut Draft, context: &Context<'_>) -> Decision<Self::Answer, ReserveRefusal> {
         match look(&self.0, draft, context) {
-            Look::New(..) => Decision::Done(Ok(None)),
-            Look::Repeat(reserved) => Decision::Done(Ok(Some(reserved))),
-            Look::Not(decision) => decision.into(),
+            ProbeLook::New(..) => Decision::Done(Ok(None)),
+            ProbeLook::Repeat(reserved) => Decision::Done(Ok(Some(reserved))),
+            ProbeLook::Not(decision) => decision.into(),
         }
     }
 }
 
-enum Look {
+enum ProbeLook {
     New(Vec<Transition>, Option<Remembered>),
     Repeat(Reserved),
     Not(Not),
@@ -85,12 +85,12 @@ impl<A> From<Not> for Decision<A, ReserveRefusal> {
     }
 }
 
-fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
+fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> ProbeLook {
     let known = asked.idempotency.and_then(|id| draft.request(id.key));
     match draft.account().reserve(asked, known, &context.rules, context.now) {
-        Ok(Reservable::New { transitions, remember }) => Look::New(transitions, remember),
+        Ok(Reservable::New { transitions, remember }) => ProbeLook::New(transitions, remember),
         // Nothing is signed on old memory: the file may have been deleted since, by another node.
-        Ok(Reservable::Repeat(_)) if !context.is_fresh => Look::Not(Not::NeedsFresh),
+        Ok(Reservable::Repeat(_)) if !context.is_fresh => ProbeLook::Not(Not::NeedsFresh),
         Ok(Reservable::Repeat(files)) => {
             let is_unknown = |file: &FileId| draft.row(*file).is_none() && !context.absent.contains(file);
             let unknown: Vec<FileId> = files.iter().copied().filter(is_unknown).collect();
@@ -100,9 +100,9 @@ fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
                     draft.row(*file).cloned().unwrap_or_else(|| upload.forgotten(*file, context.now))
                 };
                 let rows = files.iter().zip(&asked.uploads).map(row).collect();
-                Look::Repeat(reserved(draft, rows, true))
+                ProbeLook::Repeat(reserved(draft, rows, true))
             } else {
-                Look::Not(Not::NeedsRows(unknown))
+                ProbeLook::Not(Not::NeedsRows(unknown))
             }
         }
         Err(
@@ -110,8 +110,8 @@ fn look(asked: &Reserve, draft: &Draft, context: &Context<'_>) -> Look {
             | ReserveRefusal::TooManyFiles { .. }
             | ReserveRefusal::TooManyPending { .. }
             | ReserveRefusal::Suspended,
-        ) if !context.is_fresh => Look::Not(Not::NeedsFresh),
-        Err(refusal) => Look::Not(Not::Refused(refusal)),
+        ) if !context.is_fresh => ProbeLook::Not(Not::NeedsFresh),
+        Err(refusal) => ProbeLook::Not(Not::Refused(refusal)),
     }
 }
 

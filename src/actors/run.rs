@@ -24,7 +24,7 @@ const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 pub(super) const WITHIN: Duration = Duration::from_secs(20 * 64 + 60);
 
 /// What a run does for one user.
-pub(super) struct Work {
+pub(super) struct PublishJob {
     /// Who.
     pub(super) user: UserId,
     /// Entries up to here are in the log.
@@ -33,29 +33,34 @@ pub(super) struct Work {
     pub(super) entries: Vec<(Entry, Option<File>)>,
 }
 
-impl Work {
+impl PublishJob {
     /// The end of a run without any answer.
-    pub(super) const fn lost(&self) -> Ran {
-        Ran { user: self.user, published: self.published, log: LogSaid::Nothing, end: RunEnd::Failed }
+    pub(super) const fn lost(&self) -> JobOutcome {
+        JobOutcome {
+            user: self.user,
+            published: self.published,
+            log: LogAnswer::Nothing,
+            end: JobEnd::Failed,
+        }
     }
 }
 
 /// How a run ended for one user.
 #[derive(Clone, Copy)]
-pub(super) struct Ran {
+pub(super) struct JobOutcome {
     /// Who.
     pub(super) user: UserId,
     /// Entries up to here are in the log.
     pub(super) published: u64,
     /// Whether the log was there.
-    pub(super) log: LogSaid,
+    pub(super) log: LogAnswer,
     /// How.
-    pub(super) end: RunEnd,
+    pub(super) end: JobEnd,
 }
 
 /// What the log said to a user's records.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogSaid {
+pub(super) enum LogAnswer {
     /// It was not asked.
     Nothing,
     /// It took some of them.
@@ -66,7 +71,7 @@ pub(super) enum LogSaid {
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum RunEnd {
+pub(super) enum JobEnd {
     /// Everything it was given, or found, is in the log.
     Complete,
     /// It found a full page: there may be more.
@@ -76,13 +81,13 @@ pub(super) enum RunEnd {
 }
 
 /// The log lines of one user's records once the log has them.
-struct Tale {
-    ran: Ran,
-    lines: Vec<Line>,
+struct LogLines {
+    ran: JobOutcome,
+    lines: Vec<LogLine>,
 }
 
 /// The log line of one record.
-struct Line {
+struct LogLine {
     event: Event,
     file: Option<FileId>,
     at: Timestamp,
@@ -91,9 +96,9 @@ struct Line {
 }
 
 /// Publishes each user's entries in order, up to the first that fails.
-pub(super) async fn carry_out(parts: &LaneParts, run: Vec<Work>) -> Vec<Ran> {
-    let tales = join_all(run.into_iter().map(|work| Tale::of(parts, work))).await;
-    let chains: Vec<Vec<NewRecord>> = tales.iter().map(Tale::records).collect();
+pub(super) async fn carry_out(parts: &LaneParts, run: Vec<PublishJob>) -> Vec<JobOutcome> {
+    let tales = join_all(run.into_iter().map(|work| LogLines::of(parts, work))).await;
+    let chains: Vec<Vec<NewRecord>> = tales.iter().map(LogLines::records).collect();
     let ends = publish(parts, chains).await;
     report(parts, &ends);
     tales.into_iter().zip(ends).map(|(tale, end)| tale.ended(parts, end)).collect()
@@ -126,31 +131,31 @@ async fn publish(parts: &LaneParts, chains: Vec<Vec<NewRecord>>) -> Vec<ChainEnd
     })
 }
 
-impl Tale {
+impl LogLines {
     /// What becomes of the work, if the log takes it all.
-    async fn of(parts: &LaneParts, work: Work) -> Self {
-        let Work { user, published, entries } = work;
+    async fn of(parts: &LaneParts, work: PublishJob) -> Self {
+        let PublishJob { user, published, entries } = work;
         let (entries, end) = if entries.is_empty() {
             match unpublished(&parts.ledger, user, published).await {
-                Ok(entries) if entries.len() == ENTRIES_PAGE_MAX => (entries, RunEnd::MorePages),
-                Ok(entries) => (entries, RunEnd::Complete),
+                Ok(entries) if entries.len() == ENTRIES_PAGE_MAX => (entries, JobEnd::MorePages),
+                Ok(entries) => (entries, JobEnd::Complete),
                 Err(error) => {
                     tracing::warn!(user_id = %user, "cannot read unpublished entries: {error}");
-                    (Vec::new(), RunEnd::Failed)
+                    (Vec::new(), JobEnd::Failed)
                 }
             }
         } else {
-            (entries, RunEnd::Complete)
+            (entries, JobEnd::Complete)
         };
         let mut lines = Vec::with_capacity(entries.len());
         for (entry, file) in entries {
-            let line = |event| Line { event, file: entry.file_id, at: entry.at, ends_entry: false };
+            let line = |event| LogLine { event, file: entry.file_id, at: entry.at, ends_entry: false };
             lines.extend(events_of(&parts.source, user, &entry, file.as_ref()).into_iter().map(line));
             if let Some(last) = lines.last_mut() {
                 last.ends_entry = true;
             }
         }
-        Self { ran: Ran { user, published, log: LogSaid::Nothing, end }, lines }
+        Self { ran: JobOutcome { user, published, log: LogAnswer::Nothing, end }, lines }
     }
 
     fn records(&self) -> Vec<NewRecord> {
@@ -158,7 +163,7 @@ impl Tale {
     }
 
     /// Says what the log has, and how it ended.
-    fn ended(self, parts: &LaneParts, end: ChainEnd) -> Ran {
+    fn ended(self, parts: &LaneParts, end: ChainEnd) -> JobOutcome {
         let Self { mut ran, lines } = self;
         let now = parts.clock.now();
         for (line, stored) in lines.iter().zip(&end.stored) {
@@ -173,12 +178,12 @@ impl Tale {
             }
         }
         if !end.stored.is_empty() {
-            ran.log = LogSaid::Stored;
+            ran.log = LogAnswer::Stored;
         } else if end.failed.is_some() {
-            ran.log = LogSaid::Refused;
+            ran.log = LogAnswer::Refused;
         }
         if end.failed.is_some() {
-            ran.end = RunEnd::Failed;
+            ran.end = JobEnd::Failed;
         }
         ran
     }

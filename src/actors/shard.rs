@@ -9,13 +9,13 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::{Instant, timeout};
 
 use super::desk::{Desk, Durable, Loaded, Step, Tools, WriteEnd};
-use super::errand::{self, Errand};
-use super::held::Held;
-use super::meters::Meters;
+use super::errand::{self, SupervisedTask};
+use super::held::GaugeGuard;
+use super::meters::ActorMeters;
 use super::publisher::Publisher;
 use super::remover::Remover;
 use super::requests::MarkPublished;
-use super::ticket::{Ask, Ticket};
+use super::ticket::{QueuedCommand, TypedCommand};
 use crate::adapters::Ledger;
 use crate::domain::account::Account;
 use crate::domain::decide::Rules;
@@ -48,7 +48,7 @@ const RESOLVE_PAUSE: Duration = Duration::from_millis(200);
 /// What a shard gets.
 pub(super) enum ShardMsg {
     /// A request about a user's account.
-    Ask { user: UserId, ticket: Box<dyn Ticket> },
+    Command { user: UserId, ticket: Box<dyn QueuedCommand> },
     /// A read ended; none: the ledger does not answer.
     Loaded { user: UserId, loaded: Option<Box<Loaded>> },
     /// The ledger said how the write of this attempt ended.
@@ -70,7 +70,7 @@ pub(super) struct ShardParts {
     pub(super) health: Health,
     pub(super) publisher: Publisher,
     pub(super) remover: Remover,
-    pub(super) meters: Meters,
+    pub(super) meters: ActorMeters,
 }
 
 /// One shard's behaviour.
@@ -84,7 +84,7 @@ pub(super) struct ShardState {
     shard: ShardId,
     parts: Arc<ShardParts>,
     desks: HashMap<UserId, Desk>,
-    held: Held,
+    held: GaugeGuard,
 }
 
 impl Actor for ShardActor {
@@ -98,7 +98,7 @@ impl Actor for ShardActor {
         parts: ShardParts,
     ) -> Result<ShardState, ActorProcessingErr> {
         myself.send_interval(TICK, || ShardMsg::Tick);
-        let (parts, desks, held) = (Arc::new(parts), HashMap::new(), Held::default());
+        let (parts, desks, held) = (Arc::new(parts), HashMap::new(), GaugeGuard::default());
         Ok(ShardState { shard: self.shard, parts, desks, held })
     }
 
@@ -109,7 +109,7 @@ impl Actor for ShardActor {
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
-            ShardMsg::Ask { user, ticket } => state.ask(&myself, user, ticket),
+            ShardMsg::Command { user, ticket } => state.ask(&myself, user, ticket),
             ShardMsg::Loaded { user, loaded } => state.loaded(&myself, user, loaded),
             ShardMsg::Committed { user, op, started, outcome } => {
                 state.committed(&myself, (user, op), started, outcome);
@@ -123,7 +123,7 @@ impl Actor for ShardActor {
 }
 
 impl ShardState {
-    fn ask(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, ticket: Box<dyn Ticket>) {
+    fn ask(&mut self, myself: &ActorRef<ShardMsg>, user: UserId, ticket: Box<dyn QueuedCommand>) {
         let now = self.parts.clock.now();
         self.desks.entry(user).or_insert_with(|| Desk::new(user, now)).enqueue(ticket);
         self.go_on(myself, user);
@@ -245,7 +245,7 @@ impl ShardState {
                 let parts = Arc::clone(&self.parts);
                 let lost = ShardMsg::Loaded { user, loaded: None };
                 errand::send(myself, LEDGER_WITHIN, lost, async move {
-                    let wanted = Wanted { account, files, requests, entries };
+                    let wanted = AccountLoad { account, files, requests, entries };
                     ShardMsg::Loaded { user, loaded: load(&parts, user, wanted).await.map(Box::new) }
                 });
             }
@@ -257,8 +257,8 @@ impl ShardState {
         let (op, started) = (write.op, Instant::now());
         let lost = || ShardMsg::Written { user, op, end: WriteEnd::Unavailable };
         let end = move |outcome| ShardMsg::Committed { user, op, started, outcome };
-        let errand = Errand::new(myself, lost());
-        let heard = Box::new(move |outcome| errand.ends_with(end(outcome)));
+        let errand = SupervisedTask::new(myself, lost());
+        let heard = Box::new(move |outcome| errand.complete(end(outcome)));
         if let Err(heard) = self.parts.ledger.start_commit(&write, heard) {
             let parts = Arc::clone(&self.parts);
             tokio::spawn(async move {
@@ -298,20 +298,20 @@ impl ShardState {
             self.written(myself, user, op, WriteEnd::Unavailable);
         }
         for (user, version) in unsaved {
-            self.ask(myself, user, Ask::unattended(MarkPublished { version }));
+            self.ask(myself, user, TypedCommand::unattended(MarkPublished { version }));
         }
     }
 }
 
 /// What a desk wants read.
-struct Wanted {
+struct AccountLoad {
     account: bool,
     files: Vec<FileId>,
     requests: Vec<u64>,
     entries: Vec<u64>,
 }
 
-async fn load(parts: &ShardParts, user: UserId, wanted: Wanted) -> Option<Loaded> {
+async fn load(parts: &ShardParts, user: UserId, wanted: AccountLoad) -> Option<Loaded> {
     let read = read(&parts.ledger, user, wanted).await;
     match &read {
         Ok(_) => parts.health.up(Part::Ledger),
@@ -330,8 +330,8 @@ fn unread(parts: &ShardParts, user: UserId, error: &LedgerError) {
     }
 }
 
-async fn read(ledger: &Ledger, user: UserId, wanted: Wanted) -> Result<Loaded, LedgerError> {
-    let Wanted { account, files, requests, entries } = wanted;
+async fn read(ledger: &Ledger, user: UserId, wanted: AccountLoad) -> Result<Loaded, LedgerError> {
+    let AccountLoad { account, files, requests, entries } = wanted;
     let account =
         if account { Some(ledger.load(user).await?.unwrap_or_else(|| Account::new(user))) } else { None };
     let mut rows = Vec::with_capacity(files.len());

@@ -11,10 +11,10 @@ use super::directory::LANES;
 use super::feed::{FeedActor, FeedParts};
 use super::publisher::{LaneActor, LaneParts};
 use super::remover::{RemoverActor, RemoverParts};
+use super::restart_policy::{ActorKind, RestartDecision, restart_policy};
 use super::shard::{ShardActor, ShardParts};
 use super::sweeper::{SweeperActor, SweeperParts};
 use super::trimmer::{TrimmerActor, TrimmerParts};
-use super::verdict::{Child, Verdict, verdict};
 use crate::domain::shard::ShardId;
 use crate::telemetry::names;
 
@@ -23,7 +23,7 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 
 /// Which child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Role {
+pub(super) enum ChildRole {
     Shard(ShardId),
     Feed(ShardId),
     Lane(usize),
@@ -32,15 +32,15 @@ pub(super) enum Role {
     Trimmer,
 }
 
-impl Role {
-    const fn child(self) -> Child {
+impl ChildRole {
+    const fn child(self) -> ActorKind {
         match self {
-            Self::Shard(_) => Child::Shard,
-            Self::Feed(_) => Child::Feed,
-            Self::Lane(_) => Child::Lane,
-            Self::Remover => Child::Remover,
-            Self::Sweeper => Child::Sweeper,
-            Self::Trimmer => Child::Trimmer,
+            Self::Shard(_) => ActorKind::Shard,
+            Self::Feed(_) => ActorKind::Feed,
+            Self::Lane(_) => ActorKind::Lane,
+            Self::Remover => ActorKind::Remover,
+            Self::Sweeper => ActorKind::Sweeper,
+            Self::Trimmer => ActorKind::Trimmer,
         }
     }
 
@@ -53,7 +53,7 @@ impl Role {
 /// What the supervisor gets.
 pub(super) enum SupervisorMsg {
     /// Start this child (again).
-    Start(Role),
+    Start(ChildRole),
     /// Stop what brings work in.
     StopIntake,
 }
@@ -76,8 +76,8 @@ pub(super) struct SupervisorActor;
 /// The supervisor's memory.
 pub(super) struct SupervisorState {
     parts: TreeParts,
-    children: HashMap<ActorId, Role>,
-    failures: HashMap<Role, Vec<Instant>>,
+    children: HashMap<ActorId, ChildRole>,
+    failures: HashMap<ChildRole, Vec<Instant>>,
     is_stopping: bool,
 }
 
@@ -94,12 +94,15 @@ impl Actor for SupervisorActor {
         let mut state =
             SupervisorState { parts, children: HashMap::new(), failures: HashMap::new(), is_stopping: false };
         let shards: Vec<ShardId> = state.parts.lane.directory.count().all().collect();
-        let lanes = (0..LANES).map(Role::Lane);
-        let desks = shards.iter().copied().map(Role::Shard);
-        let feeds = shards.iter().copied().map(Role::Feed);
+        let lanes = (0..LANES).map(ChildRole::Lane);
+        let desks = shards.iter().copied().map(ChildRole::Shard);
+        let feeds = shards.iter().copied().map(ChildRole::Feed);
         // What takes work stands before what brings it.
-        for role in
-            lanes.chain([Role::Remover]).chain(desks).chain(feeds).chain([Role::Sweeper, Role::Trimmer])
+        for role in lanes
+            .chain([ChildRole::Remover])
+            .chain(desks)
+            .chain(feeds)
+            .chain([ChildRole::Sweeper, ChildRole::Trimmer])
         {
             state.start(&myself, role).await?;
         }
@@ -137,34 +140,34 @@ impl Actor for SupervisorActor {
 }
 
 impl SupervisorState {
-    async fn start(&mut self, myself: &ActorRef<SupervisorMsg>, role: Role) -> Result<(), SpawnErr> {
+    async fn start(&mut self, myself: &ActorRef<SupervisorMsg>, role: ChildRole) -> Result<(), SpawnErr> {
         if self.is_stopping && role.is_intake() {
             return Ok(());
         }
         let me = myself.get_cell();
         let id = match role {
-            Role::Shard(shard) => {
+            ChildRole::Shard(shard) => {
                 let actor = spawn(ShardActor { shard }, self.parts.shard.clone(), me).await?;
                 self.parts.lane.directory.set_shard(shard, actor.clone());
                 actor.get_id()
             }
-            Role::Feed(shard) => spawn(FeedActor { shard }, self.parts.feed.clone(), me).await?.get_id(),
-            Role::Lane(lane) => {
+            ChildRole::Feed(shard) => spawn(FeedActor { shard }, self.parts.feed.clone(), me).await?.get_id(),
+            ChildRole::Lane(lane) => {
                 let actor = spawn(LaneActor, self.parts.lane.clone(), me).await?;
                 self.parts.lane.directory.set_lane(lane, actor.clone());
                 actor.get_id()
             }
-            Role::Remover => {
+            ChildRole::Remover => {
                 let actor = spawn(RemoverActor, self.parts.remover.clone(), me).await?;
                 self.parts.lane.directory.set_remover(actor.clone());
                 actor.get_id()
             }
-            Role::Sweeper => {
+            ChildRole::Sweeper => {
                 let actor = spawn(SweeperActor, self.parts.sweeper.clone(), me).await?;
                 self.parts.lane.directory.set_sweeper(actor.clone());
                 actor.get_id()
             }
-            Role::Trimmer => spawn(TrimmerActor, self.parts.trimmer.clone(), me).await?.get_id(),
+            ChildRole::Trimmer => spawn(TrimmerActor, self.parts.trimmer.clone(), me).await?.get_id(),
         };
         self.children.insert(id, role);
         Ok(())
@@ -178,12 +181,12 @@ impl SupervisorState {
         failures.push(now);
         let count = u32::try_from(failures.len()).unwrap_or(u32::MAX);
         metrics::counter!(names::ACTOR_RESTARTS_TOTAL, "child" => role.child().as_str()).increment(1);
-        match verdict(role.child(), count) {
-            Verdict::Restart { after } => {
+        match restart_policy(role.child(), count) {
+            RestartDecision::Restart { after } => {
                 tracing::error!(?role, failures = count, "an actor failed and is started again: {error}");
                 drop(myself.send_after(after, move || SupervisorMsg::Start(role)));
             }
-            Verdict::Escalate => {
+            RestartDecision::Escalate => {
                 tracing::error!(?role, failures = count, "an actor keeps failing; the process ends: {error}");
                 self.parts.gave_up.cancel();
             }

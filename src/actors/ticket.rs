@@ -1,6 +1,6 @@
 //! A ticket: one request to a user's account, with its reply and its place in the tree.
 //!
-//! A new kind of request is a new [`Move`]; nothing else in the tree changes.
+//! A new kind of request is a new [`Command`]; nothing else in the tree changes.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::actors::handle::DeskError;
-use crate::actors::moment::Moment;
+use crate::actors::moment::DualClockInstant;
 use crate::domain::decide::Rules;
 use crate::domain::draft::Draft;
 use crate::domain::ids::{FileId, OpId};
@@ -40,7 +40,7 @@ pub(super) enum Decision<A, R> {
 }
 
 /// One kind of request. Decides on the draft, without I/O.
-pub(super) trait Move: Send + 'static {
+pub(super) trait Command: Send + 'static {
     /// What the caller gets.
     type Answer: Send + 'static;
     /// Why not.
@@ -85,12 +85,12 @@ pub(super) enum Failure {
 }
 
 /// A request of any kind, on its way through a desk.
-pub(super) trait Ticket: Send {
-    /// See [`Move::files`].
+pub(super) trait QueuedCommand: Send {
+    /// See [`Command::files`].
     fn files(&self) -> Vec<FileId>;
-    /// See [`Move::request`].
+    /// See [`Command::request`].
     fn request(&self) -> Option<u64>;
-    /// See [`Move::weight`].
+    /// See [`Command::weight`].
     fn weight(&self) -> usize;
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self, now: Timestamp) -> bool;
@@ -106,24 +106,24 @@ pub(super) trait Ticket: Send {
     /// yet, at this version under this name; its answer is kept for that.
     fn another_round(&mut self, doubt: Option<(u64, OpId)>) -> u32;
     /// Versions at which an earlier attempt may have landed.
-    fn doubts(&self) -> Vec<u64>;
+    fn indeterminate_attempts(&self) -> Vec<u64>;
     /// Given who made which version, says whether an earlier attempt has landed; its answer is the one to give then.
     fn judge(&mut self, makers: &[(u64, OpId)]) -> bool;
 }
 
 /// The reply's other end.
-pub(super) type Answer<M> = Result<<M as Move>::Answer, DeskError<<M as Move>::Refusal>>;
+pub(super) type Answer<M> = Result<<M as Command>::Answer, DeskError<<M as Command>::Refusal>>;
 
 /// The answer of a decision, for when it is durable.
-type Kept<M> = Result<<M as Move>::Answer, <M as Move>::Refusal>;
+type DecidedAnswer<M> = Result<<M as Command>::Answer, <M as Command>::Refusal>;
 
 /// Who waits for the answer.
-struct Caller<M: Move> {
+struct WaitingCaller<M: Command> {
     reply: oneshot::Sender<Answer<M>>,
-    since: Moment,
+    since: DualClockInstant,
 }
 
-impl<M: Move> Caller<M> {
+impl<M: Command> WaitingCaller<M> {
     /// Whether it has gone, or has waited for longer than anybody does: after a sleep of the machine it may not know yet.
     fn has_left(&self, now: Timestamp) -> bool {
         self.reply.is_closed() || self.since.is_past(TICKET_AGE_MAX, now)
@@ -131,35 +131,35 @@ impl<M: Move> Caller<M> {
 }
 
 /// A request, who waits for it and its admission.
-pub(super) struct Ask<M: Move> {
+pub(super) struct TypedCommand<M: Command> {
     request: M,
     /// None: nobody does.
-    caller: Option<Caller<M>>,
-    kept: Option<Kept<M>>,
+    caller: Option<WaitingCaller<M>>,
+    kept: Option<DecidedAnswer<M>>,
     /// Attempts that may have landed, with what each would answer.
-    doubts: Vec<(u64, OpId, Kept<M>)>,
+    indeterminate_attempts: Vec<(u64, OpId, DecidedAnswer<M>)>,
     rounds: u32,
     is_older_than_account: bool,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
-impl<M: Move> Ask<M> {
+impl<M: Command> TypedCommand<M> {
     /// A request whose caller waits since `asked`; `slot` is its admission and travels with it.
     pub(super) fn new(
         request: M,
-        asked: Moment,
+        asked: DualClockInstant,
         slot: Option<OwnedSemaphorePermit>,
     ) -> (Box<Self>, oneshot::Receiver<Answer<M>>) {
         let (reply, answer) = oneshot::channel();
-        (Self::of(request, Some(Caller { reply, since: asked }), slot), answer)
+        (Self::of(request, Some(WaitingCaller { reply, since: asked }), slot), answer)
     }
 
-    fn of(request: M, caller: Option<Caller<M>>, slot: Option<OwnedSemaphorePermit>) -> Box<Self> {
+    fn of(request: M, caller: Option<WaitingCaller<M>>, slot: Option<OwnedSemaphorePermit>) -> Box<Self> {
         Box::new(Self {
             request,
             caller,
             kept: None,
-            doubts: Vec::new(),
+            indeterminate_attempts: Vec::new(),
             rounds: 0,
             is_older_than_account: false,
             _slot: slot,
@@ -175,14 +175,14 @@ impl<M: Move> Ask<M> {
     }
 }
 
-impl<M: Move<Refusal = Infallible>> Ask<M> {
+impl<M: Command<Refusal = Infallible>> TypedCommand<M> {
     /// A request of our own that nobody waits for.
     pub(super) fn unattended(request: M) -> Box<Self> {
         Self::of(request, None, None)
     }
 }
 
-impl<M: Move> Ticket for Ask<M> {
+impl<M: Command> QueuedCommand for TypedCommand<M> {
     fn files(&self) -> Vec<FileId> {
         self.request.files()
     }
@@ -232,17 +232,17 @@ impl<M: Move> Ticket for Ask<M> {
 
     fn another_round(&mut self, doubt: Option<(u64, OpId)>) -> u32 {
         let kept = self.kept.take();
-        self.doubts.extend(doubt.zip(kept).map(|((version, op), kept)| (version, op, kept)));
+        self.indeterminate_attempts.extend(doubt.zip(kept).map(|((version, op), kept)| (version, op, kept)));
         self.rounds += 1;
         self.rounds
     }
 
-    fn doubts(&self) -> Vec<u64> {
-        self.doubts.iter().map(|(version, ..)| *version).collect()
+    fn indeterminate_attempts(&self) -> Vec<u64> {
+        self.indeterminate_attempts.iter().map(|(version, ..)| *version).collect()
     }
 
     fn judge(&mut self, makers: &[(u64, OpId)]) -> bool {
-        for (version, op, kept) in std::mem::take(&mut self.doubts) {
+        for (version, op, kept) in std::mem::take(&mut self.indeterminate_attempts) {
             match makers.iter().find(|(made, _)| *made == version) {
                 Some((_, maker)) if *maker == op => {
                     self.kept = Some(kept);
@@ -250,7 +250,7 @@ impl<M: Move> Ticket for Ask<M> {
                 }
                 // Another made that version: this attempt can never land.
                 Some(_) => {}
-                None => self.doubts.push((version, op, kept)),
+                None => self.indeterminate_attempts.push((version, op, kept)),
             }
         }
         false

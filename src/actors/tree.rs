@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::chunks::Chunks;
 use super::desks::Desks;
-use super::directory::Directory;
+use super::directory::ActorRegistry;
 use super::feed::FeedParts;
-use super::handle::{Door, Handle};
+use super::handle::{Handle, HandleParts};
 use super::inspector::Inspector;
-use super::meters::Meters;
+use super::meters::ActorMeters;
 use super::publisher::{LaneParts, Publisher};
 use super::remover::{Remover, RemoverParts};
 use super::shard::ShardParts;
@@ -75,7 +75,7 @@ pub struct TreeError {
 /// The running tree.
 pub struct Tree {
     handle: Handle,
-    directory: Directory,
+    directory: ActorRegistry,
     supervisor: ActorRef<SupervisorMsg>,
     ended: JoinHandle<()>,
     gave_up: CancellationToken,
@@ -96,13 +96,13 @@ impl Tree {
     /// An actor does not start.
     pub async fn start_with(world: World, options: TreeOptions) -> Result<Self, TreeError> {
         let World { ledger, log, objects, clock, health, rules, shards, source } = world;
-        let directory = Directory::new(shards);
+        let directory = ActorRegistry::new(shards);
         let desks = Desks::new(directory.clone(), clock.clone());
         let inspector = Inspector::new(objects.clone(), clock.clone(), health.clone());
         let (publisher, remover) = (Publisher(directory.clone()), Remover(directory.clone()));
-        let (gave_up, meters) = (CancellationToken::new(), Meters::new());
+        let (gave_up, meters) = (CancellationToken::new(), ActorMeters::new());
         let census = CensusBoard::default();
-        let door = Door {
+        let door = HandleParts {
             desks: desks.clone(),
             inspector: inspector.clone(),
             chunks: Chunks::new(objects.clone(), clock.clone(), health.clone()),

@@ -1,6 +1,6 @@
 //! The inputs and outputs of a desk: its next step, the outcomes of reads and writes, and its tools.
 
-use crate::actors::meters::Meters;
+use crate::actors::meters::ActorMeters;
 use crate::domain::account::{Account, Remembered};
 use crate::domain::decide::Rules;
 use crate::domain::draft::Write;
@@ -78,5 +78,5 @@ pub(in crate::actors) struct Tools<'a> {
     /// Names the next attempt.
     pub(in crate::actors) new_op: &'a dyn Fn() -> OpId,
     /// What is counted.
-    pub(in crate::actors) meters: &'a Meters,
+    pub(in crate::actors) meters: &'a ActorMeters,
 }

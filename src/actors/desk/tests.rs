@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::actors::handle::{DeskError, Reserved};
-use crate::actors::meters::Meters;
+use crate::actors::meters::ActorMeters;
 use crate::actors::requests::{Remove, Update};
-use crate::actors::ticket::{Answer, Ask};
+use crate::actors::ticket::{Answer, TypedCommand};
 use crate::domain::account::Remembered;
 use crate::domain::decide::{IdempotencyKey, NewUpload, Reserve, ReserveRefusal, Rules};
 use crate::domain::draft::Write;
@@ -57,7 +57,7 @@ impl Bench {
         self.ops += 1;
         let rules = Rules { quota_bytes_default: QUOTA, ..Rules::default() };
         let new_op = || OpId::from_uuid(Uuid::from_u128(self.ops));
-        self.desk.next(&Tools { now: self.now, rules, new_op: &new_op, meters: &Meters::new() })
+        self.desk.next(&Tools { now: self.now, rules, new_op: &new_op, meters: &ActorMeters::new() })
     }
 
     fn reserve(&mut self, ids: std::ops::Range<u128>, size_bytes: u64) -> Waiting {
@@ -73,15 +73,15 @@ impl Bench {
     }
 
     fn ask_reserve(&mut self, request: Reserve) -> Waiting {
-        let (ticket, answer) = Ask::new(request, Moment::at(self.now), None);
+        let (ticket, answer) = TypedCommand::new(request, DualClockInstant::at(self.now), None);
         self.desk.enqueue(ticket);
         answer
     }
 
     fn remove(&mut self, n: u128) -> Receiver<Answer<Remove>> {
-        let (ticket, answer) = Ask::new(
+        let (ticket, answer) = TypedCommand::new(
             Remove { file: file(n), how: Removal::Trash, if_revision: None },
-            Moment::at(self.now),
+            DualClockInstant::at(self.now),
             None,
         );
         self.desk.enqueue(ticket);
@@ -469,7 +469,8 @@ fn renaming() -> (Bench, Receiver<Answer<Update>>, File, Write) {
     bench.desk.written(WriteEnd::AppliedEarlier);
     drop(reserved);
     let patch = FilePatch { filename: Some("b".into()), visibility: None, if_revision: Some(1) };
-    let (ticket, answer) = Ask::new(Update { file: file(1), patch }, Moment::at(bench.now), None);
+    let (ticket, answer) =
+        TypedCommand::new(Update { file: file(1), patch }, DualClockInstant::at(bench.now), None);
     bench.desk.enqueue(ticket);
     bench.expect_load();
     bench.answer_read(1, &row, &[]);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::field::display;
 
-use super::{FeedParts, PUT_OFF_MAX, Verdict, counted};
+use super::{AckDecision, FeedParts, PUT_OFF_MAX, counted};
 use crate::adapters::Log;
 use crate::domain::arrival::Arrival;
 use crate::domain::ids::ObjectKey;
@@ -45,19 +45,19 @@ pub(super) enum Dead {
 /// One feed's way to the DLQ.
 pub(super) struct DeadLetters {
     parts: Arc<FeedParts>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingLetter>,
 }
 
 /// The records that wait for the DLQ.
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingLetter {
     /// When each was refused last, by sequence.
     refused: BTreeMap<u64, Timestamp>,
     /// The DLQ is not tried before this time.
     rests_until: Option<Timestamp>,
 }
 
-impl Waiting {
+impl WaitingLetter {
     /// Notes that the DLQ did not take a record; returns whether the record may hold a place.
     fn may_wait(&mut self, sequence: u64, now: Timestamp) -> bool {
         self.refused.retain(|_, at| now.since(*at) < PLACE_AGE_MAX);
@@ -84,17 +84,17 @@ impl DeadLetters {
     }
 
     /// Keeps a record that cannot be processed on the DLQ, with the reason.
-    pub(super) async fn keep(&self, delivery: &LogDelivery, dead: Dead, reason: &str) -> Verdict {
+    pub(super) async fn keep(&self, delivery: &LogDelivery, dead: Dead, reason: &str) -> AckDecision {
         let sequence = delivery.record.sequence;
         let key = key_of(delivery);
         let (user_id, file_id) = (key.map(|key| display(key.user)), key.map(|key| display(key.file)));
         match self.publish(delivery, reason).await {
             Ok(_) => {
                 tracing::warn!(user_id, file_id, sequence, "an arrival is kept on the DLQ: {reason}");
-                counted("dead", Verdict::Done)
+                counted("dead", AckDecision::Done)
             }
             // What may be there already is kept again under the same id.
-            Err(_) if self.may_wait(delivery, dead) => counted("log_away", Verdict::Later),
+            Err(_) if self.may_wait(delivery, dead) => counted("log_away", AckDecision::Later),
             Err(error) => {
                 tracing::error!(
                     user_id,
@@ -102,7 +102,7 @@ impl DeadLetters {
                     sequence,
                     "a record of INGEST is given up although the DLQ does not have it: {reason}; the DLQ: {error}"
                 );
-                counted("dead_unkept", Verdict::Done)
+                counted("dead_unkept", AckDecision::Done)
             }
         }
     }
@@ -138,7 +138,7 @@ impl DeadLetters {
         kept
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingLetter> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,7 +169,7 @@ mod tests {
     // proves: I25
     #[test]
     fn records_that_wait_hold_a_quarter_of_the_places_and_those_that_went_elsewhere_none() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingLetter::default();
         let held = (0..1000).filter(|sequence| waiting.may_wait(*sequence, START)).count();
         assert_eq!(held, ACK_PENDING_MAX / 4);
         let later = START.after(PLACE_AGE_MAX / 2);

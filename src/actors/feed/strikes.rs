@@ -8,23 +8,23 @@ use crate::limits::{ACK_PENDING_MAX, DELIVERIES_MAX};
 
 /// Failures of the arrivals that are open.
 #[derive(Debug, Default)]
-pub(super) struct Strikes {
+pub(super) struct FailureCounter {
     /// Arrivals that were settled so far.
     settled: u64,
     /// By sequence.
-    arrivals: BTreeMap<u64, Strike>,
+    arrivals: BTreeMap<u64, FailureCount>,
 }
 
 #[derive(Debug)]
-struct Strike {
+struct FailureCount {
     count: u32,
     /// How many had been settled when this one failed last.
     settled: u64,
 }
 
-impl Strikes {
+impl FailureCounter {
     /// Whether an arrival has failed too often to be tried again.
-    pub(super) fn is_out(&self, sequence: u64) -> bool {
+    pub(super) fn is_exhausted(&self, sequence: u64) -> bool {
         self.arrivals.get(&sequence).is_some_and(|strike| strike.count >= DELIVERIES_MAX)
     }
 
@@ -55,12 +55,12 @@ impl Strikes {
         }
     }
 
-    fn strike(&mut self, sequence: u64) -> &mut Strike {
+    fn strike(&mut self, sequence: u64) -> &mut FailureCount {
         // No more are open: the others have ended elsewhere.
         while self.arrivals.len() >= ACK_PENDING_MAX && !self.arrivals.contains_key(&sequence) {
             self.arrivals.pop_first();
         }
-        let new = Strike { count: 0, settled: self.settled };
+        let new = FailureCount { count: 0, settled: self.settled };
         self.arrivals.entry(sequence).or_insert(new)
     }
 }
@@ -70,11 +70,11 @@ mod tests {
     use super::*;
 
     /// Does something to an arrival until it is out, and says how often that was.
-    fn check(expected: Option<u32>, mut fail: impl FnMut(&mut Strikes)) {
-        let mut strikes = Strikes::default();
+    fn check(expected: Option<u32>, mut fail: impl FnMut(&mut FailureCounter)) {
+        let mut strikes = FailureCounter::default();
         let until_out = (1..=100).find(|_| {
             fail(&mut strikes);
-            strikes.is_out(7)
+            strikes.is_exhausted(7)
         });
         assert_eq!(until_out, expected);
     }
@@ -102,7 +102,7 @@ mod tests {
     // proves: I25
     #[test]
     fn as_many_are_remembered_as_can_be_open() {
-        let mut strikes = Strikes::default();
+        let mut strikes = FailureCounter::default();
         (0..10_000).for_each(|sequence| strikes.failed(sequence));
         assert_eq!(strikes.arrivals.len(), ACK_PENDING_MAX);
     }

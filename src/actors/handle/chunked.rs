@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Completed, DeskError, Handle, Reserved};
 use crate::actors::chunks::Finish;
 use crate::actors::inspector::log_inspected;
-use crate::actors::requests::{Look, LookOpen};
+use crate::actors::requests::{LookOpen, ReadFile};
 use crate::actors::reserving::Probe;
 use crate::domain::account::AccountState;
 use crate::domain::chunks::ChunkPlan;
@@ -24,7 +24,7 @@ use crate::ports::ObjectsError;
 /// A user's request with an idempotency key.
 pub(super) type RequestKey = (UserId, u64);
 /// The outcome of such a request, with its body.
-pub(super) type Outcome = (IdempotencyKey, Result<Reserved, DeskError<ReserveRefusal>>);
+pub(super) type ReserveOutcome = (IdempotencyKey, Result<Reserved, DeskError<ReserveRefusal>>);
 
 /// A file for which something may still be uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +225,7 @@ impl Handle {
 
     /// A file's row.
     pub(super) async fn row(&self, key: ObjectKey) -> Result<File, DeskError<FileRefusal>> {
-        self.desks.ask(key.user, Look { file: key.file }, None).await
+        self.desks.ask(key.user, ReadFile { file: key.file }, None).await
     }
 }
 

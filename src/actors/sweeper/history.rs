@@ -1,6 +1,6 @@
 //! The history of a user is trimmed: entries older than they are kept leave from the start, up to a floor.
 
-use super::requests::Trim;
+use super::requests::TrimHistory;
 use super::tools::{SweepError, Tools, found};
 use crate::domain::account::Account;
 use crate::domain::ids::UserId;
@@ -19,7 +19,7 @@ pub(super) async fn trim(tools: &mut Tools, user: UserId) -> Result<(), SweepErr
     // Each write trims a bounded number; one that trims nothing is the last.
     while floor < up_to {
         found("history");
-        let trimmed = tools.parts.desks.ask(user, Trim { up_to }, None).await;
+        let trimmed = tools.parts.desks.ask(user, TrimHistory { up_to }, None).await;
         let after = trimmed.map_err(|error| SweepError::Desk(error.to_string()))?;
         if after <= floor {
             break;

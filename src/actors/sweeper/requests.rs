@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::actors::ticket::{Context, Decision, Move};
+use crate::actors::ticket::{Command, Context, Decision};
 use crate::domain::draft::{Draft, RowRange};
 use crate::domain::ids::{FileId, OpId};
 use crate::limits::COMMIT_TRANSITIONS_MAX;
@@ -19,7 +19,7 @@ pub(super) struct EndRetention {
     pub(super) retention: Duration,
 }
 
-impl Move for EndRetention {
+impl Command for EndRetention {
     type Answer = ();
     type Refusal = Infallible;
 
@@ -54,7 +54,7 @@ pub(super) struct ForgetRange {
     pub(super) read_at: OpId,
 }
 
-impl Move for ForgetRange {
+impl Command for ForgetRange {
     /// The write that forgets them; none: something was written since, and nothing is forgotten.
     type Answer = Option<OpId>;
     type Refusal = Infallible;
@@ -70,12 +70,12 @@ impl Move for ForgetRange {
 }
 
 /// Trim the history up to a version.
-pub(super) struct Trim {
+pub(super) struct TrimHistory {
     /// The last version to delete.
     pub(super) up_to: u64,
 }
 
-impl Move for Trim {
+impl Command for TrimHistory {
     /// The floor after it.
     type Answer = u64;
     type Refusal = Infallible;
@@ -96,7 +96,7 @@ pub(super) struct Forget {
     pub(super) files: Vec<FileId>,
 }
 
-impl Move for Forget {
+impl Command for Forget {
     type Answer = ();
     type Refusal = Infallible;
 

@@ -15,9 +15,9 @@ const READS_MAX: u32 = 3;
 
 /// All rows of a user.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct UserSnapshot {
     /// What stands there, as far as the bucket is concerned.
-    pub(super) kept: BTreeMap<FileId, Kept>,
+    pub(super) kept: BTreeMap<FileId, RowSummary>,
     /// Trashed for longer than the trash keeps.
     pub(super) past_retention: Vec<FileId>,
     /// What is wrong with the sums, seen twice, each time without a write in between.
@@ -28,7 +28,7 @@ pub(super) struct Shelf {
 
 /// A row, as far as the bucket is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
+pub(super) struct RowSummary {
     pub(super) status: Status,
     /// When its bytes were settled.
     pub(super) processed_at: Option<Timestamp>,
@@ -39,7 +39,7 @@ pub(super) struct Kept {
 }
 
 /// Reads all rows of a user; none for one that was never written.
-pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<Shelf>, SweepError> {
+pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<UserSnapshot>, SweepError> {
     let Some(mut account) = tools.load(user).await? else { return Ok(None) };
     let (mut seen_before, mut tries) = (None, 0);
     loop {
@@ -60,9 +60,9 @@ pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<Shelf
     }
 }
 
-async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally), SweepError> {
+async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(UserSnapshot, Tally), SweepError> {
     let untold = tools.untold(account).await?;
-    let (mut shelf, mut tally) = (Shelf::default(), Tally::default());
+    let (mut shelf, mut tally) = (UserSnapshot::default(), Tally::default());
     let mut before = None;
     loop {
         let rows = tools.rows(account.user, before).await?;
@@ -81,12 +81,12 @@ async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(Shelf, Tally
     }
 }
 
-impl Shelf {
+impl UserSnapshot {
     fn put(&mut self, row: &File, retention: Duration, is_told: bool, now: Timestamp) {
         if row.is_past_retention(retention, now) {
             self.past_retention.push(row.file_id);
         }
-        let kept = Kept {
+        let kept = RowSummary {
             status: row.status,
             processed_at: row.processed_at,
             forgettable_from: row.forgettable_from().filter(|_| is_told),

@@ -2,11 +2,11 @@
 
 use super::deep::Findings;
 use super::options::Orphans;
-use super::shelf::{Kept, Shelf};
+use super::shelf::{RowSummary, UserSnapshot};
 use super::tools::{SweepError, Tools, failed, found};
 use crate::actors::DeskError;
 use crate::actors::inspector::log_inspected;
-use crate::actors::requests::Look;
+use crate::actors::requests::ReadFile;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
 use crate::domain::transitions::FileRefusal;
@@ -18,7 +18,7 @@ use crate::ports::ListedObject;
 pub(super) async fn compare(
     tools: &mut Tools,
     user: UserId,
-    mut shelf: Shelf,
+    mut shelf: UserSnapshot,
     findings: &mut Findings,
 ) -> Result<Vec<(FileId, usize)>, SweepError> {
     let prefix = format!("{}{user}/", ObjectKey::PREFIX);
@@ -92,7 +92,7 @@ pub(super) async fn strangers(tools: &mut Tools, findings: &mut Findings) -> Res
 }
 
 /// An object with a row.
-async fn known(tools: &mut Tools, key: ObjectKey, kept: Kept) -> Result<(), SweepError> {
+async fn known(tools: &mut Tools, key: ObjectKey, kept: RowSummary) -> Result<(), SweepError> {
     match kept.status {
         Status::Gone => {
             found("object");
@@ -121,7 +121,7 @@ async fn stray(
     if !is_old || tools.parts.options.orphans == Orphans::Off {
         return Ok(());
     }
-    match tools.parts.desks.ask(key.user, Look { file: key.file }, None).await {
+    match tools.parts.desks.ask(key.user, ReadFile { file: key.file }, None).await {
         Err(DeskError::Refused(FileRefusal::NotFound)) => {
             found("orphan");
             findings.orphans += 1;
@@ -157,7 +157,7 @@ async fn missing(tools: &mut Tools, key: ObjectKey, findings: &mut Findings) -> 
         return Ok(());
     }
     // Read after the bucket was asked: a delete writes here first.
-    match tools.parts.desks.ask(key.user, Look { file: key.file }, None).await {
+    match tools.parts.desks.ask(key.user, ReadFile { file: key.file }, None).await {
         Ok(row) if matches!(row.status, Status::Processed | Status::Trashed) => {
             found("missing");
             findings.missing += 1;

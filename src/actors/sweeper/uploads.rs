@@ -3,7 +3,7 @@
 
 use super::tools::{SweepError, Tools, found};
 use crate::actors::DeskError;
-use crate::actors::requests::Look;
+use crate::actors::requests::ReadFile;
 use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::ObjectKey;
 use crate::domain::transitions::FileRefusal;
@@ -34,7 +34,7 @@ async fn look_at(tools: &mut Tools, key: ObjectKey, upload: ListedUpload) -> Res
     if tools.now().since(upload.started_at) <= UPLOAD_AGE_MIN {
         return Ok(());
     }
-    let is_wanted = match tools.parts.desks.ask(key.user, Look { file: key.file }, None).await {
+    let is_wanted = match tools.parts.desks.ask(key.user, ReadFile { file: key.file }, None).await {
         Ok(row) => is_named_by(&row, &upload.upload_id),
         Err(DeskError::Refused(FileRefusal::NotFound)) => false,
         Err(error) => return tools.not_done(key.user, &error).await,

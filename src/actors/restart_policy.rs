@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A kind of child of the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Child {
+pub(super) enum ActorKind {
     /// The desks of one shard. Its memory is a cache, so a new one is as good.
     Shard,
     /// One shard's way in.
@@ -19,7 +19,7 @@ pub(super) enum Child {
     Trimmer,
 }
 
-impl Child {
+impl ActorKind {
     /// Its word in logs and metrics.
     #[must_use]
     pub(super) const fn as_str(self) -> &'static str {
@@ -36,7 +36,7 @@ impl Child {
 
 /// What the supervisor does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RestartDecision {
     /// Start another in its place.
     Restart {
         /// After this pause.
@@ -51,16 +51,16 @@ pub(super) enum Verdict {
 /// Actors fail only by bugs (an outage is a pause, not a failure), so a few tries are enough to tell a bad
 /// request from a bad program. The way in and the searches may fail more often: nobody waits for them.
 #[must_use]
-pub(super) const fn verdict(child: Child, failures: u32) -> Verdict {
+pub(super) const fn restart_policy(child: ActorKind, failures: u32) -> RestartDecision {
     let allowed = match child {
-        Child::Shard | Child::Lane => 5,
-        Child::Feed | Child::Remover | Child::Sweeper | Child::Trimmer => 10,
+        ActorKind::Shard | ActorKind::Lane => 5,
+        ActorKind::Feed | ActorKind::Remover | ActorKind::Sweeper | ActorKind::Trimmer => 10,
     };
     if failures <= allowed {
         let shift = if failures > 6 { 6 } else { failures };
-        Verdict::Restart { after: Duration::from_millis(10 << shift) }
+        RestartDecision::Restart { after: Duration::from_millis(10 << shift) }
     } else {
-        Verdict::Escalate
+        RestartDecision::Escalate
     }
 }
 
@@ -70,14 +70,23 @@ mod tests {
 
     #[test]
     fn a_child_that_fails_now_and_then_is_started_again_with_growing_pauses() {
-        assert_eq!(verdict(Child::Shard, 1), Verdict::Restart { after: Duration::from_millis(20) });
-        assert_eq!(verdict(Child::Shard, 5), Verdict::Restart { after: Duration::from_millis(320) });
-        assert_eq!(verdict(Child::Feed, 10), Verdict::Restart { after: Duration::from_millis(640) });
+        assert_eq!(
+            restart_policy(ActorKind::Shard, 1),
+            RestartDecision::Restart { after: Duration::from_millis(20) }
+        );
+        assert_eq!(
+            restart_policy(ActorKind::Shard, 5),
+            RestartDecision::Restart { after: Duration::from_millis(320) }
+        );
+        assert_eq!(
+            restart_policy(ActorKind::Feed, 10),
+            RestartDecision::Restart { after: Duration::from_millis(640) }
+        );
     }
 
     #[test]
     fn a_child_that_keeps_failing_ends_the_process() {
-        assert_eq!(verdict(Child::Shard, 6), Verdict::Escalate);
-        assert_eq!(verdict(Child::Sweeper, 11), Verdict::Escalate);
+        assert_eq!(restart_policy(ActorKind::Shard, 6), RestartDecision::Escalate);
+        assert_eq!(restart_policy(ActorKind::Sweeper, 11), RestartDecision::Escalate);
     }
 }
