@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::backends::backends;
-use super::embedded::{EmbeddedLedger, Heard};
+use super::embedded::{CommitCallback, EmbeddedLedger};
 #[cfg(feature = "cql")]
 use super::scylla::LazyScyllaLedger;
 use crate::domain::account::{Account, Remembered};
@@ -51,13 +51,13 @@ impl Ledger {
     /// process's own store. There is no deadline; the caller keeps one.
     ///
     /// # Errors
-    /// Nothing was written, and `heard` comes back: use `commit`.
-    pub(crate) fn start_commit(&self, write: &Write, heard: Heard) -> Result<(), Heard> {
+    /// Nothing was written, and `callback` comes back: use `commit`.
+    pub(crate) fn start_commit(&self, write: &Write, callback: CommitCallback) -> Result<(), CommitCallback> {
         match self {
-            Self::Embedded(ledger) => ledger.start_commit(write, heard),
+            Self::Embedded(ledger) => ledger.start_commit(write, callback),
             #[cfg(feature = "cql")]
-            Self::Scylla(_) => Err(heard),
-            Self::Custom(_) => Err(heard),
+            Self::Scylla(_) => Err(callback),
+            Self::Custom(_) => Err(callback),
         }
     }
 

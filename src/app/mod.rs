@@ -47,7 +47,7 @@ pub use start_error::StartError;
 
 pub use crate::actors::{Republish, Republished};
 #[cfg(feature = "aws")]
-pub use crate::adapters::aws::{Outcome, Step};
+pub use crate::adapters::aws::{Step, StepOutcome};
 
 #[cfg(not(feature = "aws"))]
 use absent::aws;

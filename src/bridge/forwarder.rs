@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::handle::BridgeParts;
-use super::notification::{Ignored, judge};
+use super::in_flight::{InFlightDelivery, PendingPublish, PublishReport};
+use super::notification::{Ignored, parse_notification};
 use super::pace::Progress;
-use super::parcel::{Outgoing, Parcel, Tale};
 use crate::adapters::{Log, Queue};
 use crate::domain::arrival::ArrivalKind;
 use crate::limits::{DRAIN_WITHIN, QUEUE_BATCH_MAX};
@@ -66,15 +66,15 @@ const _: () = assert!(
 #[derive(Debug)]
 pub(super) struct Forwarder {
     parts: Arc<BridgeParts>,
-    held: Vec<Parcel>,
-    leaving: Vec<Leaving>,
+    held: Vec<InFlightDelivery>,
+    pending_deletes: Vec<PendingDelete>,
     /// The DLQ took nothing a moment ago.
     dlq_rests_until: Option<Instant>,
 }
 
 /// A delivery that the log holds and the queue must forget.
 #[derive(Debug)]
-struct Leaving {
+struct PendingDelete {
     receipt: Receipt,
     tries: u32,
 }
@@ -82,7 +82,7 @@ struct Leaving {
 impl Forwarder {
     /// Empty hands.
     pub(super) const fn new(parts: Arc<BridgeParts>) -> Self {
-        Self { parts, held: Vec::new(), leaving: Vec::new(), dlq_rests_until: None }
+        Self { parts, held: Vec::new(), pending_deletes: Vec::new(), dlq_rests_until: None }
     }
 
     /// Takes what there is, publishes it, and deletes what the step before published.
@@ -90,9 +90,9 @@ impl Forwarder {
     /// Takes at most a good 7 s unless the queue hangs. Cancelling it loses nothing: what was taken comes again.
     pub(super) async fn step(&mut self) -> Progress {
         self.renew_held(Instant::now()).await;
-        let leaving = std::mem::take(&mut self.leaving);
-        let (received, undeleted) = tokio::join!(self.receive(), delete(&self.parts.queue, leaving));
-        self.leaving = undeleted;
+        let pending = std::mem::take(&mut self.pending_deletes);
+        let (received, undeleted) = tokio::join!(self.receive(), delete(&self.parts.queue, pending));
+        self.pending_deletes = undeleted;
         let has_received = received.is_ok();
         self.held.extend(received.unwrap_or_default());
         let takes_arrivals = self.publish_held().await;
@@ -103,9 +103,10 @@ impl Forwarder {
     pub(super) async fn finish(&mut self) {
         let queue = &self.parts.queue;
         let held = std::mem::take(&mut self.held);
-        let give_back = join_all(held.iter().map(|parcel| queue.extend(&parcel.receipt, Duration::ZERO)));
-        let leaving = std::mem::take(&mut self.leaving);
-        let (_, given_back) = tokio::join!(delete(queue, leaving), timeout(QUEUE_REPLY_WITHIN, give_back));
+        let give_back =
+            join_all(held.iter().map(|in_flight| queue.extend(&in_flight.receipt, Duration::ZERO)));
+        let pending = std::mem::take(&mut self.pending_deletes);
+        let (_, given_back) = tokio::join!(delete(queue, pending), timeout(QUEUE_REPLY_WITHIN, give_back));
         if given_back.is_err() {
             debug!("the queue did not take back what was held; it shows again in time");
         }
@@ -113,25 +114,28 @@ impl Forwarder {
 
     /// Keeps what waits for the log hidden from others.
     async fn renew_held(&mut self, now: Instant) {
-        self.held.retain(|parcel| {
-            let is_kept = now.duration_since(parcel.received_at) < HOLD_WITHIN;
+        self.held.retain(|in_flight| {
+            let is_kept = now.duration_since(in_flight.received_at) < HOLD_WITHIN;
             if !is_kept {
-                warn!(delivery.id = %parcel.delivery_id, "held a delivery for too long, it comes again");
+                warn!(delivery.id = %in_flight.delivery_id, "held a delivery for too long, it comes again");
             }
             is_kept
         });
         let queue = &self.parts.queue;
-        join_all(self.held.iter_mut().filter(|parcel| parcel.renew_at <= now).map(async |parcel| {
-            let renewed = timeout(QUEUE_REPLY_WITHIN, queue.extend(&parcel.receipt, HOLD_VISIBILITY)).await;
+        join_all(self.held.iter_mut().filter(|in_flight| in_flight.renew_at <= now).map(async |in_flight| {
+            let renewed =
+                timeout(QUEUE_REPLY_WITHIN, queue.extend(&in_flight.receipt, HOLD_VISIBILITY)).await;
             match renewed {
-                Ok(Ok(())) => parcel.renew_at = now + HOLD_VISIBILITY / 2,
-                Ok(Err(_)) | Err(_) => debug!(delivery.id = %parcel.delivery_id, "could not keep it hidden"),
+                Ok(Ok(())) => in_flight.renew_at = now + HOLD_VISIBILITY / 2,
+                Ok(Err(_)) | Err(_) => {
+                    debug!(delivery.id = %in_flight.delivery_id, "could not keep it hidden")
+                }
             }
         }))
         .await;
     }
 
-    async fn receive(&self) -> Result<Vec<Parcel>, QueueError> {
+    async fn receive(&self) -> Result<Vec<InFlightDelivery>, QueueError> {
         let parts = &self.parts;
         let room = QUEUE_BATCH_MAX.saturating_sub(self.held.len());
         if room == 0 {
@@ -144,50 +148,51 @@ impl Forwarder {
         Ok(received?.into_iter().map(|delivery| self.pack(delivery)).collect())
     }
 
-    fn pack(&self, delivery: QueueDelivery) -> Parcel {
+    fn pack(&self, delivery: QueueDelivery) -> InFlightDelivery {
         counter!(names::BRIDGE_DELIVERIES_TOTAL).increment(1);
-        let verdict = judge(&delivery.body, &self.parts.bucket, self.parts.clock.now());
-        for (event, count) in &verdict.ignored {
+        let parsed = parse_notification(&delivery.body, &self.parts.bucket, self.parts.clock.now());
+        for (event, count) in &parsed.ignored {
             counter!(names::BRIDGE_IGNORED_TOTAL, "event" => event.as_str()).increment(*count);
             if *event == Ignored::TestEvent {
                 info!(delivery.id = %delivery.id, "received the bucket's test message");
             }
         }
-        Parcel::pack(delivery, verdict, self.parts.shards, Instant::now())
+        InFlightDelivery::new(delivery, parsed, self.parts.shards, Instant::now())
     }
 
-    /// Publishes all parcels at once, each record by record; what is done leaves, and so does what the DLQ does not take.
+    /// Publishes all deliveries in flight at once, each record by record; what is done leaves, and so does what the DLQ does not take.
     /// Returns whether INGEST takes arrivals, as far as it was tried.
     async fn publish_held(&mut self) -> bool {
         let now = Instant::now();
         let dlq_rests = self.dlq_rests_until.is_some_and(|until| now < until);
         let log = &self.parts.log;
-        let run = self.held.iter_mut().map(|parcel| forward(log, parcel, now + FORWARD_WITHIN, dlq_rests));
+        let run =
+            self.held.iter_mut().map(|in_flight| forward(log, in_flight, now + FORWARD_WITHIN, dlq_rests));
         let outcomes = join_all(run).await;
         self.note(&outcomes);
         let has_stored = outcomes.iter().any(|outcome| outcome.stored.contains(&Stream::Ingest));
         let mut has_failed = false;
         let mut left = Vec::new();
-        for (parcel, outcome) in std::mem::take(&mut self.held).into_iter().zip(outcomes) {
-            let mut parcel = match parcel.into_receipt() {
+        for (in_flight, outcome) in std::mem::take(&mut self.held).into_iter().zip(outcomes) {
+            let mut in_flight = match in_flight.into_receipt() {
                 Ok(receipt) => {
-                    self.leaving.push(Leaving { receipt, tries: 0 });
+                    self.pending_deletes.push(PendingDelete { receipt, tries: 0 });
                     continue;
                 }
-                Err(parcel) => parcel,
+                Err(in_flight) => in_flight,
             };
             match outcome.failed {
-                Some((Stream::Dlq, error)) => left.push((parcel, Left::Dlq, error)),
+                Some((Stream::Dlq, error)) => left.push((in_flight, Left::Dlq, error)),
                 Some((Stream::Ingest | Stream::Events, error)) => {
                     has_failed = true;
-                    parcel.passed_over += u32::from(has_stored);
-                    if parcel.passed_over < PASSED_OVER_MAX {
-                        self.held.push(parcel);
+                    in_flight.passed_over += u32::from(has_stored);
+                    if in_flight.passed_over < PASSED_OVER_MAX {
+                        self.held.push(in_flight);
                     } else {
-                        left.push((parcel, Left::Ingest, error));
+                        left.push((in_flight, Left::Ingest, error));
                     }
                 }
-                None => self.held.push(parcel),
+                None => self.held.push(in_flight),
             }
         }
         self.leave(left).await;
@@ -195,23 +200,23 @@ impl Forwarder {
     }
 
     /// Leaves deliveries to the queue: each is delivered again after a while, and given up by the queue's own count.
-    async fn leave(&mut self, left: Vec<(Parcel, Left, PublishError)>) {
-        for (parcel, stream, error) in &left {
+    async fn leave(&mut self, left: Vec<(InFlightDelivery, Left, PublishError)>) {
+        for (in_flight, stream, error) in &left {
             counter!(names::BRIDGE_LEFT_TOTAL, "stream" => stream.as_str()).increment(1);
-            warn!(delivery.id = %parcel.delivery_id, stream = stream.as_str(), "left a delivery to the queue: {error}");
+            warn!(delivery.id = %in_flight.delivery_id, stream = stream.as_str(), "left a delivery to the queue: {error}");
         }
         if left.iter().any(|(_, stream, _)| *stream == Left::Dlq) {
             self.dlq_rests_until = Some(Instant::now() + DLQ_REST);
         }
         let queue = &self.parts.queue;
-        let hide = left.iter().map(|(parcel, ..)| queue.extend(&parcel.receipt, LEFT_HIDDEN));
+        let hide = left.iter().map(|(in_flight, ..)| queue.extend(&in_flight.receipt, LEFT_HIDDEN));
         if timeout(QUEUE_REPLY_WITHIN, join_all(hide)).await.is_err() {
             debug!("the queue did not hide what was left to it; it shows again sooner");
         }
     }
 
     /// Reports each stream by how it took its records: a failure counts more than a success beside it.
-    fn note(&self, outcomes: &[Outcome]) {
+    fn note(&self, outcomes: &[PublishOutcome]) {
         let (health, now) = (&self.parts.health, self.parts.clock.now());
         for (stream, part) in [(Stream::Ingest, Part::PublishIngest), (Stream::Dlq, Part::PublishDlq)] {
             let failure = outcomes.iter().find_map(|outcome| {
@@ -242,9 +247,9 @@ impl Left {
     }
 }
 
-/// How far one parcel's records came.
+/// How far the records of one delivery came.
 #[derive(Debug, Default)]
-struct Outcome {
+struct PublishOutcome {
     /// Streams that took a record of it.
     stored: BTreeSet<Stream>,
     /// The stream that did not, and why.
@@ -253,10 +258,15 @@ struct Outcome {
     was_tried: bool,
 }
 
-/// Publishes what a parcel has left, in order, up to the first record that is not stored.
-async fn forward(log: &Log, parcel: &mut Parcel, deadline: Instant, dlq_rests: bool) -> Outcome {
-    let mut outcome = Outcome::default();
-    while let Some(next) = parcel.next() {
+/// Publishes what a delivery has pending, in order, up to the first record that is not stored.
+async fn forward(
+    log: &Log,
+    in_flight: &mut InFlightDelivery,
+    deadline: Instant,
+    dlq_rests: bool,
+) -> PublishOutcome {
+    let mut outcome = PublishOutcome::default();
+    while let Some(next) = in_flight.next() {
         let begun = Instant::now();
         let stream = next.stream;
         let published = if stream == Stream::Dlq && dlq_rests {
@@ -268,12 +278,12 @@ async fn forward(log: &Log, parcel: &mut Parcel, deadline: Instant, dlq_rests: b
             Ok(stored) => {
                 histogram!(names::BRIDGE_PUBLISH_SECONDS).record(begun.elapsed());
                 outcome.stored.insert(stream);
-                if let Some(sent) = parcel.confirmed() {
-                    tell(&sent, stored, &parcel.delivery_id);
+                if let Some(sent) = in_flight.confirmed() {
+                    report(&sent, stored, &in_flight.delivery_id);
                 }
             }
             // Each cut makes it smaller, so this ends.
-            Err(PublishError::TooLarge { bytes_max }) if parcel.cut_next(bytes_max) => {}
+            Err(PublishError::TooLarge { bytes_max }) if in_flight.cut_next(bytes_max) => {}
             Err(error) => {
                 counter!(names::BRIDGE_PUBLISH_FAILURES_TOTAL, "cause" => cause(&error)).increment(1);
                 outcome.was_tried = !(stream == Stream::Dlq && dlq_rests);
@@ -309,27 +319,27 @@ async fn publish(
 }
 
 /// Asks the queue to forget deliveries; returns those that are worth another try.
-async fn delete(queue: &Queue, leaving: Vec<Leaving>) -> Vec<Leaving> {
-    let batches = leaving.chunks(QUEUE_BATCH_MAX).map(async |batch: &[Leaving]| {
-        let receipts = batch.iter().map(|leaving| leaving.receipt.clone()).collect();
+async fn delete(queue: &Queue, pending_deletes: Vec<PendingDelete>) -> Vec<PendingDelete> {
+    let batches = pending_deletes.chunks(QUEUE_BATCH_MAX).map(async |batch: &[PendingDelete]| {
+        let receipts = batch.iter().map(|pending| pending.receipt.clone()).collect();
         match timeout(QUEUE_REPLY_WITHIN, queue.delete(receipts)).await {
             Ok(Ok(failed)) => failed,
-            Ok(Err(_)) | Err(_) => batch.iter().map(|leaving| leaving.receipt.clone()).collect(),
+            Ok(Err(_)) | Err(_) => batch.iter().map(|pending| pending.receipt.clone()).collect(),
         }
     });
     let failed: Vec<Receipt> = join_all(batches).await.into_iter().flatten().collect();
     counter!(names::BRIDGE_DELETE_FAILURES_TOTAL).increment(u64::try_from(failed.len()).unwrap_or(u64::MAX));
-    let again = leaving.into_iter().filter(|leaving| failed.contains(&leaving.receipt));
+    let again = pending_deletes.into_iter().filter(|pending| failed.contains(&pending.receipt));
     again
-        .map(|leaving| Leaving { tries: leaving.tries + 1, ..leaving })
-        .filter(|leaving| leaving.tries < DELETE_TRIES_MAX)
+        .map(|pending| PendingDelete { tries: pending.tries + 1, ..pending })
+        .filter(|pending| pending.tries < DELETE_TRIES_MAX)
         .collect()
 }
 
 /// Counts and logs a record that the log holds now.
-fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
-    match &sent.tale {
-        Tale::Arrival { key, kind, lag } => {
+fn report(sent: &PendingPublish, stored: Stored, delivery_id: &str) {
+    match &sent.report {
+        PublishReport::Arrival { key, kind, lag } => {
             let kind = match kind {
                 ArrivalKind::Created => "created",
                 ArrivalKind::Removed => "removed",
@@ -340,7 +350,7 @@ fn tell(sent: &Outgoing, stored: Stored, delivery_id: &str) {
             let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
             info!(target: STORY, { user_id = %key.user, file_id = %key.file, arrival.kind = kind, arrival.repeat = repeat, event.lag_ms = lag_ms }, "arrival seen");
         }
-        Tale::Rejected(reasons) => {
+        PublishReport::Rejected(reasons) => {
             for reason in reasons {
                 counter!(names::BRIDGE_REJECTED_TOTAL, "reason" => reason.as_str()).increment(1);
             }

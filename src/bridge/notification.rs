@@ -1,4 +1,4 @@
-//! What a notification says. Pure: text in, a verdict out; nothing here fails or panics.
+//! What a notification says. Pure: text in, a parse result out; nothing here fails or panics.
 //!
 //! Read by path and not into structs, because every sender adds fields of its own and gets some wrong:
 //! what one record lacks must not cost its neighbours.
@@ -16,9 +16,9 @@ use crate::limits::NOTIFICATION_BYTES_MAX;
 /// Bytes of an `ETag` or a sequencer; S3 writes 35 and 18.
 const TOKEN_BYTES_MAX: usize = 128;
 
-/// The result of judging a notification.
+/// The result of parsing a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ParsedNotification {
     /// Facts about our objects, in the order of the notification.
     pub forward: Vec<(ObjectKey, Arrival)>,
     /// What is not understood or not ours; to be kept, never dropped.
@@ -136,44 +136,44 @@ impl RejectReason {
     }
 }
 
-/// Judges a notification about `bucket`, read at `seen_at`; every record by itself.
+/// Parses a notification about `bucket`, read at `seen_at`; every record by itself.
 ///
 /// Understands S3's JSON, its records as a bare array, the same wrapped once by SNS, and EventBridge's, of S3 and of
 /// servers that imitate it.
 #[must_use]
-pub fn judge(body: &str, bucket: &str, seen_at: Timestamp) -> Verdict {
+pub fn parse_notification(body: &str, bucket: &str, seen_at: Timestamp) -> ParsedNotification {
     if body.len() > NOTIFICATION_BYTES_MAX {
-        return Verdict::whole(RejectReason::TooLarge);
+        return ParsedNotification::whole(RejectReason::TooLarge);
     }
     let message = match serde_json::from_str(body).map_err(|_| RejectReason::NotJson).and_then(unwrapped) {
         Ok(message) => message,
-        Err(reason) => return Verdict::whole(reason),
+        Err(reason) => return ParsedNotification::whole(reason),
     };
-    let judge = Judge { bucket, seen_at };
+    let parser = RecordParser { bucket, seen_at };
     if text(&message, "/Event") == Some("s3:TestEvent") {
-        return Verdict::ignoring(Ignored::TestEvent);
+        return ParsedNotification::ignoring(Ignored::TestEvent);
     }
     let records = message.get("Records").unwrap_or(&message).as_array();
     match (records, text(&message, "/detail-type")) {
         (Some(records), _) if !records.is_empty() => {
-            let outcomes = records.iter().map(|record| judge.s3(record)).enumerate();
-            Verdict::of(outcomes.map(|(place, outcome)| (Some(place), outcome)))
+            let outcomes = records.iter().map(|record| parser.s3(record)).enumerate();
+            ParsedNotification::of(outcomes.map(|(place, outcome)| (Some(place), outcome)))
         }
-        (_, Some(event)) => Verdict::of([(None, judge.event_bridge(event, &message))]),
-        (Some(_), None) => Verdict::ignoring(Ignored::Empty),
-        (None, None) => Verdict::whole(RejectReason::NotANotification),
+        (_, Some(event)) => ParsedNotification::of([(None, parser.event_bridge(event, &message))]),
+        (Some(_), None) => ParsedNotification::ignoring(Ignored::Empty),
+        (None, None) => ParsedNotification::whole(RejectReason::NotANotification),
     }
 }
 
-/// What one record says: a fact, or nothing of use.
-enum Said {
-    Fact(ObjectKey, Arrival),
-    Nothing(Ignored),
+/// One record: an arrival, or an event of no use here.
+enum ParsedRecord {
+    Arrival(ObjectKey, Arrival),
+    Ignored(Ignored),
 }
 
-type Outcome = Result<Said, RejectReason>;
+type RecordResult = Result<ParsedRecord, RejectReason>;
 
-impl Verdict {
+impl ParsedNotification {
     fn whole(reason: RejectReason) -> Self {
         Self { rejected: vec![Rejection { reason, record: None }], ..Self::default() }
     }
@@ -182,16 +182,16 @@ impl Verdict {
         Self { ignored: BTreeMap::from([(event, 1)]), ..Self::default() }
     }
 
-    fn of(outcomes: impl IntoIterator<Item = (Option<usize>, Outcome)>) -> Self {
-        let mut verdict = Self::default();
+    fn of(outcomes: impl IntoIterator<Item = (Option<usize>, RecordResult)>) -> Self {
+        let mut parsed = Self::default();
         for (record, outcome) in outcomes {
             match outcome {
-                Ok(Said::Fact(key, arrival)) => verdict.forward.push((key, arrival)),
-                Ok(Said::Nothing(event)) => *verdict.ignored.entry(event).or_default() += 1,
-                Err(reason) => verdict.rejected.push(Rejection { reason, record }),
+                Ok(ParsedRecord::Arrival(key, arrival)) => parsed.forward.push((key, arrival)),
+                Ok(ParsedRecord::Ignored(event)) => *parsed.ignored.entry(event).or_default() += 1,
+                Err(reason) => parsed.rejected.push(Rejection { reason, record }),
             }
         }
-        verdict
+        parsed
     }
 }
 
@@ -204,14 +204,14 @@ fn unwrapped(message: Value) -> Result<Value, RejectReason> {
     serde_json::from_str(inner).map_err(|_| RejectReason::NotJson)
 }
 
-/// What every record is held against.
-struct Judge<'a> {
+/// Parses the records of one notification.
+struct RecordParser<'a> {
     bucket: &'a str,
     seen_at: Timestamp,
 }
 
-/// Where the parts of a fact stand in one sender's shape.
-struct Told<'a> {
+/// The fields of an arrival as one sender writes them.
+struct RawRecord<'a> {
     bucket: Option<&'a str>,
     /// Decoded.
     key: Option<String>,
@@ -219,13 +219,13 @@ struct Told<'a> {
     time: Option<&'a str>,
 }
 
-impl Judge<'_> {
-    fn s3(&self, record: &Value) -> Outcome {
+impl RecordParser<'_> {
+    fn s3(&self, record: &Value) -> RecordResult {
         let version = text(record, "/eventVersion").and_then(|version| version.split('.').next());
         if version.is_some_and(|major| !matches!(major, "1" | "2")) {
             return Err(RejectReason::UnknownVersion);
         }
-        let told = Told {
+        let raw = RawRecord {
             bucket: text(record, "/s3/bucket/name"),
             key: text(record, "/s3/object/key").and_then(form_decoded),
             object: record.pointer("/s3/object"),
@@ -233,41 +233,43 @@ impl Judge<'_> {
         };
         let event = text(record, "/eventName").ok_or(RejectReason::Malformed)?;
         match s3_event(event) {
-            Ok(kind) => self.arrival(kind, &told),
-            Err(ignored) => Ok(Said::Nothing(ignored)),
+            Ok(kind) => self.arrival(kind, &raw),
+            Err(ignored) => Ok(ParsedRecord::Ignored(ignored)),
         }
     }
 
-    fn event_bridge(&self, event: &str, message: &Value) -> Outcome {
+    fn event_bridge(&self, event: &str, message: &Value) -> RecordResult {
         let kind = match event {
             "Object Created" => ArrivalKind::Created,
             "Object Deleted" => ArrivalKind::Removed,
-            "Object Tags Added" | "Object Tags Deleted" => return Ok(Said::Nothing(Ignored::Tagging)),
-            "Object ACL Updated" => return Ok(Said::Nothing(Ignored::Acl)),
-            "Object Storage Class Changed" | "Object Access Tier Changed" => {
-                return Ok(Said::Nothing(Ignored::StorageClass));
+            "Object Tags Added" | "Object Tags Deleted" => {
+                return Ok(ParsedRecord::Ignored(Ignored::Tagging));
             }
-            _ if event.starts_with("Object Restore ") => return Ok(Said::Nothing(Ignored::Restore)),
-            _ => return Ok(Said::Nothing(Ignored::Other)),
+            "Object ACL Updated" => return Ok(ParsedRecord::Ignored(Ignored::Acl)),
+            "Object Storage Class Changed" | "Object Access Tier Changed" => {
+                return Ok(ParsedRecord::Ignored(Ignored::StorageClass));
+            }
+            _ if event.starts_with("Object Restore ") => return Ok(ParsedRecord::Ignored(Ignored::Restore)),
+            _ => return Ok(ParsedRecord::Ignored(Ignored::Other)),
         };
-        let told = Told {
+        let raw = RawRecord {
             bucket: text(message, "/detail/bucket/name"),
             key: text(message, "/detail/object/key").map(str::to_owned),
             object: message.pointer("/detail/object"),
             time: text(message, "/time"),
         };
-        self.arrival(kind, &told)
+        self.arrival(kind, &raw)
     }
 
-    fn arrival(&self, kind: ArrivalKind, told: &Told<'_>) -> Outcome {
-        if told.bucket.ok_or(RejectReason::Malformed)? != self.bucket {
+    fn arrival(&self, kind: ArrivalKind, raw: &RawRecord<'_>) -> RecordResult {
+        if raw.bucket.ok_or(RejectReason::Malformed)? != self.bucket {
             return Err(RejectReason::ForeignBucket);
         }
-        let key = told.key.as_deref().ok_or(RejectReason::ForeignKey)?;
+        let key = raw.key.as_deref().ok_or(RejectReason::ForeignKey)?;
         let key = ObjectKey::parse(key).map_err(|_| RejectReason::ForeignKey)?;
-        let object = told.object.ok_or(RejectReason::Malformed)?;
+        let object = raw.object.ok_or(RejectReason::Malformed)?;
         // Only a figure rests on the time, so an odd one costs no file.
-        let told_at = told.time.and_then(|time| Timestamp::parse(time).ok());
+        let sent_at = raw.time.and_then(|time| Timestamp::parse(time).ok());
         let arrival = Arrival {
             kind,
             bucket: self.bucket.to_owned(),
@@ -275,10 +277,10 @@ impl Judge<'_> {
             size_bytes: object.get("size").and_then(size),
             etag: token(object, &["eTag", "etag"])?.map(|etag| etag.trim_matches('"').to_owned()),
             sequencer: token(object, &["sequencer"])?.unwrap_or_default().to_owned(),
-            happened_at: told_at.unwrap_or(self.seen_at),
+            happened_at: sent_at.unwrap_or(self.seen_at),
             seen_at: self.seen_at,
         };
-        Ok(Said::Fact(key, arrival))
+        Ok(ParsedRecord::Arrival(key, arrival))
     }
 }
 

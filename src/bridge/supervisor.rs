@@ -35,7 +35,7 @@ pub enum Restart {
 
 /// What the supervisor does about the `failures`-th failure of a child within one minute, from 1.
 #[must_use]
-pub fn verdict(child: Child, failures: u32) -> Restart {
+pub fn restart_policy(child: Child, failures: u32) -> Restart {
     let allowed = match child {
         Child::Poller => 5,
     };
@@ -52,8 +52,8 @@ pub(super) struct Supervisor;
 /// The mail.
 #[derive(Debug)]
 pub(super) enum SupervisorMsg {
-    /// Start the poller at this place.
-    Spawn { place: usize },
+    /// Start the poller at this slot.
+    Spawn { slot: usize },
     /// Stop all pollers between two steps, then yourself.
     Drain,
 }
@@ -68,13 +68,13 @@ pub(super) struct SupervisorArgs {
 /// The memory.
 pub(super) struct SupervisorState {
     args: SupervisorArgs,
-    places: Vec<Place>,
+    slots: Vec<PollerSlot>,
     is_draining: bool,
 }
 
-/// One poller's place, through all its restarts.
+/// One poller's slot, through all its restarts.
 #[derive(Debug, Default)]
-struct Place {
+struct PollerSlot {
     poller: Option<ActorRef<Poll>>,
     failures: VecDeque<Instant>,
 }
@@ -89,11 +89,11 @@ impl Actor for Supervisor {
         myself: ActorRef<SupervisorMsg>,
         args: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let places: Vec<Place> = (0..args.parts.pollers).map(|_| Place::default()).collect();
-        for place in 0..places.len() {
-            myself.send_message(SupervisorMsg::Spawn { place })?;
+        let slots: Vec<PollerSlot> = (0..args.parts.pollers).map(|_| PollerSlot::default()).collect();
+        for slot in 0..slots.len() {
+            myself.send_message(SupervisorMsg::Spawn { slot })?;
         }
-        Ok(SupervisorState { args, places, is_draining: false })
+        Ok(SupervisorState { args, slots, is_draining: false })
     }
 
     async fn handle(
@@ -103,7 +103,7 @@ impl Actor for Supervisor {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match msg {
-            SupervisorMsg::Spawn { place } => state.spawn(&myself, place).await,
+            SupervisorMsg::Spawn { slot } => state.spawn(&myself, slot).await,
             SupervisorMsg::Drain => state.drain(&myself),
         }
         Ok(())
@@ -130,37 +130,37 @@ impl Actor for Supervisor {
 }
 
 impl SupervisorState {
-    async fn spawn(&mut self, myself: &ActorRef<SupervisorMsg>, place: usize) {
+    async fn spawn(&mut self, myself: &ActorRef<SupervisorMsg>, slot: usize) {
         if self.is_draining {
             return;
         }
         let parts = Arc::clone(&self.args.parts);
         match Actor::spawn_linked(None, Poller, parts, myself.get_cell()).await {
-            Ok((poller, _)) => self.places[place].poller = Some(poller),
-            Err(cause) => self.failed(myself, place, &cause.to_string()),
+            Ok((poller, _)) => self.slots[slot].poller = Some(poller),
+            Err(cause) => self.failed(myself, slot, &cause.to_string()),
         }
     }
 
     fn ended(&mut self, myself: &ActorRef<SupervisorMsg>, id: ActorId, cause: &str) {
-        let is_it = |place: &Place| place.poller.as_ref().is_some_and(|poller| poller.get_id() == id);
-        let Some(place) = self.places.iter().position(is_it) else { return };
-        self.places[place].poller = None;
+        let is_it = |slot: &PollerSlot| slot.poller.as_ref().is_some_and(|poller| poller.get_id() == id);
+        let Some(slot) = self.slots.iter().position(is_it) else { return };
+        self.slots[slot].poller = None;
         if self.is_draining {
             self.stop_if_empty(myself);
         } else {
-            self.failed(myself, place, cause);
+            self.failed(myself, slot, cause);
         }
     }
 
-    fn failed(&mut self, myself: &ActorRef<SupervisorMsg>, place: usize, cause: &str) {
+    fn failed(&mut self, myself: &ActorRef<SupervisorMsg>, slot: usize, cause: &str) {
         counter!(names::BRIDGE_POLLER_FAILURES_TOTAL).increment(1);
-        match verdict(Child::Poller, self.places[place].count_failure(Instant::now())) {
+        match restart_policy(Child::Poller, self.slots[slot].count_failure(Instant::now())) {
             Restart::After(pause) => {
-                warn!(poller = place, cause, "a poller died, starting another");
-                drop(myself.send_after(pause, move || SupervisorMsg::Spawn { place }));
+                warn!(poller = slot, cause, "a poller died, starting another");
+                drop(myself.send_after(pause, move || SupervisorMsg::Spawn { slot }));
             }
             Restart::Escalate => {
-                error!(poller = place, cause, "a poller keeps dying, giving up");
+                error!(poller = slot, cause, "a poller keeps dying, giving up");
                 self.args.given_up.cancel();
             }
         }
@@ -168,20 +168,20 @@ impl SupervisorState {
 
     fn drain(&mut self, myself: &ActorRef<SupervisorMsg>) {
         self.is_draining = true;
-        for poller in self.places.iter().filter_map(|place| place.poller.as_ref()) {
+        for poller in self.slots.iter().filter_map(|slot| slot.poller.as_ref()) {
             poller.stop(None);
         }
         self.stop_if_empty(myself);
     }
 
     fn stop_if_empty(&self, myself: &ActorRef<SupervisorMsg>) {
-        if self.places.iter().all(|place| place.poller.is_none()) {
+        if self.slots.iter().all(|slot| slot.poller.is_none()) {
             myself.stop(None);
         }
     }
 }
 
-impl Place {
+impl PollerSlot {
     /// Notes a failure; returns how many there were within [`FAILURES_WITHIN`], this one included.
     fn count_failure(&mut self, now: Instant) -> u32 {
         self.failures.push_back(now);

@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::failure::CommandFailure;
 use super::output;
 use super::settings::{self, SettingsArgs};
-use crate::app::{self, Outcome, Step};
+use crate::app::{self, Step, StepOutcome};
 use crate::config::{BucketKind, Config, QueueKind};
 
 /// What to do on AWS.
@@ -53,7 +53,7 @@ fn setup(args: &SetupArgs) -> Result<(), CommandFailure> {
         output::line(&told(step))?;
     }
     output::line(&summed(&steps))?;
-    let failed = steps.iter().filter(|step| matches!(step.outcome, Outcome::Failed { .. })).count();
+    let failed = steps.iter().filter(|step| matches!(step.outcome, StepOutcome::Failed { .. })).count();
     if failed == 0 {
         Ok(())
     } else {
@@ -83,27 +83,27 @@ fn check(config: &Config) -> Result<(), CommandFailure> {
 /// A step in one line.
 fn told(Step { what, outcome }: &Step) -> String {
     match outcome {
-        Outcome::Right => format!("right    {what}"),
-        Outcome::Planned { change } => format!("to do    {what}: {change}"),
-        Outcome::Changed { change } => format!("done     {what}: {change}"),
-        Outcome::Unseen { change } => {
+        StepOutcome::Right => format!("right    {what}"),
+        StepOutcome::Planned { change } => format!("to do    {what}: {change}"),
+        StepOutcome::Changed { change } => format!("done     {what}: {change}"),
+        StepOutcome::Unseen { change } => {
             format!("unseen   {what}: {change}: not visible yet; repeat this in a minute")
         }
-        Outcome::Lacking { reason } => format!("lacking  {what}: {reason}"),
-        Outcome::Failed { reason } => format!("failed   {what}: {reason}"),
+        StepOutcome::Lacking { reason } => format!("lacking  {what}: {reason}"),
+        StepOutcome::Failed { reason } => format!("failed   {what}: {reason}"),
     }
 }
 
 /// All of them in one line.
 fn summed(steps: &[Step]) -> String {
-    let count = |of: fn(&Outcome) -> bool| steps.iter().filter(|step| of(&step.outcome)).count();
+    let count = |of: fn(&StepOutcome) -> bool| steps.iter().filter(|step| of(&step.outcome)).count();
     let counts = [
-        (count(|outcome| matches!(outcome, Outcome::Planned { .. })), "to do"),
-        (count(|outcome| matches!(outcome, Outcome::Changed { .. })), "done"),
-        (count(|outcome| matches!(outcome, Outcome::Right)), "right already"),
-        (count(|outcome| matches!(outcome, Outcome::Unseen { .. })), "not visible yet"),
-        (count(|outcome| matches!(outcome, Outcome::Lacking { .. })), "not offered there"),
-        (count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
+        (count(|outcome| matches!(outcome, StepOutcome::Planned { .. })), "to do"),
+        (count(|outcome| matches!(outcome, StepOutcome::Changed { .. })), "done"),
+        (count(|outcome| matches!(outcome, StepOutcome::Right)), "right already"),
+        (count(|outcome| matches!(outcome, StepOutcome::Unseen { .. })), "not visible yet"),
+        (count(|outcome| matches!(outcome, StepOutcome::Lacking { .. })), "not offered there"),
+        (count(|outcome| matches!(outcome, StepOutcome::Failed { .. })), "failed"),
     ];
     let some = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     some.collect::<Vec<_>>().join(", ")
@@ -113,7 +113,7 @@ fn summed(steps: &[Step]) -> String {
 mod tests {
     use super::*;
 
-    fn step(outcome: Outcome) -> Step {
+    fn step(outcome: StepOutcome) -> Step {
         Step { what: "bucket files".to_owned(), outcome }
     }
 
@@ -121,13 +121,13 @@ mod tests {
     fn a_step_is_a_line_and_all_are_one_more() {
         let make = || "make it".to_owned();
         let steps = [
-            step(Outcome::Right),
-            step(Outcome::Right),
-            step(Outcome::Planned { change: make() }),
-            step(Outcome::Changed { change: make() }),
-            step(Outcome::Unseen { change: make() }),
-            step(Outcome::Lacking { reason: "501".to_owned() }),
-            step(Outcome::Failed { reason: "403".to_owned() }),
+            step(StepOutcome::Right),
+            step(StepOutcome::Right),
+            step(StepOutcome::Planned { change: make() }),
+            step(StepOutcome::Changed { change: make() }),
+            step(StepOutcome::Unseen { change: make() }),
+            step(StepOutcome::Lacking { reason: "501".to_owned() }),
+            step(StepOutcome::Failed { reason: "403".to_owned() }),
         ];
         let lines: Vec<_> = steps.iter().map(told).collect();
         let expected = [

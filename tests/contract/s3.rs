@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use wharfinger::adapters::aws::Outcome;
+use wharfinger::adapters::aws::StepOutcome;
 use wharfinger::adapters::s3::{BucketRules, S3Bucket, S3Options, S3Setup, S3Signer};
 use wharfinger::adapters::sigv4::Style;
 use wharfinger::domain::file::Sha256;
@@ -52,8 +52,8 @@ fn options(server: &Server, bucket: &str) -> S3Options {
 
 async fn ready_signer(options: &S3Options) -> S3Signer {
     let made = S3Signer::new(options, Clock::System, Health::default()).await;
-    let (signer, mut keeper) = made.expect("an endpoint");
-    keeper.refresh().await;
+    let (signer, mut refresher) = made.expect("an endpoint");
+    refresher.refresh().await;
     signer
 }
 
@@ -187,14 +187,14 @@ async fn a_long_list_comes_in_pages() {
 async fn a_signer_without_credentials_says_so() {
     let Some(server) = servers::server(servers::S3) else { return };
     let made = S3Signer::new(&options(&server, "any"), Clock::System, Health::default()).await;
-    let (signer, keeper) = made.expect("an endpoint");
+    let (signer, refresher) = made.expect("an endpoint");
     let refused = signer.upload(&grant(file_of(new_user()), b"hello")).await;
     assert!(matches!(refused, Err(SignerError::Unavailable { .. })), "{refused:?}");
-    let keeping = tokio::spawn(keeper.keep());
+    let running = tokio::spawn(refresher.run());
     while signer.upload(&grant(file_of(new_user()), b"hello")).await.is_err() {
         tokio::task::yield_now().await;
     }
-    keeping.abort();
+    running.abort();
 }
 
 #[tokio::test]
@@ -213,8 +213,8 @@ async fn a_policy_is_made_once() {
         let steps = setup.bucket(&rules).await;
         outcomes.push(steps.into_iter().find(|step| step.what.ends_with(": policy")).unwrap().outcome);
     }
-    assert!(matches!(outcomes[0], Outcome::Changed { .. }), "{outcomes:?}");
-    assert_eq!(outcomes[1], Outcome::Right);
+    assert!(matches!(outcomes[0], StepOutcome::Changed { .. }), "{outcomes:?}");
+    assert_eq!(outcomes[1], StepOutcome::Right);
 }
 
 async fn told(answers: &'static [Said]) -> (S3Bucket, Canned) {

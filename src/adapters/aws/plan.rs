@@ -22,12 +22,12 @@ pub struct Step {
     /// What it is about.
     pub what: String,
     /// Its outcome.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
 }
 
 /// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It was as it should be.
     Right,
     /// It is not so yet, and was only looked at.
@@ -139,13 +139,13 @@ impl Planner {
         &self,
         look: impl AsyncFn() -> Result<Look<T>, SetupError>,
         make: impl AsyncFnOnce(T) -> Result<(), SetupError>,
-    ) -> Outcome {
+    ) -> StepOutcome {
         let (change, to) = match look().await {
-            Ok(Look::Right) => return Outcome::Right,
-            Ok(Look::Change { change, .. }) if self.is_dry_run => return Outcome::Planned { change },
+            Ok(Look::Right) => return StepOutcome::Right,
+            Ok(Look::Change { change, .. }) if self.is_dry_run => return StepOutcome::Planned { change },
             Ok(Look::Change { change, to: Some(to) }) => (change, to),
             Ok(Look::Change { to: None, .. }) => {
-                return Outcome::Failed { reason: "what it needs is not there".to_owned() };
+                return StepOutcome::Failed { reason: "what it needs is not there".to_owned() };
             }
             Err(error) => return error.into(),
         };
@@ -154,16 +154,16 @@ impl Planner {
         }
         for pause in self.shows.pauses() {
             match look().await {
-                Ok(Look::Right) => return Outcome::Changed { change },
+                Ok(Look::Right) => return StepOutcome::Changed { change },
                 Ok(Look::Change { .. }) => tokio::time::sleep(pause).await,
                 Err(error) => return error.into(),
             }
         }
         match self.shows {
-            Shows::AtOnce => {
-                Outcome::Lacking { reason: format!("the endpoint took it and does not show it: {change}") }
-            }
-            Shows::Later => Outcome::Unseen { change },
+            Shows::AtOnce => StepOutcome::Lacking {
+                reason: format!("the endpoint took it and does not show it: {change}"),
+            },
+            Shows::Later => StepOutcome::Unseen { change },
         }
     }
 }
@@ -191,7 +191,7 @@ impl SetupError {
     }
 }
 
-impl From<SetupError> for Outcome {
+impl From<SetupError> for StepOutcome {
     fn from(error: SetupError) -> Self {
         match error {
             SetupError::Lacking(reason) => Self::Lacking { reason },
@@ -209,7 +209,7 @@ mod tests {
     const ELSEWHERE: Shows = Shows::AtOnce;
 
     /// A thing that is a number and should be 5; `keeps` says whether a change shows.
-    async fn check(now: Result<u32, SetupError>, keeps: bool, is_dry_run: bool, expected: Outcome) {
+    async fn check(now: Result<u32, SetupError>, keeps: bool, is_dry_run: bool, expected: StepOutcome) {
         let (thing, made) = (Cell::new(now.clone().unwrap_or(0)), Cell::new(0));
         let look = async || {
             now.clone()?;
@@ -221,7 +221,7 @@ mod tests {
             thing.set(if keeps { to } else { thing.get() });
             Ok(())
         };
-        let is_made = matches!(expected, Outcome::Changed { .. }) || !keeps;
+        let is_made = matches!(expected, StepOutcome::Changed { .. }) || !keeps;
         let mut planner = Planner::new(is_dry_run, ELSEWHERE);
         planner.step("it", look, make).await;
         assert_eq!(planner.into_steps(), [Step { what: "it".to_owned(), outcome: expected }]);
@@ -231,23 +231,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_step_changes_only_what_is_not_so() {
         let change = || "make it 5".to_owned();
-        check(Ok(5), true, false, Outcome::Right).await;
-        check(Ok(4), true, false, Outcome::Changed { change: change() }).await;
-        check(Ok(4), true, true, Outcome::Planned { change: change() }).await;
+        check(Ok(5), true, false, StepOutcome::Right).await;
+        check(Ok(4), true, false, StepOutcome::Changed { change: change() }).await;
+        check(Ok(4), true, true, StepOutcome::Planned { change: change() }).await;
         let reason = "the endpoint took it and does not show it: make it 5".to_owned();
-        check(Ok(4), false, false, Outcome::Lacking { reason }).await;
+        check(Ok(4), false, false, StepOutcome::Lacking { reason }).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_seen_is_not_changed() {
         let word = || "501 NotImplemented".to_owned();
-        check(Err(SetupError::Lacking(word())), true, false, Outcome::Lacking { reason: word() }).await;
-        check(Err(SetupError::Failed(word())), true, false, Outcome::Failed { reason: word() }).await;
-        check(Err(SetupError::Failed(word())), true, true, Outcome::Failed { reason: word() }).await;
+        check(Err(SetupError::Lacking(word())), true, false, StepOutcome::Lacking { reason: word() }).await;
+        check(Err(SetupError::Failed(word())), true, false, StepOutcome::Failed { reason: word() }).await;
+        check(Err(SetupError::Failed(word())), true, true, StepOutcome::Failed { reason: word() }).await;
     }
 
     /// A change that shows after so many seconds.
-    async fn check_after(secs: u64, shows: Shows, expected: fn(&Outcome) -> bool) {
+    async fn check_after(secs: u64, shows: Shows, expected: fn(&StepOutcome) -> bool) {
         let made_at = Cell::new(None::<tokio::time::Instant>);
         let look = async || {
             let is_seen = made_at.get().is_some_and(|at| at.elapsed() >= Duration::from_secs(secs));
@@ -266,10 +266,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_aws_shows_late_is_done_and_what_it_does_not_show_is_not_called_lacking() {
         let on_aws = Shows::at(None);
-        check_after(0, ELSEWHERE, |outcome| matches!(outcome, Outcome::Changed { .. })).await;
-        check_after(50, ELSEWHERE, |outcome| matches!(outcome, Outcome::Lacking { .. })).await;
-        check_after(50, on_aws, |outcome| matches!(outcome, Outcome::Changed { .. })).await;
-        check_after(90, on_aws, |outcome| matches!(outcome, Outcome::Unseen { .. })).await;
+        check_after(0, ELSEWHERE, |outcome| matches!(outcome, StepOutcome::Changed { .. })).await;
+        check_after(50, ELSEWHERE, |outcome| matches!(outcome, StepOutcome::Lacking { .. })).await;
+        check_after(50, on_aws, |outcome| matches!(outcome, StepOutcome::Changed { .. })).await;
+        check_after(90, on_aws, |outcome| matches!(outcome, StepOutcome::Unseen { .. })).await;
         let minute: Duration = on_aws.pauses().sum();
         assert!(minute >= Duration::from_secs(60), "{minute:?}");
     }

@@ -8,7 +8,9 @@ use std::ops::RangeInclusive;
 use fjall::{Keyspace, Slice};
 
 use super::EmbeddedStore;
-use super::store::{Batch, Heads, Heard, Job, ReadError, Tables, Unsent, row, split, tell, u64_at, unrow};
+use super::store::{
+    Batch, CommitCallback, Heads, Job, ReadError, Tables, Unsent, row, split, tell, u64_at, unrow,
+};
 use crate::domain::account::{Account, Remembered};
 use crate::domain::draft::{RowRange, Write};
 use crate::domain::entry::{Entry, EntryKind};
@@ -202,11 +204,15 @@ impl EmbeddedLedger {
         Self { store: store.clone() }
     }
 
-    /// Hands a write over without waiting; `heard` is called when it has ended. If there is no room at once nothing
-    /// is written, and `heard` comes back.
-    pub(in crate::adapters) fn start_commit(&self, write: &Write, heard: Heard) -> Result<(), Heard> {
-        let Some(room) = self.store.room() else { return Err(heard) };
-        room.send(Job::Commit(EncodedWrite::new(write), heard));
+    /// Hands a write over without waiting; `callback` is called when it has ended. If there is no room at once nothing
+    /// is written, and `callback` comes back.
+    pub(in crate::adapters) fn start_commit(
+        &self,
+        write: &Write,
+        callback: CommitCallback,
+    ) -> Result<(), CommitCallback> {
+        let Some(room) = self.store.room() else { return Err(callback) };
+        room.send(Job::Commit(EncodedWrite::new(write), callback));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ mod log;
 mod queue;
 pub mod bucket;
 
-pub(super) use store::Heard;
+pub(super) use store::CommitCallback;
 
 pub use free_space::FreeSpace;
 pub use ledger::EmbeddedLedger;

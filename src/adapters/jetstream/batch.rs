@@ -40,10 +40,10 @@ pub(super) struct Batcher {
 /// A record and who waits for it.
 struct Waiting {
     record: NewRecord,
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<PublishResult>,
 }
 
-type Outcome = Result<Stored, AskError>;
+type PublishResult = Result<Stored, AskError>;
 
 impl Batcher {
     /// Starts the task that sends; it ends when the batcher is dropped.
@@ -54,7 +54,7 @@ impl Batcher {
     }
 
     /// Stores one record, maybe together with others. Dropping the future may still store it.
-    pub(super) async fn publish(&self, record: NewRecord) -> Outcome {
+    pub(super) async fn publish(&self, record: NewRecord) -> PublishResult {
         let silent = |reason: &str| AskError::Silent(reason.to_owned());
         let (reply, outcome) = oneshot::channel();
         let asked = async {
@@ -122,7 +122,7 @@ async fn one_by_one(link: &Link, waiting: Vec<Waiting>) {
 }
 
 /// A caller that has gone needs no answer.
-fn answer(reply: oneshot::Sender<Outcome>, outcome: Outcome) {
+fn answer(reply: oneshot::Sender<PublishResult>, outcome: PublishResult) {
     drop(reply.send(outcome));
 }
 

@@ -69,7 +69,7 @@ struct Inbox {
 struct Open {
     reply: String,
     ends: Instant,
-    heard: Instant,
+    last_message_at: Instant,
     has_heartbeat: bool,
     /// Messages that it still asks for; at none the server ends it without a word.
     left: usize,
@@ -153,15 +153,15 @@ impl Puller {
         let has_taken = !self.taken.is_empty();
         let Some(inbox) = &mut self.inbox else { return News::Lost(Lost::Silent) };
         let Some(open) = &mut inbox.open else { return News::Ended };
-        let due = open.patience();
-        let patience = match (has_taken, open.ends > until) {
+        let due = open.due();
+        let wait_until = match (has_taken, open.ends > until) {
             (true, _) => Instant::now() + LINGER,
             (false, true) => until.min(due),
             (false, false) => due,
         };
-        match timeout_at(patience, inbox.subscriber.next()).await {
+        match timeout_at(wait_until, inbox.subscriber.next()).await {
             Ok(Some(message)) => {
-                open.heard = Instant::now();
+                open.last_message_at = Instant::now();
                 match message.status {
                     None | Some(StatusCode::OK) => {
                         self.taken.push_back(message);
@@ -202,8 +202,13 @@ impl Puller {
             Ok(Err(error)) => return Err(refused(&error)),
             Err(_) => return Err(Lost::Silent),
         }
-        inbox.open =
-            Some(Open { reply, ends: (now + expires).min(until), heard: now, has_heartbeat, left: max });
+        inbox.open = Some(Open {
+            reply,
+            ends: (now + expires).min(until),
+            last_message_at: now,
+            has_heartbeat,
+            left: max,
+        });
         Ok(())
     }
 }
@@ -219,9 +224,9 @@ impl Inbox {
 
 impl Open {
     /// Until when a sign of life is to be expected.
-    fn patience(&self) -> Instant {
+    fn due(&self) -> Instant {
         let ends = self.ends + GRACE;
-        if self.has_heartbeat { ends.min(self.heard + SILENCE_MAX) } else { ends }
+        if self.has_heartbeat { ends.min(self.last_message_at + SILENCE_MAX) } else { ends }
     }
 
     fn read_status(&self, status: StatusCode, message: &Message) -> News {

@@ -97,13 +97,13 @@ fn is_token(token: &str) -> bool {
 /// A message of a consumer that acknowledges.
 pub(super) fn delivery_of(link: &Link, message: Message) -> Result<LogDelivery, LogError> {
     let token = AckToken(message.reply.as_ref().map(ToString::to_string).unwrap_or_default());
-    let (record, place) = record_of(link, message)?;
-    Ok(LogDelivery { record, deliveries: place.deliveries, token })
+    let (record, counts) = record_of(link, message)?;
+    Ok(LogDelivery { record, deliveries: counts.deliveries, token })
 }
 
-/// Where a message stands.
+/// How far a consumer has come with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct DeliveryCounts {
     /// How many times the consumer has handed it out.
     pub(super) deliveries: u32,
     /// How many messages the consumer has handed out, this one included.
@@ -111,11 +111,11 @@ pub(super) struct Place {
 }
 
 /// A message of any consumer.
-pub(super) fn record_of(link: &Link, message: Message) -> Result<(Record, Place), LogError> {
+pub(super) fn record_of(link: &Link, message: Message) -> Result<(Record, DeliveryCounts), LogError> {
     let message = jetstream::Message { message, context: link.jetstream.clone() };
     let info =
         message.info().map_err(|error| failed(format_args!("a message without its place: {error}")))?;
-    let place = Place {
+    let counts = DeliveryCounts {
         deliveries: u32::try_from(info.delivered).unwrap_or(u32::MAX).max(1),
         consumer_sequence: info.consumer_sequence,
     };
@@ -124,7 +124,7 @@ pub(super) fn record_of(link: &Link, message: Message) -> Result<(Record, Place)
     let mut headers = headers.unwrap_or_default();
     let id = headers.get(NATS_MESSAGE_ID).map(ToString::to_string).unwrap_or_default();
     let headers = own_headers(&mut headers);
-    Ok((Record { sequence, stored_at, subject: subject.to_string(), id, headers, payload }, place))
+    Ok((Record { sequence, stored_at, subject: subject.to_string(), id, headers, payload }, counts))
 }
 
 fn stored_at(info: &Info<'_>) -> Timestamp {

@@ -1,6 +1,6 @@
 //! A reader from some point on, without acknowledgements.
 //!
-//! It keeps its own place. The consumer on the server is a throw-away: when it is lost, or skips something,
+//! It keeps its own position. The consumer on the server is a throw-away: when it is lost, or skips something,
 //! a new one begins after the last record that was seen.
 
 use std::collections::VecDeque;
@@ -37,8 +37,8 @@ pub struct JetStreamReplay {
     shared: Arc<Shared>,
     stream: Stream,
     filter: String,
-    place: Place,
-    /// The stream that `place` is a place in.
+    position: ReplayPosition,
+    /// The stream that `position` is a position in.
     created: String,
     reader: Option<Reader>,
     ready: VecDeque<Record>,
@@ -46,9 +46,9 @@ pub struct JetStreamReplay {
 
 /// Where the next record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct ReplayPosition {
     start: Start,
-    /// The highest place that the stream is known to have had.
+    /// The highest sequence that the stream is known to have had.
     known: u64,
     /// Where to begin if the stream is another one than it was.
     anew: Start,
@@ -72,7 +72,7 @@ struct Made {
     name: String,
 }
 
-impl Place {
+impl ReplayPosition {
     fn new(from: ReplayFrom, last: u64, now: Timestamp) -> Self {
         let (start, anew) = match from {
             ReplayFrom::Start => (Start::First, Start::First),
@@ -115,11 +115,11 @@ impl Start {
 
 impl fmt::Debug for JetStreamReplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stream, filter, place, .. } = self;
+        let Self { stream, filter, position, .. } = self;
         f.debug_struct("JetStreamReplay")
             .field("stream", stream)
             .field("filter", filter)
-            .field("place", place)
+            .field("position", position)
             .finish_non_exhaustive()
     }
 }
@@ -134,15 +134,15 @@ impl JetStreamReplay {
         check_filter(&filter).map_err(failed)?;
         let now = shared.clock.now();
         let StreamInfo { created, state, .. } = find(&shared, stream).await?;
-        let place = Place::new(from, state.last_seq, now);
+        let position = ReplayPosition::new(from, state.last_seq, now);
         let mut replay =
-            Self { shared, stream, filter, place, created, reader: None, ready: VecDeque::new() };
+            Self { shared, stream, filter, position, created, reader: None, ready: VecDeque::new() };
         let reader = replay.begin().await?;
         replay.reader = Some(reader);
         Ok(replay)
     }
 
-    /// A new consumer at our place.
+    /// A new consumer at our position.
     async fn begin(&self) -> Result<Reader, LogError> {
         let mut config = Declared::new();
         config.insert("ack_policy".to_owned(), "none".into());
@@ -151,7 +151,7 @@ impl JetStreamReplay {
         config.insert("inactive_threshold".to_owned(), nanos(IDLE_MAX).into());
         config.insert("mem_storage".to_owned(), true.into());
         config.insert("num_replicas".to_owned(), 1.into());
-        self.place.start.declare(&mut config);
+        self.position.start.declare(&mut config);
         // The last part of an inbox is unique, which makes it a name for the consumer too.
         let inbox = self.shared.link.client.new_inbox();
         let name = format!("replay-{}", inbox.rsplit('.').next().unwrap_or_default());
@@ -166,17 +166,17 @@ impl JetStreamReplay {
         Ok(Reader { puller, handed_out: 0 })
     }
 
-    /// A new consumer at our place, after looking whether the place is still one.
+    /// A new consumer at our position, after looking whether the stream still has it.
     async fn resume(&mut self) -> Result<Reader, LogError> {
         let StreamInfo { created, state, .. } = find(&self.shared, self.stream).await?;
-        if created != self.created || state.last_seq < self.place.known {
+        if created != self.created || state.last_seq < self.position.known {
             warn!(
                 stream = self.stream.name(),
                 "{} is not what it was; reading on by time",
                 self.stream.name()
             );
             self.created = created;
-            self.place.restart(state.last_seq);
+            self.position.restart(state.last_seq);
         }
         self.begin().await
     }
@@ -188,14 +188,14 @@ impl JetStreamReplay {
         }
         let Some(reader) = &mut self.reader else { return Ok(()) };
         for message in reader.puller.pull(PULL_BATCH_MAX, until).await? {
-            let (record, place) = record_of(&self.shared.link, message).map_err(Lost::Refused)?;
-            if place.consumer_sequence != reader.handed_out + 1 {
+            let (record, counts) = record_of(&self.shared.link, message).map_err(Lost::Refused)?;
+            if counts.consumer_sequence != reader.handed_out + 1 {
                 debug!(stream = self.stream.name(), "a replay missed a message and goes back to it");
                 self.begin_anew("gap");
                 return Ok(());
             }
-            reader.handed_out = place.consumer_sequence;
-            self.place.passed(&record);
+            reader.handed_out = counts.consumer_sequence;
+            self.position.passed(&record);
             self.ready.push_back(record);
         }
         Ok(())
@@ -270,14 +270,14 @@ mod tests {
     }
 
     fn check(from: ReplayFrom, seen: &[Record], expected: (Start, Start)) {
-        let mut place = Place::new(from, 40, NOW);
+        let mut position = ReplayPosition::new(from, 40, NOW);
         for record in seen {
-            place.passed(record);
+            position.passed(record);
         }
-        let goes_on = place.start;
-        place.restart(2);
-        assert_eq!((goes_on, place.start), expected);
-        assert_eq!(place.known, 2);
+        let goes_on = position.start;
+        position.restart(2);
+        assert_eq!((goes_on, position.start), expected);
+        assert_eq!(position.known, 2);
     }
 
     #[test]

@@ -7,15 +7,15 @@ use aws_sdk_s3::config::{BehaviorVersion, Config, RequestChecksumCalculation, Re
 
 use super::options::S3Options;
 use super::skew::Skew;
-use crate::adapters::aws::{self, Patience};
+use crate::adapters::aws::{self, Timeouts};
 use crate::adapters::sigv4::Style;
 
 /// Deadlines of one request: a caller waits 5 to 6 s.
-const PATIENCE: Patience =
-    Patience { attempt: Duration::from_millis(2500), operation: Duration::from_millis(5500) };
+const TIMEOUTS: Timeouts =
+    Timeouts { attempt: Duration::from_millis(2500), operation: Duration::from_millis(5500) };
 /// Putting parts together takes S3 minutes at worst; it says so byte by byte.
-pub(super) const PATIENCE_COMPLETE: Patience =
-    Patience { attempt: Duration::from_secs(60), operation: Duration::from_secs(90) };
+pub(super) const TIMEOUTS_COMPLETE: Timeouts =
+    Timeouts { attempt: Duration::from_secs(60), operation: Duration::from_secs(90) };
 /// Tries of one request.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -30,7 +30,7 @@ pub(super) async fn client(options: &S3Options, skew: Skew) -> Client {
         // By default the SDK asks for CRC32 of parts that clients send without one, and completing then fails.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .timeout_config(PATIENCE.timeouts())
+        .timeout_config(TIMEOUTS.to_sdk())
         .retry_config(aws::retries(ATTEMPTS_MAX))
         .interceptor(skew);
     Client::from_conf(config.build())

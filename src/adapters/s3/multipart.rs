@@ -3,7 +3,7 @@
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MultipartUpload};
 
-use super::client::PATIENCE_COMPLETE;
+use super::client::TIMEOUTS_COMPLETE;
 use super::failure::failed;
 use super::port::{S3Bucket, unquoted};
 use super::skew::timestamp;
@@ -86,7 +86,7 @@ impl S3Bucket {
             .set_mpu_object_size(i64::try_from(size_bytes).ok())
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(named)).build())
             .customize()
-            .config_override(Builder::default().timeout_config(PATIENCE_COMPLETE.timeouts()))
+            .config_override(Builder::default().timeout_config(TIMEOUTS_COMPLETE.to_sdk()))
             .send()
             .await;
         let Err(error) = completed else { return Ok(()) };

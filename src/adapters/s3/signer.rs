@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::keeper::CredentialsKeeper;
 use super::options::S3Options;
+use super::refresher::CredentialsRefresher;
 use crate::adapters::sigv4::{AddressError, Credentials, Presigner};
 use crate::ports::{Clock, DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
 use crate::telemetry::health::Health;
 
 /// Signs for clients of a bucket on S3. Cheap to clone.
 ///
-/// Signing never waits: a [`CredentialsKeeper`] brings the keys.
+/// Signing never waits: a [`CredentialsRefresher`] brings the keys.
 #[derive(Clone, Debug)]
 pub struct S3Signer {
     presigner: Arc<Presigner>,
@@ -38,7 +38,7 @@ impl Held {
 }
 
 impl S3Signer {
-    /// A signer with the keys of these options, and who keeps them fresh. It has none before the keeper asked.
+    /// A signer with the keys of these options, and who keeps them fresh. It has none before the refresher asked.
     ///
     /// # Errors
     /// An endpoint that is not one.
@@ -46,12 +46,12 @@ impl S3Signer {
         options: &S3Options,
         clock: Clock,
         health: Health,
-    ) -> Result<(Self, CredentialsKeeper), AddressError> {
+    ) -> Result<(Self, CredentialsRefresher), AddressError> {
         let presigner = Presigner::new(options.public_address()?, options.access.region.as_str());
         let held = Arc::new(Held::default());
         let provider = options.access.provider().await;
-        let keeper = CredentialsKeeper::new(provider, Arc::clone(&held), clock, health);
-        Ok((Self { presigner: Arc::new(presigner), held }, keeper))
+        let refresher = CredentialsRefresher::new(provider, Arc::clone(&held), clock, health);
+        Ok((Self { presigner: Arc::new(presigner), held }, refresher))
     }
 
     fn keys(&self) -> Result<Arc<Credentials>, SignerError> {

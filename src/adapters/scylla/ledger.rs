@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::errors::{ConnectError, commit_error, read_error, rows_of_read, shape_error};
 use super::history::{self, Versions};
-use super::outcome::Outcome;
+use super::outcome::ConditionalResult;
 use super::ring::{self, Page, Stretch};
 use super::rows::{AccountRow, Anchored, EntryRow, FileRow, RequestRow, SummaryRow, seq_of};
 use super::schema::Migrations;
@@ -178,7 +178,7 @@ impl LedgerPort for ScyllaLedger {
         let rows = write::rows(&write, self.entry_ttl_secs)?;
         let batch = write::batch(&rows, &self.statements, &self.cql.profiles.write);
         match self.session().batch(&batch, &rows).await {
-            Ok(result) => match Outcome::of(result).and_then(|outcome| outcome.is_applied()) {
+            Ok(result) => match ConditionalResult::of(result).and_then(|outcome| outcome.is_applied()) {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(CommitError::Conflict),
                 Err(reason) => Err(CommitError::Unknown { reason }),

@@ -11,12 +11,12 @@ const APPLIED: &str = "[applied]";
 
 /// The answer to a conditional statement, or to a batch with exactly one condition.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct ConditionalResult {
     names: Vec<String>,
     row: Row,
 }
 
-impl Outcome {
+impl ConditionalResult {
     /// Reads an answer. The error is text for the log; then it is unknown whether the statement was applied.
     pub(super) fn of(result: QueryResult) -> Result<Self, String> {
         let rows: QueryRowsResult = result.into_rows_result().map_err(|error| error.to_string())?;
@@ -42,8 +42,8 @@ impl Outcome {
 mod tests {
     use super::*;
 
-    fn outcome(columns: &[(&str, Option<CqlValue>)]) -> Outcome {
-        Outcome {
+    fn outcome(columns: &[(&str, Option<CqlValue>)]) -> ConditionalResult {
+        ConditionalResult {
             names: columns.iter().map(|(name, _)| (*name).to_owned()).collect(),
             row: Row { columns: columns.iter().map(|(_, value)| value.clone()).collect() },
         }

@@ -9,11 +9,11 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use tokio::sync::OnceCell;
 
 use super::options::QueueName;
-use crate::adapters::aws::{self, AwsAccess, Patience};
+use crate::adapters::aws::{self, AwsAccess, Timeouts};
 use crate::ports::QueueError;
 
 /// Deadlines of everything but a receive.
-const PATIENCE: Patience = Patience { attempt: Duration::from_secs(3), operation: Duration::from_secs(8) };
+const TIMEOUTS: Timeouts = Timeouts { attempt: Duration::from_secs(3), operation: Duration::from_secs(8) };
 /// Tries of everything but a receive.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -31,7 +31,7 @@ pub(super) async fn client(access: &AwsAccess) -> Client {
         .behavior_version(BehaviorVersion::latest())
         .region(access.region())
         .credentials_provider(access.provider().await)
-        .timeout_config(PATIENCE.timeouts())
+        .timeout_config(TIMEOUTS.to_sdk())
         .retry_config(aws::retries(ATTEMPTS_MAX));
     config.set_endpoint_url(access.endpoint.clone());
     Client::from_conf(config.build())

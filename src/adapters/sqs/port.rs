@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::client::{self, Connected};
 use super::options::SqsOptions;
-use crate::adapters::aws::{self, Patience};
+use crate::adapters::aws::{self, Timeouts};
 use crate::adapters::stamp::Hold;
 use crate::limits::QUEUE_BATCH_MAX;
 use crate::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
@@ -45,7 +45,7 @@ impl SqsQueue {
 
     async fn receive_now(&self, max: usize, wait: Duration) -> Result<Vec<QueueDelivery>, QueueError> {
         let within = wait + RECEIVE_SLACK;
-        let patience = Patience { attempt: within, operation: within };
+        let timeouts = Timeouts { attempt: within, operation: within };
         let received = self
             .connected
             .sqs
@@ -59,7 +59,7 @@ impl SqsQueue {
             .customize()
             // One try: what an unanswered one took is hidden, and another would only hide more.
             .config_override(
-                Builder::default().timeout_config(patience.timeouts()).retry_config(aws::retries(1)),
+                Builder::default().timeout_config(timeouts.to_sdk()).retry_config(aws::retries(1)),
             )
             .send()
             .await

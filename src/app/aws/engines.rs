@@ -36,11 +36,11 @@ pub(in crate::app) async fn objects(site: &Site<'_>, upkeep: &mut Upkeep) -> Res
 pub(in crate::app) async fn signer(site: &Site<'_>, upkeep: &mut Upkeep) -> Result<Signer, StartError> {
     let options = translate::s3_signer(site.config)?;
     let made = S3Signer::new(&options, site.clock.clone(), site.health.clone()).await;
-    let (signer, mut keeper) = made?;
+    let (signer, mut refresher) = made?;
     site.health.awaits(Part::Signer, site.clock.now());
-    // So that the first request finds keys; if there are none yet, the keeper goes on asking.
-    drop(tokio::time::timeout(KEYS_WITHIN, keeper.refresh()).await);
-    upkeep.start(keeper.keep());
+    // So that the first request finds keys; if there are none yet, the refresher goes on asking.
+    drop(tokio::time::timeout(KEYS_WITHIN, refresher.refresh()).await);
+    upkeep.start(refresher.run());
     Ok(Signer::S3(signer))
 }
 
@@ -78,8 +78,8 @@ pub(in crate::app) async fn check_signer(config: &Config) -> Result<String, Stri
     let options = translate::s3_signer(config).map_err(|error| error.to_string())?;
     let health = Health::default();
     let made = S3Signer::new(&options, Clock::System, health.clone()).await;
-    let (_, mut keeper) = made.map_err(|error| error.to_string())?;
-    keeper.refresh().await;
+    let (_, mut refresher) = made.map_err(|error| error.to_string())?;
+    refresher.refresh().await;
     match health.state(Part::Signer) {
         PartState::Up => Ok("there are credentials".to_owned()),
         PartState::Down { reason, .. } => Err(reason),

@@ -31,7 +31,7 @@ async fn run_dry(forwarder: &mut Forwarder, world: &World) {
         if world.queued() == 0 {
             return;
         }
-        if world.waiting() == 0 && forwarder.held.is_empty() && forwarder.leaving.is_empty() {
+        if world.waiting() == 0 && forwarder.held.is_empty() && forwarder.pending_deletes.is_empty() {
             world.show_hidden();
             forwarder.dlq_rests_until = None;
         }
@@ -113,13 +113,13 @@ async fn a_publish_without_an_answer_ends_with_its_deadline_as_unknown() {
     for stored in [true, false] {
         let world = world_with([notification(1)]).await;
         let mut forwarder = forwarder(&world);
-        let mut parcels = forwarder.receive().await.unwrap();
+        let mut deliveries = forwarder.receive().await.unwrap();
         world.fail_publish(Stream::Ingest, [PublishFault::Hang { stored }]);
         let deadline = Instant::now() + Duration::from_millis(20);
-        let outcome = forward(&forwarder.parts.log, &mut parcels[0], deadline, false).await;
+        let outcome = forward(&forwarder.parts.log, &mut deliveries[0], deadline, false).await;
         let failed = outcome.failed;
         assert!(matches!(failed, Some((Stream::Ingest, PublishError::Unknown { .. }))), "{failed:?}");
-        forwarder.held = parcels;
+        forwarder.held = deliveries;
         run_dry(&mut forwarder, &world).await;
         assert_eq!(world.records(Stream::Ingest).len(), 1, "stored {stored}");
     }
@@ -171,7 +171,10 @@ async fn an_arrival_that_never_passes_is_left_to_the_queue_once_others_passed_it
         assert!(steps <= PASSED_OVER_MAX + 1, "still held");
     }
     assert!(world.seen().iter().any(|seen| matches!(seen, Seen::Extended(_, LEFT_HIDDEN))));
-    assert!(forwarder.leaving.len() <= 1 && world.queued() <= 2, "only the one that does not pass is left");
+    assert!(
+        forwarder.pending_deletes.len() <= 1 && world.queued() <= 2,
+        "only the one that does not pass is left"
+    );
 }
 
 // proves: F20
@@ -184,7 +187,7 @@ async fn a_delete_that_fails_in_part_is_repeated_for_that_part() {
     let deleted = world.seen().iter().filter(|seen| matches!(seen, Seen::Deleted(_))).count();
     assert_eq!(deleted, 10, "each once");
     assert_eq!(world.records(Stream::Ingest).len(), 10);
-    assert!(forwarder.leaving.is_empty());
+    assert!(forwarder.pending_deletes.is_empty());
 }
 
 // proves: F20
@@ -196,7 +199,7 @@ async fn a_delete_that_never_works_is_given_up_and_the_delivery_comes_again() {
     for _ in 0..6 {
         forwarder.step().await;
     }
-    assert!(forwarder.leaving.is_empty(), "tries are counted");
+    assert!(forwarder.pending_deletes.is_empty(), "tries are counted");
     assert_eq!(world.queued(), 1);
     world.show_hidden();
     run_dry(&mut forwarder, &world).await;

@@ -10,13 +10,13 @@ const KEY: &str = "user/0199a3c4-0000-7000-8000-000000000001/0199a3c4-0000-7000-
 const OTHER: &str = "user/0199a3c4-0000-7000-8000-000000000001/0199a3c4-0000-7000-8000-000000000003";
 const SEEN_AT: Timestamp = Timestamp::from_millis(1_795_169_643_000);
 
-fn judged(body: &str) -> Verdict {
-    judge(body, BUCKET, SEEN_AT)
+fn parsed(body: &str) -> ParsedNotification {
+    parse_notification(body, BUCKET, SEEN_AT)
 }
 
-/// A verdict in one line: `created …002`, `!1:foreign_key`, `ignored`.
-fn told(verdict: &Verdict) -> String {
-    let forward = verdict.forward.iter().map(|(key, arrival)| {
+/// A parse result in one line: `created …002`, `!1:foreign_key`, `ignored`.
+fn summary(result: &ParsedNotification) -> String {
+    let forward = result.forward.iter().map(|(key, arrival)| {
         assert_eq!(key.to_string(), arrival.key);
         let kind = match arrival.kind {
             ArrivalKind::Created => "created",
@@ -24,17 +24,17 @@ fn told(verdict: &Verdict) -> String {
         };
         format!("{kind} …{}", &arrival.key[arrival.key.len() - 3..])
     });
-    let rejected = verdict.rejected.iter().map(|rejection| match rejection.record {
+    let rejected = result.rejected.iter().map(|rejection| match rejection.record {
         Some(place) => format!("!{place}:{}", rejection.reason.as_str()),
         None => format!("!{}", rejection.reason.as_str()),
     });
-    let ignored = verdict.ignored.iter().map(|(event, count)| format!("{} x{count}", event.as_str()));
+    let ignored = result.ignored.iter().map(|(event, count)| format!("{} x{count}", event.as_str()));
     forward.chain(rejected).chain(ignored).collect::<Vec<_>>().join(", ")
 }
 
 fn check(message: &Value, expected: &str) {
     let body = message.to_string();
-    assert_eq!(told(&judged(&body)), expected, "{body}");
+    assert_eq!(summary(&parsed(&body)), expected, "{body}");
 }
 
 /// A record as S3 writes it.
@@ -91,7 +91,7 @@ fn event_bridge(detail_type: &str, key: &str) -> Value {
 
 #[test]
 fn a_record_of_s3_says_everything() {
-    let verdict = judged(&message(&[record()]).to_string());
+    let result = parsed(&message(&[record()]).to_string());
     let arrival = Arrival {
         kind: ArrivalKind::Created,
         bucket: BUCKET.to_owned(),
@@ -102,8 +102,8 @@ fn a_record_of_s3_says_everything() {
         happened_at: Timestamp::from_millis(1_795_169_642_161),
         seen_at: SEEN_AT,
     };
-    assert_eq!(verdict.forward, [(ObjectKey::parse(KEY).unwrap(), arrival)]);
-    assert!(verdict.rejected.is_empty() && verdict.ignored.is_empty());
+    assert_eq!(result.forward, [(ObjectKey::parse(KEY).unwrap(), arrival)]);
+    assert!(result.rejected.is_empty() && result.ignored.is_empty());
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn events_of_no_use_are_ignored_by_name_and_no_dead_letters() {
 fn a_removal_needs_neither_size_nor_etag() {
     let mut record = with("/eventName", json!("ObjectRemoved:Delete"));
     record["s3"]["object"] = json!({"key": KEY, "sequencer": "00"});
-    let verdict = judged(&message(&[record]).to_string());
-    let (_, arrival) = &verdict.forward[0];
+    let result = parsed(&message(&[record]).to_string());
+    let (_, arrival) = &result.forward[0];
     assert_eq!((arrival.kind, arrival.size_bytes, &arrival.etag), (ArrivalKind::Removed, None, &None));
 }
 
@@ -202,9 +202,9 @@ fn a_missing_or_odd_time_costs_no_file() {
     for time in
         [Value::Null, json!("yesterday"), json!("1969-12-31T23:59:59Z"), json!(7), json!("2026-11-20")]
     {
-        let verdict = judged(&one("/eventTime", time.clone()).to_string());
-        let happened: Vec<_> = verdict.forward.iter().map(|(_, arrival)| arrival.happened_at).collect();
-        assert_eq!((happened, verdict.rejected), (vec![SEEN_AT], Vec::new()), "{time}");
+        let result = parsed(&one("/eventTime", time.clone()).to_string());
+        let happened: Vec<_> = result.forward.iter().map(|(_, arrival)| arrival.happened_at).collect();
+        assert_eq!((happened, result.rejected), (vec![SEEN_AT], Vec::new()), "{time}");
     }
 }
 
@@ -217,7 +217,7 @@ fn records_may_come_as_a_bare_array() {
 
 #[test]
 fn sizes_and_etags_are_read_as_the_senders_write_them() {
-    let of = |path: &str, value: Value| judged(&one(path, value).to_string()).forward.remove(0).1;
+    let of = |path: &str, value: Value| parsed(&one(path, value).to_string()).forward.remove(0).1;
     assert_eq!(of("/s3/object/size", json!("1024")).size_bytes, Some(1024));
     assert_eq!(of("/s3/object/size", json!(u64::MAX)).size_bytes, Some(u64::MAX));
     for unreadable in [json!(-1), json!(1.5), json!("many"), json!([5]), Value::Null] {
@@ -262,8 +262,8 @@ fn event_bridge_keys_are_not_encoded() {
     check(&event_bridge("Object Storage Class Changed", KEY), "storage_class x1");
     check(&event_bridge("Something New", KEY), "other x1");
     check(&json!({"detail-type": "Object Created"}), "!malformed");
-    let verdict = judged(&event_bridge("Object Created", KEY).to_string());
-    let (_, arrival) = &verdict.forward[0];
+    let result = parsed(&event_bridge("Object Created", KEY).to_string());
+    let (_, arrival) = &result.forward[0];
     assert_eq!(arrival.etag.as_deref(), Some("b57f9512698f4b09e608f4f2a65852e5"));
     assert_eq!(arrival.sequencer, "00617F08299329D189");
     assert_eq!(arrival.happened_at.to_string(), "2026-11-20T10:14:02.000Z");
@@ -281,20 +281,20 @@ fn the_test_event_is_nothing_to_us_plain_or_wrapped() {
 #[test]
 fn what_is_no_notification_is_kept_aside_whole() {
     for body in ["", "{", "hello", "\u{0}", &"[".repeat(100_000)] {
-        assert_eq!(told(&judged(body)), "!not_json");
+        assert_eq!(summary(&parsed(body)), "!not_json");
     }
     for body in ["[]", "{\"Records\":[]}"] {
-        assert_eq!(told(&judged(body)), "empty x1", "{body}");
+        assert_eq!(summary(&parsed(body)), "empty x1", "{body}");
     }
     for body in ["null", "{}", "7", "\"Records\"", "{\"Records\":{}}", "{\"Records\":null}"] {
-        assert_eq!(told(&judged(body)), "!not_a_notification", "{body}");
+        assert_eq!(summary(&parsed(body)), "!not_a_notification", "{body}");
     }
     let padded = |bytes: usize| {
         let body = message(&[record()]).to_string();
         format!("{body}{}", " ".repeat(bytes - body.len()))
     };
-    assert_eq!(told(&judged(&padded(NOTIFICATION_BYTES_MAX))), "created …002");
-    assert_eq!(told(&judged(&padded(NOTIFICATION_BYTES_MAX + 1))), "!too_large");
+    assert_eq!(summary(&parsed(&padded(NOTIFICATION_BYTES_MAX))), "created …002");
+    assert_eq!(summary(&parsed(&padded(NOTIFICATION_BYTES_MAX + 1))), "!too_large");
 }
 
 #[test]
@@ -363,13 +363,13 @@ fn near_json() -> impl Strategy<Value = Value> {
 }
 
 /// Whatever came, each fact is about one of our keys in our bucket.
-fn is_sound(verdict: &Verdict) {
-    for (key, arrival) in &verdict.forward {
+fn is_sound(result: &ParsedNotification) {
+    for (key, arrival) in &result.forward {
         assert_eq!(ObjectKey::parse(&arrival.key), Ok(*key));
         assert_eq!((arrival.bucket.as_str(), arrival.seen_at), (BUCKET, SEEN_AT));
         assert!(arrival.sequencer.len() <= TOKEN_BYTES_MAX);
     }
-    let is_empty = verdict.forward.is_empty() && verdict.rejected.is_empty() && verdict.ignored.is_empty();
+    let is_empty = result.forward.is_empty() && result.rejected.is_empty() && result.ignored.is_empty();
     assert!(!is_empty, "nothing is dropped in silence");
 }
 
@@ -378,12 +378,12 @@ proptest! {
 
     #[test]
     fn no_text_brings_it_down(body in any::<String>()) {
-        is_sound(&judged(&body));
+        is_sound(&parsed(&body));
     }
 
     #[test]
     fn no_json_brings_it_down(message in near_json()) {
-        is_sound(&judged(&message.to_string()));
+        is_sound(&parsed(&message.to_string()));
     }
 
     // proves: F22
@@ -397,7 +397,7 @@ proptest! {
             let place = place.index(bytes.len());
             bytes[place] = byte;
         }
-        is_sound(&judged(&String::from_utf8_lossy(&bytes)));
+        is_sound(&parsed(&String::from_utf8_lossy(&bytes)));
     }
 
     #[test]
@@ -419,7 +419,7 @@ proptest! {
             seen_at: SEEN_AT,
         };
         let body = written(&arrival);
-        prop_assert_eq!(judged(&body).forward, vec![(ObjectKey::parse(&key).unwrap(), arrival)]);
+        prop_assert_eq!(parsed(&body).forward, vec![(ObjectKey::parse(&key).unwrap(), arrival)]);
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Validators<'a> {
 
 /// What the conditions of a request amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ConditionResult {
     /// The request is answered as if there were none.
     Proceed,
     /// The client has it already.
@@ -27,15 +27,15 @@ pub(super) enum Verdict {
 }
 
 /// Evaluates the conditions in the order of section 13.2.2. A date that cannot be read counts as none.
-pub(super) fn check(headers: &HeaderMap, object: Validators<'_>) -> Verdict {
+pub(super) fn check(headers: &HeaderMap, object: Validators<'_>) -> ConditionResult {
     match tags(headers, IF_MATCH) {
         Some(tags) if !tags.iter().any(|tag| tag.is_strongly(object.etag)) => {
-            return Verdict::Failed("If-Match");
+            return ConditionResult::Failed("If-Match");
         }
         Some(_) => {}
         None => {
             if secs(headers, IF_UNMODIFIED_SINCE).is_some_and(|date| object.modified_secs > date) {
-                return Verdict::Failed("If-Unmodified-Since");
+                return ConditionResult::Failed("If-Unmodified-Since");
             }
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn check(headers: &HeaderMap, object: Validators<'_>) -> Verdict {
         Some(tags) => tags.iter().any(|tag| tag.is_weakly(object.etag)),
         None => secs(headers, IF_MODIFIED_SINCE).is_some_and(|date| object.modified_secs <= date),
     };
-    if is_known { Verdict::NotModified } else { Verdict::Proceed }
+    if is_known { ConditionResult::NotModified } else { ConditionResult::Proceed }
 }
 
 /// Whether `If-Range` lets the range count: its tag or date is exactly the object's, or there is no such header.
@@ -138,7 +138,7 @@ mod tests {
             .collect()
     }
 
-    fn verdict(lines: &[(&'static str, &str)], expected: Verdict) {
+    fn check_all(lines: &[(&'static str, &str)], expected: ConditionResult) {
         let mut map = HeaderMap::new();
         for (name, value) in lines {
             map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
@@ -150,44 +150,44 @@ mod tests {
     fn tags_are_compared_strongly_for_if_match_and_weakly_for_if_none_match() {
         for list in ["\"e\"", "*", "e", " \"a\" , \"e\"", "\"a\",,\"e\",", "W/\"e\", \"e\"", "\"a,b\",\"e\""]
         {
-            verdict(&[("if-match", list)], Verdict::Proceed);
-            verdict(&[("if-none-match", list)], Verdict::NotModified);
+            check_all(&[("if-match", list)], ConditionResult::Proceed);
+            check_all(&[("if-none-match", list)], ConditionResult::NotModified);
         }
         for list in ["\"a\"", "\"\"", "\"*\"", "\"E\"", "\"e", "\"a\" \"b\""] {
-            verdict(&[("if-match", list)], Verdict::Failed("If-Match"));
-            verdict(&[("if-none-match", list)], Verdict::Proceed);
+            check_all(&[("if-match", list)], ConditionResult::Failed("If-Match"));
+            check_all(&[("if-none-match", list)], ConditionResult::Proceed);
         }
-        verdict(&[("if-match", "W/\"e\"")], Verdict::Failed("If-Match"));
-        verdict(&[("if-none-match", "W/\"e\"")], Verdict::NotModified);
-        verdict(&[("if-none-match", "\"a\""), ("if-none-match", "\"e\"")], Verdict::NotModified);
-        verdict(&[("if-match", ""), ("if-none-match", "")], Verdict::Proceed);
+        check_all(&[("if-match", "W/\"e\"")], ConditionResult::Failed("If-Match"));
+        check_all(&[("if-none-match", "W/\"e\"")], ConditionResult::NotModified);
+        check_all(&[("if-none-match", "\"a\""), ("if-none-match", "\"e\"")], ConditionResult::NotModified);
+        check_all(&[("if-match", ""), ("if-none-match", "")], ConditionResult::Proceed);
     }
 
     #[test]
     fn dates_of_all_three_forms_count_and_others_do_not() {
-        verdict(&[("if-modified-since", AT)], Verdict::NotModified);
-        verdict(&[("if-modified-since", AFTER)], Verdict::NotModified);
-        verdict(&[("if-modified-since", BEFORE)], Verdict::Proceed);
-        verdict(&[("if-unmodified-since", AT)], Verdict::Proceed);
-        verdict(&[("if-unmodified-since", AFTER)], Verdict::Proceed);
-        verdict(&[("if-unmodified-since", BEFORE)], Verdict::Failed("If-Unmodified-Since"));
+        check_all(&[("if-modified-since", AT)], ConditionResult::NotModified);
+        check_all(&[("if-modified-since", AFTER)], ConditionResult::NotModified);
+        check_all(&[("if-modified-since", BEFORE)], ConditionResult::Proceed);
+        check_all(&[("if-unmodified-since", AT)], ConditionResult::Proceed);
+        check_all(&[("if-unmodified-since", AFTER)], ConditionResult::Proceed);
+        check_all(&[("if-unmodified-since", BEFORE)], ConditionResult::Failed("If-Unmodified-Since"));
         for date in ["yesterday", "", "1994-11-06T08:49:37Z"] {
-            verdict(&[("if-modified-since", date)], Verdict::Proceed);
-            verdict(&[("if-unmodified-since", date)], Verdict::Proceed);
+            check_all(&[("if-modified-since", date)], ConditionResult::Proceed);
+            check_all(&[("if-unmodified-since", date)], ConditionResult::Proceed);
         }
-        verdict(&[("if-modified-since", AT), ("if-modified-since", AT)], Verdict::Proceed);
+        check_all(&[("if-modified-since", AT), ("if-modified-since", AT)], ConditionResult::Proceed);
     }
 
     #[test]
     fn tags_go_before_dates() {
-        verdict(&[("if-match", "\"e\""), ("if-unmodified-since", BEFORE)], Verdict::Proceed);
-        verdict(&[("if-none-match", "\"a\""), ("if-modified-since", AFTER)], Verdict::Proceed);
-        verdict(&[("if-none-match", "\"e\""), ("if-modified-since", BEFORE)], Verdict::NotModified);
-        verdict(&[("if-match", "\"a\""), ("if-none-match", "\"e\"")], Verdict::Failed("If-Match"));
-        verdict(&[("if-match", "\"e\""), ("if-none-match", "\"e\"")], Verdict::NotModified);
-        verdict(
+        check_all(&[("if-match", "\"e\""), ("if-unmodified-since", BEFORE)], ConditionResult::Proceed);
+        check_all(&[("if-none-match", "\"a\""), ("if-modified-since", AFTER)], ConditionResult::Proceed);
+        check_all(&[("if-none-match", "\"e\""), ("if-modified-since", BEFORE)], ConditionResult::NotModified);
+        check_all(&[("if-match", "\"a\""), ("if-none-match", "\"e\"")], ConditionResult::Failed("If-Match"));
+        check_all(&[("if-match", "\"e\""), ("if-none-match", "\"e\"")], ConditionResult::NotModified);
+        check_all(
             &[("if-unmodified-since", BEFORE), ("if-none-match", "\"e\"")],
-            Verdict::Failed("If-Unmodified-Since"),
+            ConditionResult::Failed("If-Unmodified-Since"),
         );
     }
 

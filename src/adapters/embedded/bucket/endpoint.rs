@@ -28,7 +28,7 @@ use super::failure::{self, Failure};
 use super::gate;
 use super::options::BucketOptions;
 use super::outbox;
-use super::progress::{PacedBody, Patience, Rest};
+use super::progress::{BodyTimeouts, PacedBody, Rest};
 use super::read::Reads;
 use super::shortage;
 use super::signature::{self, Covered, OneKey};
@@ -140,19 +140,19 @@ async fn answer(
     let (method, headers) = (head.method.clone(), head.headers.clone());
     let allowed = &endpoint.options.allowed_origins;
     let origin = cors::allowed_origin(allowed, &headers);
-    let patience = Patience {
+    let timeouts = BodyTimeouts {
         began: Instant::now(),
         silence_max: endpoint.options.progress_within,
         within: endpoint.options.upload_within,
     };
-    let (body, rest) = PacedBody::new(AwaitedBody::new(body, &in_flight), patience);
+    let (body, rest) = PacedBody::new(AwaitedBody::new(body, &in_flight), timeouts);
     if let Some(answer) = cors::preflight(&head, origin.as_ref()) {
         drop(body);
         return Ok(close_unless_read(answer, &headers, &rest)
             .await
             .map(|body| AnswerBody::new(body, in_flight, None)));
     }
-    head.extensions.insert(Upload { patience, is_conditional: headers.contains_key(IF_NONE_MATCH) });
+    head.extensions.insert(Upload { timeouts, is_conditional: headers.contains_key(IF_NONE_MATCH) });
     let mut held = None;
     let covered = Covered::of(&head);
     let mut enter = || -> Result<(), Failure> {

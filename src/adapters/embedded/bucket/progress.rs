@@ -28,7 +28,7 @@ pub(super) enum Stalled {
 
 /// How long a body may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct BodyTimeouts {
     /// When the request began.
     pub(super) began: Instant,
     /// How long nothing may come.
@@ -37,7 +37,7 @@ pub(super) struct Patience {
     pub(super) within: Duration,
 }
 
-impl Patience {
+impl BodyTimeouts {
     /// When it must have ended.
     pub(super) fn until(self) -> Instant {
         self.began + self.within
@@ -51,7 +51,7 @@ pub(super) struct PacedBody<B> {
     /// Some until it is dropped.
     body: Option<B>,
     back: Rest<B>,
-    patience: Patience,
+    timeouts: BodyTimeouts,
     came_bytes: u64,
     waited: Duration,
     /// Since when it waits for its client.
@@ -64,16 +64,16 @@ pub(super) type Rest<B> = Arc<Mutex<Option<B>>>;
 
 impl<B> PacedBody<B> {
     /// The body, and where it goes afterwards.
-    pub(super) fn new(body: B, patience: Patience) -> (Self, Rest<B>) {
+    pub(super) fn new(body: B, timeouts: BodyTimeouts) -> (Self, Rest<B>) {
         let back = Rest::default();
         let paced = Self {
             body: Some(body),
             back: Arc::clone(&back),
-            patience,
+            timeouts,
             came_bytes: 0,
             waited: Duration::ZERO,
             waits_since: None,
-            sleep: Box::pin(tokio::time::sleep_until(patience.began)),
+            sleep: Box::pin(tokio::time::sleep_until(timeouts.began)),
         };
         (paced, back)
     }
@@ -93,9 +93,9 @@ impl<B> PacedBody<B> {
         loop {
             let now = Instant::now();
             let waited = now.duration_since(since);
-            let silence_max = self.patience.silence_max;
-            if now >= self.patience.until() {
-                return Poll::Ready(Stalled::Late(self.patience.within));
+            let silence_max = self.timeouts.silence_max;
+            if now >= self.timeouts.until() {
+                return Poll::Ready(Stalled::Late(self.timeouts.within));
             }
             if waited >= silence_max {
                 return Poll::Ready(Stalled::Silent(silence_max));
@@ -103,7 +103,7 @@ impl<B> PacedBody<B> {
             if is_too_slow(self.came_bytes, self.waited + waited) {
                 return Poll::Ready(Stalled::Slow);
             }
-            let look = (now + LOOK_EVERY).min(since + silence_max).min(self.patience.until());
+            let look = (now + LOOK_EVERY).min(since + silence_max).min(self.timeouts.until());
             self.sleep.as_mut().reset(look);
             ready!(self.sleep.as_mut().poll(cx));
         }
@@ -136,8 +136,8 @@ where
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.came(&frame);
-                if Instant::now() >= this.patience.until() {
-                    return Poll::Ready(Some(Err(Box::new(Stalled::Late(this.patience.within)))));
+                if Instant::now() >= this.timeouts.until() {
+                    return Poll::Ready(Some(Err(Box::new(Stalled::Late(this.timeouts.within)))));
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -177,8 +177,8 @@ mod tests {
             tokio::time::sleep(if nth == 0 { Duration::ZERO } else { pause }).await;
             Ok::<_, Infallible>(Frame::data(Bytes::from(vec![0; bytes])))
         });
-        let patience = Patience { began, silence_max: SECOND * 30, within: SECOND * 900 };
-        let (body, _) = PacedBody::new(StreamBody::new(Box::pin(pieces)), patience);
+        let timeouts = BodyTimeouts { began, silence_max: SECOND * 30, within: SECOND * 900 };
+        let (body, _) = PacedBody::new(StreamBody::new(Box::pin(pieces)), timeouts);
         let read = body.collect().await.map(|body| body.to_bytes().len());
         let read = read.map_err(|error| *error.downcast::<Stalled>().unwrap());
         (read, began.elapsed())
@@ -207,8 +207,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_left_of_a_body_comes_back() {
-        let patience = Patience { began: Instant::now(), silence_max: SECOND, within: SECOND };
-        let (body, rest) = PacedBody::new(http_body_util::Full::<Bytes>::from("left"), patience);
+        let timeouts = BodyTimeouts { began: Instant::now(), silence_max: SECOND, within: SECOND };
+        let (body, rest) = PacedBody::new(http_body_util::Full::<Bytes>::from("left"), timeouts);
         assert!(rest.lock().unwrap().is_none());
         drop(body);
         let left = rest.lock().unwrap().take().unwrap();

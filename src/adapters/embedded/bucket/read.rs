@@ -18,7 +18,7 @@ use s3s::{Body, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::answers;
 use super::blocking::blocking;
-use super::conditions::{self, Validators, Verdict};
+use super::conditions::{self, ConditionResult, Validators};
 use super::failure::Failure;
 use super::outgo;
 use super::query;
@@ -84,9 +84,9 @@ impl S3Route for Reads {
         let validators =
             Validators { etag: &record.etag, modified_secs: record.landed_at.as_millis() / 1000 };
         match conditions::check(&request.headers, validators) {
-            Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(asked.not_modified(&record)),
-            Verdict::Failed(condition) => {
+            ConditionResult::Proceed => {}
+            ConditionResult::NotModified => return Ok(asked.not_modified(&record)),
+            ConditionResult::Failed(condition) => {
                 let why = format!("the condition {condition} does not hold");
                 let failed = Failure::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", why);
                 return Ok(failed.with("Condition", condition).into_s3());

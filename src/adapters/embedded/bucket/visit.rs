@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::answers;
 use super::failure::Failure;
 use super::gate;
-use super::progress::Patience;
+use super::progress::BodyTimeouts;
 use super::store::Store;
 use crate::admission::{Share, Shares};
 use crate::limits;
@@ -87,7 +87,7 @@ impl Turn {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Upload {
     /// How long it may take.
-    pub(super) patience: Patience,
+    pub(super) timeouts: BodyTimeouts,
     /// Whether the request has a condition.
     pub(super) is_conditional: bool,
 }
@@ -97,7 +97,7 @@ pub(super) fn turn(store: &Store, extensions: &mut Extensions, of: String) -> S3
     let upload = extensions.get::<Upload>().copied();
     let is_conditional = upload.is_some_and(|upload| upload.is_conditional);
     let turn = store.turns.take(of, 1).ok_or_else(|| answers::in_flight(is_conditional))?;
-    Ok(Turn { _turn: turn, until: upload.map(|upload| upload.patience.until()) })
+    Ok(Turn { _turn: turn, until: upload.map(|upload| upload.timeouts.until()) })
 }
 
 /// The body of an answer, and what its request holds until it has left.

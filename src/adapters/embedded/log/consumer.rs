@@ -6,21 +6,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::place::{Handed, Place};
 use super::port::log_error;
+use super::progress::{ConsumerProgress, Handed};
 use super::select::{Selector, fetch};
-use super::shared::{SharedPlace, locked};
+use super::shared::{SharedProgress, locked};
 use super::subject::{Filter, is_name};
 use crate::adapters::embedded::EmbeddedStore;
 use crate::adapters::embedded::store::{Job, ReadError};
 use crate::ports::{AckToken, ConsumerPort, ConsumerSpec, LogDelivery, LogError};
 
-/// A durable consumer's reader on the embedded log. Readers of the same name share its place.
+/// A durable consumer's reader on the embedded log. Readers of the same name share its progress.
 #[derive(Debug)]
 pub struct EmbeddedConsumer {
     store: EmbeddedStore,
     selector: Selector,
-    place: SharedPlace,
+    progress: SharedProgress,
     bell: Arc<Notify>,
 }
 
@@ -40,16 +40,17 @@ impl EmbeddedConsumer {
         }
         let asked = Filter::parse(&spec.filter).map_err(|error| LogError { reason: error.to_string() })?;
         let shared = store.shared();
-        let make = || Place::new(asked.as_str().to_owned());
-        let place = shared.log.consumer(spec.stream, &spec.name, &shared.tables, make).map_err(log_error)?;
+        let make = || ConsumerProgress::new(asked.as_str().to_owned());
+        let progress =
+            shared.log.consumer(spec.stream, &spec.name, &shared.tables, make).map_err(log_error)?;
         let filter = {
-            let mut place = locked(&place);
-            place.configure(spec.ack_wait, spec.ack_pending_max);
-            Filter::parse(place.filter()).map_err(|error| LogError { reason: error.to_string() })?
+            let mut progress = locked(&progress);
+            progress.configure(spec.ack_wait, spec.ack_pending_max);
+            Filter::parse(progress.filter()).map_err(|error| LogError { reason: error.to_string() })?
         };
         let bell = shared.log.bell(spec.stream, filter.index(spec.stream));
         let selector = Selector { stream: spec.stream, filter };
-        Ok(Self { store: store.clone(), selector, place, bell })
+        Ok(Self { store: store.clone(), selector, progress, bell })
     }
 
     /// Takes what is there. Never waits, so a caller that goes away loses nothing.
@@ -57,11 +58,11 @@ impl EmbeddedConsumer {
         let shared = self.store.shared();
         let (stream, now) = (self.selector.stream, shared.clock.now());
         let (handed, is_all) = {
-            let mut place = locked(&self.place);
-            let mut handed = place.hand_again(max, now);
-            let room = place.room().min(max - handed.len());
-            let found = self.selector.look(shared, place.seen(), room)?;
-            handed.extend(place.hand_new(&found.sequences, found.looked_to, now));
+            let mut progress = locked(&self.progress);
+            let mut handed = progress.hand_again(max, now);
+            let room = progress.room().min(max - handed.len());
+            let found = self.selector.look(shared, progress.seen(), room)?;
+            handed.extend(progress.hand_new(&found.sequences, found.looked_to, now));
             (handed, room == 0 || found.looked_to >= shared.log.window.last(stream))
         };
         let mut deliveries = Vec::with_capacity(handed.len());
@@ -72,17 +73,17 @@ impl EmbeddedConsumer {
                     deliveries.push(LogDelivery { record, deliveries: count, token });
                 }
                 // It has outlived its retention.
-                None => _ = locked(&self.place).close(sequence),
+                None => _ = locked(&self.progress).close(sequence),
             }
         }
         Ok(match (deliveries.is_empty(), is_all) {
             (false, _) => Taken::Some(deliveries),
             (true, false) => Taken::NotYet,
-            (true, true) => Taken::Nothing(locked(&self.place).next_due().map(|due| due.since(now))),
+            (true, true) => Taken::Nothing(locked(&self.progress).next_due().map(|due| due.since(now))),
         })
     }
 
-    /// Has the place saved soon, with what else is written.
+    /// Has the progress saved soon, with what else is written.
     fn save_soon(&self) {
         if self.store.shared().log.consumers_are_due() {
             // Without room the committer is at work, and saves places anyway.
@@ -131,7 +132,7 @@ impl ConsumerPort for EmbeddedConsumer {
 
     async fn ack(&self, token: &AckToken) -> Result<(), LogError> {
         let handed = Self::parse(token)?;
-        if locked(&self.place).close(handed.sequence) {
+        if locked(&self.progress).close(handed.sequence) {
             self.bell.notify_waiters();
         }
         self.save_soon();
@@ -141,7 +142,7 @@ impl ConsumerPort for EmbeddedConsumer {
     async fn nak(&self, token: &AckToken, delay: Duration) -> Result<(), LogError> {
         let handed = Self::parse(token)?;
         let now = self.store.shared().clock.now();
-        locked(&self.place).postpone(handed, delay, now);
+        locked(&self.progress).postpone(handed, delay, now);
         self.bell.notify_waiters();
         Ok(())
     }

@@ -9,7 +9,7 @@ mod append;
 mod trim;
 mod shared;
 mod select;
-mod place;
+mod progress;
 mod consumer;
 mod replay;
 mod port;

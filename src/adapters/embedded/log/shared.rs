@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::place::Place;
+use super::progress::ConsumerProgress;
 use super::record::{Part, Window, code, slot};
 use crate::adapters::embedded::store::{Appended, Batch, Heads, ReadError, Tables};
 use crate::ports::Stream;
 
-/// How far a consumer's place on disk may be behind. What is lost in a crash is delivered again.
+/// How far a consumer's progress on disk may be behind. What is lost in a crash is delivered again.
 const SAVE_EVERY: Duration = Duration::from_millis(200);
 
-/// A consumer's place, shared by all its readers.
-pub(super) type SharedPlace = Arc<Mutex<Place>>;
+/// A consumer's progress, shared by all its readers.
+pub(super) type SharedProgress = Arc<Mutex<ConsumerProgress>>;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct LogShared {
     pub(super) window: Window,
     bells: [Bells; 3],
-    consumers: Mutex<HashMap<(Stream, String), SharedPlace>>,
+    consumers: Mutex<HashMap<(Stream, String), SharedProgress>>,
     born: Instant,
     saved_at_ms: AtomicU64,
 }
@@ -91,23 +91,23 @@ impl LogShared {
         bell
     }
 
-    /// The place of a consumer; read from disk, or made, the first time.
+    /// The progress of a consumer; read from disk, or made, the first time.
     pub(super) fn consumer(
         &self,
         stream: Stream,
         name: &str,
         tables: &Tables,
-        make: impl FnOnce() -> Place,
-    ) -> Result<SharedPlace, ReadError> {
+        make: impl FnOnce() -> ConsumerProgress,
+    ) -> Result<SharedProgress, ReadError> {
         let mut consumers = locked(&self.consumers);
         if let Some(found) = consumers.get(&(stream, name.to_owned())) {
             return Ok(Arc::clone(found));
         }
         let saved = tables.consumers.get(consumer_key(stream, name))?;
-        let place = saved.map(|row| Place::load(&row)).transpose()?.unwrap_or_else(make);
-        let place = Arc::new(Mutex::new(place));
-        consumers.insert((stream, name.to_owned()), Arc::clone(&place));
-        Ok(place)
+        let progress = saved.map(|row| ConsumerProgress::load(&row)).transpose()?.unwrap_or_else(make);
+        let progress = Arc::new(Mutex::new(progress));
+        consumers.insert((stream, name.to_owned()), Arc::clone(&progress));
+        Ok(progress)
     }
 
     /// Up to where a consumer has acknowledged everything; none if it is not there, or reads something else.
@@ -118,12 +118,12 @@ impl LogShared {
         filter: &str,
         tables: &Tables,
     ) -> Result<Option<u64>, ReadError> {
-        let of = |place: &Place| (place.filter() == filter).then(|| place.floor());
+        let of = |progress: &ConsumerProgress| (progress.filter() == filter).then(|| progress.floor());
         if let Some(known) = locked(&self.consumers).get(&(stream, name.to_owned())) {
             return Ok(of(&locked(known)));
         }
         let saved = tables.consumers.get(consumer_key(stream, name))?;
-        Ok(saved.map(|row| Place::load(&row)).transpose()?.as_ref().and_then(of))
+        Ok(saved.map(|row| ConsumerProgress::load(&row)).transpose()?.as_ref().and_then(of))
     }
 
     /// Whether places that have moved should be saved now. Says yes once, then not for a while.
@@ -139,8 +139,8 @@ impl LogShared {
 
     /// Adds the places that have moved to the batch.
     pub(crate) fn save_consumers(&self, tables: &Tables, batch: &mut Batch) {
-        for ((stream, name), place) in locked(&self.consumers).iter() {
-            if let Some(row) = locked(place).save() {
+        for ((stream, name), progress) in locked(&self.consumers).iter() {
+            if let Some(row) = locked(progress).save() {
                 batch.put(&tables.consumers, consumer_key(*stream, name), row);
             }
         }

@@ -16,12 +16,12 @@ use crate::telemetry::names::REPLIES_ABANDONED_TOTAL;
 pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// A callback with the outcome of a write. Called from any thread; must not wait.
-pub(crate) type Heard = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
+pub(crate) type CommitCallback = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 /// One thing to write.
 pub(crate) enum Job {
     /// The ledger's one write.
-    Commit(EncodedWrite, Heard),
+    Commit(EncodedWrite, CommitCallback),
     /// A record for the log.
     Publish(EncodedRecord, Reply<Stored, PublishError>),
     /// Chains of records for the log.
@@ -63,7 +63,7 @@ pub(crate) enum Unsent {
 
 /// The outcome of a job, delivered once its batch is on disk.
 pub(crate) enum Answer {
-    Commit(Result<(), CommitError>, Heard),
+    Commit(Result<(), CommitError>, CommitCallback),
     Publish(Result<Stored, PublishError>, Reply<Stored, PublishError>),
     PublishChains(Vec<ChainEnd>, Reply<Vec<ChainEnd>, PublishError>),
     Trim(Result<Trimmed, LogError>, Reply<Trimmed, LogError>),
@@ -76,7 +76,9 @@ impl Job {
     pub(crate) fn apply(self, shared: &Shared, heads: &mut Heads, batch: &mut Batch) -> Answer {
         let tables = &shared.tables;
         match self {
-            Self::Commit(write, heard) => Answer::Commit(ledger::apply(write, tables, heads, batch), heard),
+            Self::Commit(write, callback) => {
+                Answer::Commit(ledger::apply(write, tables, heads, batch), callback)
+            }
             Self::Publish(record, reply) => Answer::Publish(log::append(record, shared, heads, batch), reply),
             Self::PublishChains(chains, reply) => {
                 let ends = chains.into_iter().map(|chain| log::append_chain(chain, shared, heads, batch));
@@ -125,7 +127,7 @@ impl Job {
     pub(crate) fn refuse(self, reason: &str) {
         let reason = reason.to_owned();
         match self {
-            Self::Commit(_, heard) => heard(Err(CommitError::Unavailable { reason })),
+            Self::Commit(_, callback) => callback(Err(CommitError::Unavailable { reason })),
             Self::Publish(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
             Self::PublishChains(_, reply) => tell(reply, Err(PublishError::Unavailable { reason })),
             Self::Trim(_, reply) => tell(reply, Err(LogError { reason })),
@@ -148,7 +150,7 @@ impl Answer {
     pub(crate) fn give(self, failed: Option<&str>) {
         let reason = failed.map(ToOwned::to_owned);
         match (self, reason) {
-            (Self::Commit(Ok(()), heard), Some(reason)) => heard(Err(CommitError::Unknown { reason })),
+            (Self::Commit(Ok(()), callback), Some(reason)) => callback(Err(CommitError::Unknown { reason })),
             (Self::Publish(Ok(_), reply), Some(reason)) => {
                 tell(reply, Err(PublishError::Unknown { reason }));
             }
@@ -158,7 +160,7 @@ impl Answer {
             }
             (Self::Trim(_, reply), Some(reason)) => tell(reply, Err(LogError { reason })),
             (Self::Queue(Ok(()), reply), Some(reason)) => tell(reply, Err(QueueError { reason })),
-            (Self::Commit(outcome, heard), _) => heard(outcome),
+            (Self::Commit(outcome, callback), _) => callback(outcome),
             (Self::Publish(outcome, reply), _) => tell(reply, outcome),
             (Self::PublishChains(ends, reply), None) => tell(reply, Ok(ends)),
             (Self::Trim(outcome, reply), None) => tell(reply, outcome),

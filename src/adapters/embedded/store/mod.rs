@@ -15,7 +15,7 @@ mod open;
 mod watch;
 
 pub(super) use batch::{Appended, Batch, Heads};
-pub(crate) use job::Heard;
+pub(crate) use job::CommitCallback;
 pub(super) use job::{Job, Unsent, tell};
 pub(super) use open::Shared;
 pub(super) use rows::{row, split, u64_at, unrow};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::lock::SchemaLock;
 use super::runner::SchemaError;
 use crate::adapters::scylla::errors::{read_error, rows_of_read, shape_error};
-use crate::adapters::scylla::outcome::Outcome;
+use crate::adapters::scylla::outcome::ConditionalResult;
 use crate::adapters::scylla::ring::{self, Page, Stretch};
 use crate::adapters::scylla::session::CqlSession;
 use crate::adapters::scylla::statements::{ADD_ANCHOR, USERS_WITH_ANCHOR, USERS_WITH_ENTRIES};
@@ -119,7 +119,7 @@ impl<'s> Anchors<'s> {
         let missing: Vec<Uuid> = users.iter().filter(|user| !anchored.contains(user)).copied().collect();
         let add = |user: Uuid| async move {
             let added = self.session.execute_unpaged(&self.add, (user,)).await;
-            let outcome = Outcome::of(added.map_err(|error| read_error(&error))?);
+            let outcome = ConditionalResult::of(added.map_err(|error| read_error(&error))?);
             outcome.and_then(|outcome| outcome.is_applied()).map_err(shape_error)
         };
         stream::iter(missing.into_iter().map(add))

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::runner::SchemaError;
-use crate::adapters::scylla::outcome::Outcome;
+use crate::adapters::scylla::outcome::ConditionalResult;
 
 /// How long the row lives after it was written last. Longer than any one statement takes.
 const TTL_SECS: i32 = 60;
@@ -47,7 +47,7 @@ impl<'s> SchemaLock<'s> {
         loop {
             // An answer that got lost is asked for again: then the row is there, and ours.
             let result = session.execute_unpaged(&take, (NAME, lock.owner, TTL_SECS)).await;
-            let outcome = result.map_err(|error| error.to_string()).and_then(Outcome::of);
+            let outcome = result.map_err(|error| error.to_string()).and_then(ConditionalResult::of);
             match outcome.and_then(|outcome| lock.is_mine(&outcome)) {
                 Ok(true) => return Ok(lock),
                 Ok(false) if Instant::now() >= give_up_at => return Err(SchemaError::Locked),
@@ -57,7 +57,7 @@ impl<'s> SchemaLock<'s> {
         }
     }
 
-    fn is_mine(&self, outcome: &Outcome) -> Result<bool, String> {
+    fn is_mine(&self, outcome: &ConditionalResult) -> Result<bool, String> {
         let holder = outcome.column("owner").and_then(CqlValue::as_uuid);
         Ok(outcome.is_applied()? || holder == Some(self.owner))
     }
@@ -69,7 +69,7 @@ impl<'s> SchemaLock<'s> {
     pub(super) async fn renew(&self) -> Result<(), SchemaError> {
         let values = (TTL_SECS, self.owner, NAME, self.owner);
         let result = self.session.execute_unpaged(&self.renew, values).await;
-        let outcome = Outcome::of(result.map_err(SchemaError::cql)?);
+        let outcome = ConditionalResult::of(result.map_err(SchemaError::cql)?);
         match outcome.and_then(|outcome| outcome.is_applied()).map_err(SchemaError::cql)? {
             true => Ok(()),
             false => Err(SchemaError::LockLost),

@@ -21,7 +21,7 @@ use super::lock::SchemaLock;
 use super::migrations::{Migration, MigrationState, MigrationStatus, Migrations, added_column};
 use crate::adapters::scylla::cells::time;
 use crate::adapters::scylla::identity;
-use crate::adapters::scylla::outcome::Outcome;
+use crate::adapters::scylla::outcome::ConditionalResult;
 use crate::adapters::scylla::session::CqlSession;
 use crate::config::ScyllaSettings;
 use crate::domain::time::Timestamp;
@@ -274,7 +274,7 @@ impl<'s> Runner<'s> {
     async fn make_identity(&self) -> Result<(), SchemaError> {
         let insert = self.prepared(identity::INSERT).await?;
         let made = self.session.execute_unpaged(&insert, (uuid::Uuid::new_v4(),)).await;
-        Outcome::of(made.map_err(SchemaError::cql)?).map(drop).map_err(SchemaError::cql)
+        ConditionalResult::of(made.map_err(SchemaError::cql)?).map(drop).map_err(SchemaError::cql)
     }
 
     /// Chooses the keyspace, which may just be coming to be by another's hand: Cassandra shows it in the tables of
@@ -314,7 +314,7 @@ impl<'s> Runner<'s> {
             )
             .await?;
         let noted = self.session.execute_unpaged(&note, (version, migration.checksum())).await;
-        Outcome::of(noted.map_err(SchemaError::cql)?).map_err(SchemaError::cql)?;
+        ConditionalResult::of(noted.map_err(SchemaError::cql)?).map_err(SchemaError::cql)?;
         tracing::info!(migration.version = version, "applied migration {}", migration.name);
         Ok(())
     }

@@ -17,7 +17,7 @@ struct World {
     held: Arc<Held>,
     clock: Arc<ManualClock>,
     health: Health,
-    keeper: CredentialsKeeper,
+    refresher: CredentialsRefresher,
 }
 
 fn minute(minute: u64) -> Timestamp {
@@ -40,15 +40,15 @@ impl World {
         let (clock, hand) = Clock::manual(minute(0));
         let health = Health::default();
         let provider = SharedCredentialsProvider::new(provider);
-        let keeper = CredentialsKeeper::new(provider, Arc::clone(&held), clock, health.clone());
-        Self { given, held, clock: hand, health, keeper }
+        let refresher = CredentialsRefresher::new(provider, Arc::clone(&held), clock, health.clone());
+        Self { given, held, clock: hand, health, refresher }
     }
 
     /// At this minute, asks while this is given; what is held then, and the seconds until the next time.
     async fn ask(&mut self, at: u64, given: Option<(&'static str, Option<u64>)>) -> (String, u64) {
         self.clock.set(minute(at));
         *self.given.lock().unwrap_or_else(PoisonError::into_inner) = given;
-        let pause = self.keeper.refresh().await;
+        let pause = self.refresher.refresh().await;
         let held = self.held.get().map_or_else(|reason| reason, |held| held.access_key().to_owned());
         (held, pause.as_secs())
     }
@@ -106,13 +106,13 @@ async fn the_same_keys_stay_the_same_value() {
 
 #[tokio::test(start_paused = true)]
 async fn the_keeper_asks_again_and_again() {
-    let World { given, held, keeper, .. } = World::new();
-    let keeping = tokio::spawn(keeper.keep());
+    let World { given, held, refresher, .. } = World::new();
+    let running = tokio::spawn(refresher.run());
     for key in ["first", "second"] {
         *given.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, None));
         while held.get().ok().is_none_or(|held| held.access_key() != key) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
-    keeping.abort();
+    running.abort();
 }

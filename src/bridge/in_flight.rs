@@ -1,4 +1,4 @@
-//! A parcel: one delivery, and the records that the log must hold before the queue may forget it.
+//! A delivery in flight: one notification from the queue, and the records that the log must hold before the queue may forget it.
 //!
 //! Invariant 19 in one type: the receipt comes out only when nothing is left to publish.
 
@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::notification::{RejectReason, Rejection, Verdict};
+use super::notification::{ParsedNotification, RejectReason, Rejection};
 use crate::domain::arrival::{Arrival, ArrivalKind};
 use crate::domain::ids::ObjectKey;
 use crate::domain::shard::ShardCount;
@@ -22,7 +22,7 @@ const REJECTIONS_NAMED_MAX: usize = 16;
 
 /// One delivery on its way.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(super) struct InFlightDelivery {
     /// The queue's name of the delivery, for logs.
     pub(super) delivery_id: String,
     /// What to keep it hidden with.
@@ -33,38 +33,38 @@ pub(super) struct Parcel {
     pub(super) renew_at: Instant,
     /// Steps in which INGEST took other arrivals and not the next one of this.
     pub(super) passed_over: u32,
-    outbox: VecDeque<Outgoing>,
+    pending: VecDeque<PendingPublish>,
 }
 
 /// A record to publish, and what to say when it is there.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct PendingPublish {
     pub(super) stream: Stream,
     pub(super) record: NewRecord,
-    pub(super) tale: Tale,
+    pub(super) report: PublishReport,
 }
 
-/// What a published record tells an operator.
+/// What is counted and logged once a record is published.
 #[derive(Debug)]
-pub(super) enum Tale {
+pub(super) enum PublishReport {
     /// A fact went on to its user's shard.
     Arrival { key: ObjectKey, kind: ArrivalKind, lag: Duration },
     /// Something was kept for a human.
     Rejected(Vec<RejectReason>),
 }
 
-impl Parcel {
-    /// Packs what a delivery's verdict asks for: arrivals first, in their order, then one copy for the DLQ.
-    pub(super) fn pack(
+impl InFlightDelivery {
+    /// Collects what a parsed notification asks for: arrivals first, in their order, then one copy for the DLQ.
+    pub(super) fn new(
         delivery: QueueDelivery,
-        verdict: Verdict,
+        parsed: ParsedNotification,
         shards: ShardCount,
         received_at: Instant,
     ) -> Self {
-        let mut outbox: VecDeque<Outgoing> =
-            verdict.forward.iter().map(|(key, arrival)| forwarded(*key, arrival, shards)).collect();
-        if !verdict.rejected.is_empty() {
-            outbox.push_back(kept(&delivery, &verdict.rejected));
+        let mut pending: VecDeque<PendingPublish> =
+            parsed.forward.iter().map(|(key, arrival)| forwarded(*key, arrival, shards)).collect();
+        if !parsed.rejected.is_empty() {
+            pending.push_back(kept(&delivery, &parsed.rejected));
         }
         Self {
             delivery_id: delivery.id,
@@ -72,37 +72,37 @@ impl Parcel {
             received_at,
             renew_at: received_at,
             passed_over: 0,
-            outbox,
+            pending,
         }
     }
 
     /// What must be published next; none: the log holds it all.
-    pub(super) fn next(&self) -> Option<&Outgoing> {
-        self.outbox.front()
+    pub(super) fn next(&self) -> Option<&PendingPublish> {
+        self.pending.front()
     }
 
     /// Notes that the log holds the next record.
-    pub(super) fn confirmed(&mut self) -> Option<Outgoing> {
-        self.outbox.pop_front()
+    pub(super) fn confirmed(&mut self) -> Option<PendingPublish> {
+        self.pending.pop_front()
     }
 
     /// Cuts the next record to what the log takes. False if that does not help, or if it is an arrival: half of one
     /// means nothing.
     pub(super) fn cut_next(&mut self, bytes_max: usize) -> bool {
-        let Some(next) = self.outbox.front_mut().filter(|next| next.stream == Stream::Dlq) else {
+        let Some(next) = self.pending.front_mut().filter(|next| next.stream == Stream::Dlq) else {
             return false;
         };
         let cut = dlq::cut_to(next.record.clone(), bytes_max);
         cut.map(|record| next.record = record).is_some()
     }
 
-    /// The receipt, once the log holds everything; else the parcel again.
+    /// The receipt, once the log holds everything; else the delivery again.
     pub(super) fn into_receipt(self) -> Result<Receipt, Self> {
-        if self.outbox.is_empty() { Ok(self.receipt) } else { Err(self) }
+        if self.pending.is_empty() { Ok(self.receipt) } else { Err(self) }
     }
 }
 
-fn forwarded(key: ObjectKey, arrival: &Arrival, shards: ShardCount) -> Outgoing {
+fn forwarded(key: ObjectKey, arrival: &Arrival, shards: ShardCount) -> PendingPublish {
     let payload = serde_json::to_vec(arrival).expect("an arrival is text and numbers");
     let record = NewRecord {
         subject: Arrival::subject(shards.shard_of(key.user), key),
@@ -111,11 +111,15 @@ fn forwarded(key: ObjectKey, arrival: &Arrival, shards: ShardCount) -> Outgoing 
         payload: Bytes::from(payload),
     };
     let lag = arrival.seen_at.since(arrival.happened_at);
-    Outgoing { stream: Stream::Ingest, record, tale: Tale::Arrival { key, kind: arrival.kind, lag } }
+    PendingPublish {
+        stream: Stream::Ingest,
+        record,
+        report: PublishReport::Arrival { key, kind: arrival.kind, lag },
+    }
 }
 
 /// A copy of the whole notification: its bytes as they came.
-fn kept(delivery: &QueueDelivery, rejected: &[Rejection]) -> Outgoing {
+fn kept(delivery: &QueueDelivery, rejected: &[Rejection]) -> PendingPublish {
     let undeliverable = Undeliverable {
         writer: "bridge",
         id: hex_digest(&format!("bridge/{}", delivery.id)),
@@ -127,7 +131,11 @@ fn kept(delivery: &QueueDelivery, rejected: &[Rejection]) -> Outgoing {
         payload: Bytes::copy_from_slice(delivery.body.as_bytes()),
     };
     let reasons = rejected.iter().map(|rejection| rejection.reason).collect();
-    Outgoing { stream: Stream::Dlq, record: undeliverable.into_record(), tale: Tale::Rejected(reasons) }
+    PendingPublish {
+        stream: Stream::Dlq,
+        record: undeliverable.into_record(),
+        report: PublishReport::Rejected(reasons),
+    }
 }
 
 /// `1:foreign_key,3:malformed`, or `all:not_json`.

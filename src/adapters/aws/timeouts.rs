@@ -13,16 +13,16 @@ const PAUSE_LAST: Duration = Duration::from_secs(1);
 
 /// The deadlines of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::adapters) struct Patience {
+pub(in crate::adapters) struct Timeouts {
     /// For one try.
     pub(in crate::adapters) attempt: Duration,
     /// For all of them, pauses included.
     pub(in crate::adapters) operation: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// The same in the words of the SDK.
-    pub(in crate::adapters) fn timeouts(self) -> TimeoutConfig {
+    pub(in crate::adapters) fn to_sdk(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(CONNECT_WITHIN)
             .operation_attempt_timeout(self.attempt)

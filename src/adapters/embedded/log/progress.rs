@@ -1,4 +1,4 @@
-//! A consumer's place: how far it has been handed records, and which of them are still open.
+//! A consumer's progress: how far it has been handed records, and which of them are still open.
 //!
 //! Plain state, no I/O. What is saved is one consistent picture: a crash goes back to an earlier one, and
 //! what was handed out or acknowledged since is delivered again.
@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ConsumerProgress {
     filter: String,
     /// Every matching record up to here was handed out at least once.
     seen: u64,
@@ -43,7 +43,7 @@ struct Saved {
     open: Vec<(u64, u32)>,
 }
 
-impl Place {
+impl ConsumerProgress {
     /// At the start of its stream.
     pub(super) const fn new(filter: String) -> Self {
         let open = BTreeMap::new();
@@ -143,10 +143,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
     const WAIT: Duration = Duration::from_secs(30);
 
-    fn place() -> Place {
-        let mut place = Place::new("a.>".to_owned());
-        place.configure(WAIT, 3);
-        place
+    fn progress() -> ConsumerProgress {
+        let mut progress = ConsumerProgress::new("a.>".to_owned());
+        progress.configure(WAIT, 3);
+        progress
     }
 
     fn handed(list: &[Handed]) -> Vec<(u64, u32)> {
@@ -155,59 +155,59 @@ mod tests {
 
     #[test]
     fn what_is_not_acknowledged_is_handed_out_again_and_counted() {
-        let mut place = place();
-        assert_eq!(handed(&place.hand_new(&[4, 7], 9, NOW)), [(4, 1), (7, 1)]);
-        assert_eq!(handed(&place.hand_again(9, NOW.after(WAIT).before(Duration::from_millis(1)))), []);
-        place.close(4);
-        assert_eq!(handed(&place.hand_again(9, NOW.after(WAIT))), [(7, 2)]);
-        assert_eq!(place.seen(), 9);
+        let mut progress = progress();
+        assert_eq!(handed(&progress.hand_new(&[4, 7], 9, NOW)), [(4, 1), (7, 1)]);
+        assert_eq!(handed(&progress.hand_again(9, NOW.after(WAIT).before(Duration::from_millis(1)))), []);
+        progress.close(4);
+        assert_eq!(handed(&progress.hand_again(9, NOW.after(WAIT))), [(7, 2)]);
+        assert_eq!(progress.seen(), 9);
     }
 
     #[test]
     fn a_saved_place_goes_on_where_it_was() {
-        let mut before = place();
+        let mut before = progress();
         before.hand_new(&[4, 7], 9, NOW);
         before.close(4);
-        let mut after = Place::load(&before.save().unwrap()).unwrap();
+        let mut after = ConsumerProgress::load(&before.save().unwrap()).unwrap();
         after.configure(WAIT, 3);
         assert_eq!((after.filter(), after.seen()), ("a.>", 9));
         assert_eq!(handed(&after.hand_again(9, NOW)), [(7, 2)]);
         assert_eq!(before.save(), None, "nothing moved since");
         before.close(7);
-        let mut done = Place::load(&before.save().expect("it moved")).unwrap();
+        let mut done = ConsumerProgress::load(&before.save().expect("it moved")).unwrap();
         assert_eq!(handed(&done.hand_again(9, NOW)), []);
     }
 
     #[test]
     fn room_is_what_may_still_be_open() {
-        let mut place = place();
-        place.hand_new(&[1, 2, 3], 3, NOW);
-        assert_eq!(place.room(), 0);
-        assert!(place.close(2), "there is room again");
-        assert!(!place.close(2), "repeating it changes nothing");
-        assert_eq!(place.room(), 1);
+        let mut progress = progress();
+        progress.hand_new(&[1, 2, 3], 3, NOW);
+        assert_eq!(progress.room(), 0);
+        assert!(progress.close(2), "there is room again");
+        assert!(!progress.close(2), "repeating it changes nothing");
+        assert_eq!(progress.room(), 1);
     }
 
     #[test]
     fn everything_below_the_oldest_open_record_is_acknowledged() {
-        let mut place = place();
-        assert_eq!(place.floor(), 0);
-        place.hand_new(&[4, 7], 9, NOW);
-        assert_eq!(place.floor(), 3);
-        place.close(7);
-        assert_eq!(place.floor(), 3);
-        place.close(4);
-        assert_eq!(place.floor(), 9);
+        let mut progress = progress();
+        assert_eq!(progress.floor(), 0);
+        progress.hand_new(&[4, 7], 9, NOW);
+        assert_eq!(progress.floor(), 3);
+        progress.close(7);
+        assert_eq!(progress.floor(), 3);
+        progress.close(4);
+        assert_eq!(progress.floor(), 9);
     }
 
     #[test]
     fn only_the_last_delivery_can_be_postponed() {
-        let mut place = place();
-        let first = place.hand_new(&[1], 1, NOW)[0];
-        let second = place.hand_again(1, NOW.after(WAIT))[0];
-        place.postpone(first, Duration::ZERO, NOW);
-        assert_eq!(place.next_due(), Some(NOW.after(WAIT).after(WAIT)));
-        place.postpone(second, Duration::from_secs(1), NOW);
-        assert_eq!(place.next_due(), Some(NOW.after(Duration::from_secs(1))));
+        let mut progress = progress();
+        let first = progress.hand_new(&[1], 1, NOW)[0];
+        let second = progress.hand_again(1, NOW.after(WAIT))[0];
+        progress.postpone(first, Duration::ZERO, NOW);
+        assert_eq!(progress.next_due(), Some(NOW.after(WAIT).after(WAIT)));
+        progress.postpone(second, Duration::from_secs(1), NOW);
+        assert_eq!(progress.next_due(), Some(NOW.after(Duration::from_secs(1))));
     }
 }

@@ -1,7 +1,7 @@
 //! What is published for a delivery, and when its receipt comes out.
 
 use super::*;
-use crate::bridge::judge;
+use crate::bridge::parse_notification;
 use crate::domain::time::Timestamp;
 use crate::limits::NOTIFICATION_BYTES_MAX;
 
@@ -14,11 +14,11 @@ fn record(key: &str, sequencer: &str) -> String {
     )
 }
 
-fn packed(body: &str, deliveries: u32, seen_at: u64) -> Parcel {
+fn packed(body: &str, deliveries: u32, seen_at: u64) -> InFlightDelivery {
     let body = body.to_owned();
     let delivery = QueueDelivery { id: "d-1".into(), body, receipt: Receipt("r-1".into()), deliveries };
-    let verdict = judge(&delivery.body, "wharf", Timestamp::from_millis(seen_at));
-    Parcel::pack(delivery, verdict, ShardCount::new(64).unwrap(), Instant::now())
+    let parsed = parse_notification(&delivery.body, "wharf", Timestamp::from_millis(seen_at));
+    InFlightDelivery::new(delivery, parsed, ShardCount::new(64).unwrap(), Instant::now())
 }
 
 fn header<'a>(record: &'a NewRecord, name: &str) -> Option<&'a str> {
@@ -50,9 +50,9 @@ fn other_facts_have_other_ids() {
 #[test]
 fn what_is_rejected_is_kept_whole_with_its_reasons() {
     let body = format!(r#"{{"Records":[{},7,{}]}}"#, record(KEY, "0A"), record("x", "0A"));
-    let mut parcel = packed(&body, 3, 0);
-    assert_eq!(parcel.confirmed().unwrap().stream, Stream::Ingest);
-    let kept = parcel.confirmed().unwrap();
+    let mut in_flight = packed(&body, 3, 0);
+    assert_eq!(in_flight.confirmed().unwrap().stream, Stream::Ingest);
+    let kept = in_flight.confirmed().unwrap();
     assert_eq!((kept.stream, kept.record.subject.as_str()), (Stream::Dlq, "wharf.dlq.v1.bridge"));
     assert_eq!(kept.record.payload, body.as_bytes(), "the original bytes");
     assert_eq!(header(&kept.record, "Wharf-Reason"), Some("malformed"));
@@ -60,40 +60,40 @@ fn what_is_rejected_is_kept_whole_with_its_reasons() {
     assert_eq!(header(&kept.record, "Wharf-Deliveries"), Some("3"));
     assert_eq!(header(&kept.record, "Wharf-Source"), Some("queue/d-1"));
     assert_eq!(header(&kept.record, "Wharf-Truncated"), None);
-    assert_eq!(parcel.into_receipt().unwrap(), Receipt("r-1".into()));
+    assert_eq!(in_flight.into_receipt().unwrap(), Receipt("r-1".into()));
 }
 
 // proves: I19
 #[test]
 fn the_receipt_stays_in_until_everything_is_confirmed() {
     let body = format!(r#"{{"Records":[{},{}]}}"#, record(KEY, "0A"), record(KEY, "0B"));
-    let parcel = packed(&body, 1, 0);
-    let mut parcel = parcel.into_receipt().unwrap_err();
-    assert!(parcel.confirmed().is_some());
-    let mut parcel = parcel.into_receipt().unwrap_err();
-    assert!(parcel.confirmed().is_some());
-    assert!(parcel.into_receipt().is_ok());
+    let in_flight = packed(&body, 1, 0);
+    let mut in_flight = in_flight.into_receipt().unwrap_err();
+    assert!(in_flight.confirmed().is_some());
+    let mut in_flight = in_flight.into_receipt().unwrap_err();
+    assert!(in_flight.confirmed().is_some());
+    assert!(in_flight.into_receipt().is_ok());
     assert!(packed(r#"{"Event":"s3:TestEvent"}"#, 1, 0).into_receipt().is_ok(), "nothing to wait for");
 }
 
 #[test]
 fn a_dead_letter_is_cut_to_what_the_log_takes_and_an_arrival_is_not() {
     let body = format!(r#"{{"Records":[{}],"rest":"{}"}}"#, record("x", "0A"), "é".repeat(1_000));
-    let mut parcel = packed(&body, 1, 0);
-    assert!(parcel.cut_next(1_500));
-    let kept = &parcel.next().unwrap().record;
+    let mut in_flight = packed(&body, 1, 0);
+    assert!(in_flight.cut_next(1_500));
+    let kept = &in_flight.next().unwrap().record;
     assert!(kept.size_bytes() <= 1_500 && kept.size_bytes() > 1_490);
     let original = format!("original length {}", body.len());
     assert_eq!(header(kept, "Wharf-Truncated"), Some(original.as_str()));
-    assert!(!parcel.cut_next(50), "not even its headers fit");
+    assert!(!in_flight.cut_next(50), "not even its headers fit");
     let mut arrival = packed(&format!(r#"{{"Records":[{}]}}"#, record(KEY, "0A")), 1, 0);
     assert!(!arrival.cut_next(200));
 }
 
 #[test]
 fn a_notification_that_is_not_read_is_kept_all_the_same() {
-    let parcel = packed(&"é".repeat(NOTIFICATION_BYTES_MAX), 1, 0);
-    let kept = &parcel.next().unwrap().record;
+    let in_flight = packed(&"é".repeat(NOTIFICATION_BYTES_MAX), 1, 0);
+    let kept = &in_flight.next().unwrap().record;
     assert_eq!(header(kept, "Wharf-Records"), Some("all:too_large"));
     assert_eq!(kept.payload.len(), 2 * NOTIFICATION_BYTES_MAX);
 }
@@ -101,8 +101,8 @@ fn a_notification_that_is_not_read_is_kept_all_the_same() {
 #[test]
 fn many_rejected_records_make_one_copy_and_a_short_header() {
     let body = format!(r#"{{"Records":[{}]}}"#, vec!["7"; 5_000].join(","));
-    let mut parcel = packed(&body, 1, 0);
-    let kept = parcel.confirmed().unwrap();
+    let mut in_flight = packed(&body, 1, 0);
+    let kept = in_flight.confirmed().unwrap();
     assert!(header(&kept.record, "Wharf-Records").unwrap().len() < 300);
-    assert!(parcel.next().is_none());
+    assert!(in_flight.next().is_none());
 }

@@ -1,4 +1,4 @@
-//! The keeper of credentials: asks for new ones before those at hand end.
+//! The refresher of credentials: asks for new ones before those at hand end.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -29,7 +29,7 @@ const _: () = assert!(LEFT_MIN.as_secs() > crate::limits::UPLOAD_URL_TTL.as_secs
 
 /// Keeps a signer's credentials fresh.
 #[derive(Debug)]
-pub struct CredentialsKeeper {
+pub struct CredentialsRefresher {
     provider: Provider,
     held: Arc<Held>,
     clock: Clock,
@@ -37,13 +37,13 @@ pub struct CredentialsKeeper {
     failures: u32,
 }
 
-impl CredentialsKeeper {
+impl CredentialsRefresher {
     pub(super) const fn new(provider: Provider, held: Arc<Held>, clock: Clock, health: Health) -> Self {
         Self { provider, held, clock, health, failures: 0 }
     }
 
     /// Asks at once and then whenever it is due, for ever.
-    pub async fn keep(mut self) {
+    pub async fn run(mut self) {
         loop {
             let pause = self.refresh().await;
             tokio::time::sleep(pause).await;
