@@ -11,7 +11,7 @@ use metrics::counter;
 use tokio::net::TcpStream;
 
 use super::middleware;
-use super::services::{Api, Door};
+use super::services::{Api, Listener};
 use super::wire::exchange::Exchange;
 use crate::limits;
 use crate::net::{self, Budget, Stop, StreamExecutor, Watch, Watched};
@@ -39,13 +39,20 @@ pub(super) fn builder() -> auto::Builder<StreamExecutor> {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, watch: Arc<Watch>, (api, door): (Arc<Api>, Door), stop: Stop) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    watch: Arc<Watch>,
+    (api, listener): (Arc<Api>, Listener),
+    stop: Stop,
+) {
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
     let service = {
         let (watch, budget) = (Arc::clone(&watch), Arc::new(Budget::default()));
         service_fn(move |request: Request<Incoming>| {
             let (api, exchange) = (Arc::clone(&api), Exchange::start(&watch, &budget, request.version()));
-            async move { Ok::<_, Infallible>(middleware::answer(&api, door, exchange.in_stream(), request).await) }
+            async move {
+                Ok::<_, Infallible>(middleware::answer(&api, listener, exchange.in_stream(), request).await)
+            }
         })
     };
     let builder = builder();

@@ -13,10 +13,10 @@ use super::resources::{
     chunks, downloads, error_pages, events, files, health, history, list, root, schemas, uploads, usage,
 };
 use super::route::{Open, Own, Route};
-use super::services::{Api, Door};
-use super::wire::answers::{self, Outcome};
+use super::services::{Api, Listener};
+use super::wire::answers::{self, HandlerResult};
 use super::wire::body::Incoming;
-use super::wire::context::Trail;
+use super::wire::context::RequestContext;
 use super::wire::media;
 use crate::domain::account::AccountState;
 use crate::domain::ids::UserId;
@@ -25,25 +25,25 @@ use crate::domain::time::Timestamp;
 
 /// A request on its way to its resource.
 #[derive(Clone, Copy)]
-pub(super) struct Call<'a> {
+pub(super) struct IncomingRequest<'a> {
     pub(super) api: &'a Api,
-    pub(super) door: Door,
+    pub(super) listener: Listener,
     pub(super) head: &'a Parts,
-    pub(super) trail: &'a Trail,
+    pub(super) context: &'a RequestContext,
 }
 
 /// A request whose caller is known and may.
-pub(super) struct OwnCall<'a> {
+pub(super) struct AuthorizedRequest<'a> {
     pub(super) api: &'a Api,
     pub(super) head: &'a Parts,
-    pub(super) trail: &'a Trail,
+    pub(super) context: &'a RequestContext,
     pub(super) caller: Arc<Caller>,
     /// The caller's token counts before this.
     pub(super) until: Timestamp,
     pub(super) now: Timestamp,
 }
 
-impl OwnCall<'_> {
+impl AuthorizedRequest<'_> {
     /// Whose files they are.
     pub(super) fn user(&self) -> UserId {
         self.caller.user
@@ -60,41 +60,41 @@ struct Terms {
 }
 
 /// Carries a request out.
-pub(super) async fn run(call: Call<'_>, route: Route, body: &mut Incoming) -> Outcome {
+pub(super) async fn run(request: IncomingRequest<'_>, route: Route, body: &mut Incoming) -> HandlerResult {
     match route {
-        Route::Open(Open::Root) => Ok(root::show(call.door)),
+        Route::Open(Open::Root) => Ok(root::show(request.listener)),
         Route::Open(Open::Livez) => Ok(health::livez()),
-        Route::Open(Open::Readyz) => Ok(health::readyz(call)),
-        Route::Open(Open::Metrics) => Ok(health::metrics(call.api)),
+        Route::Open(Open::Readyz) => Ok(health::readyz(request)),
+        Route::Open(Open::Metrics) => Ok(health::metrics(request.api)),
         Route::Open(Open::Schemas) => Ok(schemas::list()),
         Route::Open(Open::Schema(schema)) => schemas::show(schema),
-        Route::Open(Open::Errors) => error_pages::list(call),
-        Route::Open(Open::Error(code)) => error_pages::show(call, code),
+        Route::Open(Open::Errors) => error_pages::list(request),
+        Route::Open(Open::Error(code)) => error_pages::show(request, code),
         Route::Open(Open::Options(allow)) => {
             Ok(answers::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
         }
         Route::Own(own) => {
             let terms = Terms { action: own.action(), produces: own.produces(), consumes: own.consumes() };
             // The work of a request is large, and would have room in every connection if it were not boxed.
-            Box::pin(run_own(admit(call, terms)?, own, body)).await
+            Box::pin(run_own(admit(request, terms)?, own, body)).await
         }
         Route::Admin(asked) => {
             let (action, consumes) = (asked.action(), asked.consumes());
             let terms = Terms { action, produces: Some("application/json"), consumes };
             // What operators ask is rare and large; every request would have room for it.
-            Box::pin(run_admin(admit(call, terms)?, asked, body)).await
+            Box::pin(run_admin(admit(request, terms)?, asked, body)).await
         }
     }
 }
 
 /// Who calls, whether they may, and whether we speak the same types.
-fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
-    let Call { api, head, trail, .. } = call;
+fn admit<'a>(request: IncomingRequest<'a>, terms: Terms) -> Result<AuthorizedRequest<'a>, Problem> {
+    let IncomingRequest { api, head, context, .. } = request;
     let services = &api.services;
     let now = services.clock.now();
     let presented = presented(&head.headers)?;
     let Verified { caller, until } = services.authenticator.caller_of(presented.token(), now)?;
-    trail.note_user(caller.user);
+    context.note_user(caller.user);
     match presented {
         Presented::Bearer(_) => {}
         Presented::Cookie(_) => {
@@ -110,40 +110,40 @@ fn admit<'a>(call: Call<'a>, terms: Terms) -> Result<OwnCall<'a>, Problem> {
     if !terms.consumes.is_empty() {
         media::check_content_type(&head.headers, terms.consumes)?;
     }
-    Ok(OwnCall { api, head, trail, caller, until, now })
+    Ok(AuthorizedRequest { api, head, context, caller, until, now })
 }
 
-async fn run_own(call: OwnCall<'_>, own: Own, body: &mut Incoming) -> Outcome {
+async fn run_own(request: AuthorizedRequest<'_>, own: Own, body: &mut Incoming) -> HandlerResult {
     let named = |file: Option<_>| file.ok_or_else(Problem::no_such_file);
     match own {
-        Own::Presign => uploads::presign(&call, body).await,
-        Own::Create => uploads::create(&call, body).await,
-        Own::PresignBatch => uploads::presign_batch(&call, body).await,
-        Own::List => list::list(&call).await,
-        Own::Show(file) => files::show(&call, named(file)?).await,
-        Own::Update(file) => files::update(&call, named(file)?, body).await,
-        Own::Remove(file) => files::remove(&call, named(file)?).await,
-        Own::Restore(file) => files::restore(&call, named(file)?).await,
-        Own::Complete(file) => files::complete(&call, named(file)?).await,
-        Own::SignDownload(file) => downloads::sign(&call, named(file)?).await,
-        Own::GoDownload(file) => downloads::redirect(&call, named(file)?).await,
-        Own::SignChunk(file, chunk) => chunks::sign(&call, named(file)?, chunk).await,
-        Own::ListChunks(file) => chunks::list(&call, named(file)?).await,
-        Own::Timeline(file) => history::timeline(&call, named(file)?).await,
-        Own::Ledger => history::ledger(&call).await,
-        Own::Usage => usage::show(&call).await,
-        Own::Events => events::follow(&call).await,
+        Own::Presign => uploads::presign(&request, body).await,
+        Own::Create => uploads::create(&request, body).await,
+        Own::PresignBatch => uploads::presign_batch(&request, body).await,
+        Own::List => list::list(&request).await,
+        Own::Show(file) => files::show(&request, named(file)?).await,
+        Own::Update(file) => files::update(&request, named(file)?, body).await,
+        Own::Remove(file) => files::remove(&request, named(file)?).await,
+        Own::Restore(file) => files::restore(&request, named(file)?).await,
+        Own::Complete(file) => files::complete(&request, named(file)?).await,
+        Own::SignDownload(file) => downloads::sign(&request, named(file)?).await,
+        Own::GoDownload(file) => downloads::redirect(&request, named(file)?).await,
+        Own::SignChunk(file, chunk) => chunks::sign(&request, named(file)?, chunk).await,
+        Own::ListChunks(file) => chunks::list(&request, named(file)?).await,
+        Own::Timeline(file) => history::timeline(&request, named(file)?).await,
+        Own::Ledger => history::ledger(&request).await,
+        Own::Usage => usage::show(&request).await,
+        Own::Events => events::follow(&request).await,
     }
 }
 
-async fn run_admin(call: OwnCall<'_>, asked: Admin, body: &mut Incoming) -> Outcome {
+async fn run_admin(request: AuthorizedRequest<'_>, asked: Admin, body: &mut Incoming) -> HandlerResult {
     let named = |user: UserRef| user.ok_or_else(|| Problem::new(ErrorCode::UserNotFound));
     match asked {
-        Admin::Totals => admin::totals(&call).await,
-        Admin::Find => admin::find(&call).await,
-        Admin::Show(user) => admin::show(&call, named(user)?).await,
-        Admin::Usage(user) => admin::usage(&call, named(user)?).await,
-        Admin::SetQuota(user) => admin::set_quota(&call, named(user)?, body).await,
-        Admin::SetState(user) => admin::set_state(&call, named(user)?, body).await,
+        Admin::Totals => admin::totals(&request).await,
+        Admin::Find => admin::find(&request).await,
+        Admin::Show(user) => admin::show(&request, named(user)?).await,
+        Admin::Usage(user) => admin::usage(&request, named(user)?).await,
+        Admin::SetQuota(user) => admin::set_quota(&request, named(user)?, body).await,
+        Admin::SetState(user) => admin::set_state(&request, named(user)?, body).await,
     }
 }

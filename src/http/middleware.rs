@@ -16,13 +16,13 @@ use tokio::time::Instant;
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use super::dispatch::{self, Call};
+use super::dispatch::{self, IncomingRequest};
 use super::error::{ErrorCode, Problem, Style};
 use super::route::{self, Open, Route, Template};
-use super::services::{Api, Door};
-use super::wire::answers::Outcome;
+use super::services::{Api, Listener};
+use super::wire::answers::HandlerResult;
 use super::wire::body::{self, Body};
-use super::wire::context::{Trail, X_REQUEST_ID};
+use super::wire::context::{RequestContext, X_REQUEST_ID};
 use super::wire::exchange::Exchange;
 use super::wire::{cors, target};
 use crate::telemetry::names;
@@ -32,22 +32,22 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Answers one request, whatever happens.
 pub(super) async fn answer(
     api: &Api,
-    door: Door,
+    listener: Listener,
     mut exchange: Exchange,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let mut body = exchange.awaits(body);
-    let trail = Trail::of(&head.headers, || api.services.clock.op_id().uuid());
+    let context = RequestContext::of(&head.headers, || api.services.clock.op_id().uuid());
     let (template, route) = match target::path_of(&head) {
         Ok(path) => {
-            let place = route::place_of(door, &path);
+            let place = route::place_of(listener, &path);
             if let Some(file) = place.1.file() {
-                trail.note_file(file);
+                context.note_file(file);
             }
             let found = route::find(&head.method, place);
-            let is_page = door == Door::Api && found.is_err() && cors::is_preflight(&head);
+            let is_page = listener == Listener::Api && found.is_err() && cors::is_preflight(&head);
             (place.0, if is_page { Ok(Route::Open(Open::Options(cors::ALL_METHODS))) } else { found })
         }
         Err(problem) => (Template::Unmatched, Err(problem)),
@@ -73,7 +73,8 @@ pub(super) async fn answer(
     let outcome = match route {
         Ok(route) => match exchange.reserve(&route).await {
             Ok(()) => {
-                guarded(dispatch::run(Call { api, door, head: &head, trail: &trail }, route, &mut body)).await
+                let request = IncomingRequest { api, listener, head: &head, context: &context };
+                guarded(dispatch::run(request, route, &mut body)).await
             }
             Err(problem) => Err(problem),
         },
@@ -83,16 +84,16 @@ pub(super) async fn answer(
     let is_over = outcome.as_ref().is_err_and(Problem::closes);
     let can_go_on = !is_over && body::drain(&mut body, &head.headers).await;
     let mut response = outcome.unwrap_or_else(|problem| {
-        log_failure(&problem, &trail);
+        log_failure(&problem, &context);
         let public_url = &api.services.options.public_url;
         let style = Style { is_minimal: wants_minimal(&head.headers), public_url };
-        problem.into_response(&trail, style)
+        problem.into_response(&context, style)
     });
     if !can_go_on && head.version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    finish(&mut response, &head, &trail);
-    if door == Door::Api {
+    finish(&mut response, &head, &context);
+    if listener == Listener::Api {
         let refused = cors::apply(&api.services.options, &head, allow, &mut response);
         if let Some(origin) = refused {
             api.refused_origins.warn(origin, began);
@@ -101,7 +102,7 @@ pub(super) async fn answer(
     response.body_mut().hold(exchange);
     let took = began.elapsed();
     api.meters.answered(template, &head.method, response.status(), took);
-    log_access(&head, &trail, Answered { template, status: response.status(), took, code });
+    log_access(&head, &context, Answered { template, status: response.status(), took, code });
     response
 }
 
@@ -114,7 +115,7 @@ struct Answered {
     code: Option<&'static str>,
 }
 
-fn log_access(head: &Parts, trail: &Trail, answered: Answered) {
+fn log_access(head: &Parts, context: &RequestContext, answered: Answered) {
     let (route, status) = (answered.template.as_str(), answered.status.as_u16());
     info!(
         target: "wharfinger::access",
@@ -123,16 +124,16 @@ fn log_access(head: &Parts, trail: &Trail, answered: Answered) {
         status,
         code = answered.code,
         took_us = u64::try_from(answered.took.as_micros()).unwrap_or(u64::MAX),
-        request_id = trail.request_id(),
-        trace_id = trail.trace_id(),
-        user_id = trail.user().map(display),
-        file_id = trail.file().map(display),
+        request_id = context.request_id(),
+        trace_id = context.trace_id(),
+        user_id = context.user().map(display),
+        file_id = context.file().map(display),
         "{} {route} {status}", head.method,
     );
 }
 
 /// Runs a handler; a panic in it is an answer too.
-fn guarded(work: impl Future<Output = Outcome>) -> impl Future<Output = Outcome> {
+fn guarded(work: impl Future<Output = HandlerResult>) -> impl Future<Output = HandlerResult> {
     // A handler holds no state that outlives it, so nothing half-changed can be seen afterwards.
     AssertUnwindSafe(work).catch_unwind().map(|caught| caught.unwrap_or_else(|panic| Err(internal(&*panic))))
 }
@@ -145,7 +146,7 @@ fn internal(panic: &(dyn Any + Send)) -> Problem {
 }
 
 /// What every answer says.
-fn finish(response: &mut Response<Body>, head: &Parts, trail: &Trail) {
+fn finish(response: &mut Response<Body>, head: &Parts, context: &RequestContext) {
     if head.method == Method::HEAD {
         if let Some(len_bytes) = response.body().len() {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(len_bytes));
@@ -153,17 +154,17 @@ fn finish(response: &mut Response<Body>, head: &Parts, trail: &Trail) {
         response.body_mut().clear();
     }
     let headers = response.headers_mut();
-    headers.insert(X_REQUEST_ID, trail.header());
+    headers.insert(X_REQUEST_ID, context.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 /// Logs what an operator can do something about. What clients do wrong is in the access log.
-fn log_failure(problem: &Problem, trail: &Trail) {
+fn log_failure(problem: &Problem, context: &RequestContext) {
     let (status, code) = (problem.code().status(), problem.code().as_str());
     let cause = problem.cause().unwrap_or("none given");
-    let (request_id, trace_id) = (trail.request_id(), trail.trace_id());
-    let (user_id, file_id) = (trail.user().map(display), trail.file().map(display));
+    let (request_id, trace_id) = (context.request_id(), context.trace_id());
+    let (user_id, file_id) = (context.user().map(display), context.file().map(display));
     if problem.code() == ErrorCode::Internal {
         error!(request_id, trace_id, user_id, file_id, code, "request failed: {cause}");
     } else if status.is_server_error() {
@@ -203,7 +204,7 @@ mod tests {
         }
     }
 
-    fn bytes_of<F>(_: impl FnOnce(&'static Api, Door, Exchange, Request<Incoming>) -> F) -> usize {
+    fn bytes_of<F>(_: impl FnOnce(&'static Api, Listener, Exchange, Request<Incoming>) -> F) -> usize {
         std::mem::size_of::<F>()
     }
 

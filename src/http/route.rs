@@ -5,7 +5,7 @@ use hyper::Method;
 use super::error::{ErrorCode, Problem};
 use super::resources::admin::{Admin, UserRef};
 use super::resources::chunks::ChunkRef;
-use super::services::Door;
+use super::services::Listener;
 use crate::domain::event::EventSchema;
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::policy::Action;
@@ -272,7 +272,7 @@ impl Template {
 pub(super) type Place = (Template, Ids);
 
 /// The template of a path, with what it names.
-pub(super) fn place_of(door: Door, path: &str) -> Place {
+pub(super) fn place_of(listener: Listener, path: &str) -> Place {
     match path {
         "*" => return (Template::Server, Ids::default()),
         "/" => return (Template::Root, Ids::default()),
@@ -287,23 +287,23 @@ pub(super) fn place_of(door: Door, path: &str) -> Place {
         segments[count] = segment;
         count += 1;
     }
-    match (door, &segments[..count]) {
+    match (listener, &segments[..count]) {
         (_, ["livez"]) => (Template::Livez, Ids::default()),
         (_, ["readyz"]) => (Template::Readyz, Ids::default()),
-        (Door::Admin, ["metrics"]) => (Template::Metrics, Ids::default()),
+        (Listener::Admin, ["metrics"]) => (Template::Metrics, Ids::default()),
         (_, ["errors"]) => (Template::Errors, Ids::default()),
         (_, ["errors", name]) => (Template::Error, Ids { code: ErrorCode::of_page(name), ..Ids::default() }),
-        (Door::Api, ["v1", "usage"]) => (Template::Usage, Ids::default()),
-        (Door::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, Ids::default()),
-        (Door::Api, ["v1", "events"]) => (Template::Events, Ids::default()),
-        (Door::Api, ["v1", "schemas"]) => (Template::Schemas, Ids::default()),
-        (Door::Api, ["v1", "schemas", name, version]) => {
+        (Listener::Api, ["v1", "usage"]) => (Template::Usage, Ids::default()),
+        (Listener::Api, ["v1", "usage", "ledger"]) => (Template::Ledger, Ids::default()),
+        (Listener::Api, ["v1", "events"]) => (Template::Events, Ids::default()),
+        (Listener::Api, ["v1", "schemas"]) => (Template::Schemas, Ids::default()),
+        (Listener::Api, ["v1", "schemas", name, version]) => {
             (Template::Schema, Ids { schema: EventSchema::find(name, version), ..Ids::default() })
         }
-        (Door::Api, ["v1", "admin", rest @ ..]) => admin_place(rest),
-        (Door::Api, ["v1", rest @ ..]) => files_place(rest, false),
-        (Door::Api, rest) => files_place(rest, true),
-        (Door::Admin, _) => (Template::Unmatched, Ids::default()),
+        (Listener::Api, ["v1", "admin", rest @ ..]) => admin_place(rest),
+        (Listener::Api, ["v1", rest @ ..]) => files_place(rest, false),
+        (Listener::Api, rest) => files_place(rest, true),
+        (Listener::Admin, _) => (Template::Unmatched, Ids::default()),
     }
 }
 
@@ -401,22 +401,22 @@ mod tests {
 
     const ID: &str = "0199a3c4-0000-7000-8000-000000000001";
 
-    fn find_at(door: Door, request: &str) -> Result<Route, Problem> {
+    fn find_at(listener: Listener, request: &str) -> Result<Route, Problem> {
         let (method, path) = request.split_once(' ').unwrap();
         let path = path.replace("ID", ID);
-        find(&method.parse().unwrap(), place_of(door, &path))
+        find(&method.parse().unwrap(), place_of(listener, &path))
     }
 
     fn check(request: &str, expected: Own) {
-        assert_eq!(find_at(Door::Api, request), Ok(Route::Own(expected)), "{request}");
+        assert_eq!(find_at(Listener::Api, request), Ok(Route::Own(expected)), "{request}");
     }
 
-    fn check_open(door: Door, request: &str, expected: Open) {
-        assert_eq!(find_at(door, request), Ok(Route::Open(expected)), "{request}");
+    fn check_open(listener: Listener, request: &str, expected: Open) {
+        assert_eq!(find_at(listener, request), Ok(Route::Open(expected)), "{request}");
     }
 
-    fn check_refused(door: Door, request: &str, expected: ErrorCode) {
-        assert_eq!(find_at(door, request).map_err(|problem| problem.code()), Err(expected), "{request}");
+    fn check_refused(listener: Listener, request: &str, expected: ErrorCode) {
+        assert_eq!(find_at(listener, request).map_err(|problem| problem.code()), Err(expected), "{request}");
     }
 
     #[test]
@@ -444,10 +444,13 @@ mod tests {
     #[test]
     fn the_server_as_a_whole_takes_options() {
         let allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-        for door in [Door::Api, Door::Admin] {
-            assert_eq!(find(&Method::OPTIONS, place_of(door, "*")), Ok(Route::Open(Open::Options(allow))));
-            check_open(door, "GET /", Open::Root);
-            check_refused(door, "GET /*", ErrorCode::RouteNotFound);
+        for listener in [Listener::Api, Listener::Admin] {
+            assert_eq!(
+                find(&Method::OPTIONS, place_of(listener, "*")),
+                Ok(Route::Open(Open::Options(allow)))
+            );
+            check_open(listener, "GET /", Open::Root);
+            check_refused(listener, "GET /*", ErrorCode::RouteNotFound);
         }
     }
 
@@ -463,11 +466,11 @@ mod tests {
             ("PUT /v1/admin/users/ID/state", Admin::SetState(user)),
             ("PUT /v1/admin/users/alice/state", Admin::SetState(None)),
         ] {
-            assert_eq!(find_at(Door::Api, request), Ok(Route::Admin(expected)), "{request}");
-            check_refused(Door::Admin, request, ErrorCode::RouteNotFound);
+            assert_eq!(find_at(Listener::Api, request), Ok(Route::Admin(expected)), "{request}");
+            check_refused(Listener::Admin, request, ErrorCode::RouteNotFound);
         }
-        check_refused(Door::Api, "POST /v1/admin/users/ID/quota", ErrorCode::MethodNotAllowed);
-        check_refused(Door::Api, "GET /admin/usage", ErrorCode::RouteNotFound);
+        check_refused(Listener::Api, "POST /v1/admin/users/ID/quota", ErrorCode::MethodNotAllowed);
+        check_refused(Listener::Api, "GET /admin/usage", ErrorCode::RouteNotFound);
     }
 
     #[test]
@@ -476,15 +479,15 @@ mod tests {
         check("GET /files", Own::List);
         check("POST /files", Own::Create);
         check("GET /files/ID/download-url", Own::SignDownload(FileId::parse(ID).ok()));
-        check_refused(Door::Api, "GET /files/ID", ErrorCode::RouteNotFound);
-        check_refused(Door::Api, "GET /usage", ErrorCode::RouteNotFound);
-        check_refused(Door::Api, "POST /files/presign-batch", ErrorCode::RouteNotFound);
+        check_refused(Listener::Api, "GET /files/ID", ErrorCode::RouteNotFound);
+        check_refused(Listener::Api, "GET /usage", ErrorCode::RouteNotFound);
+        check_refused(Listener::Api, "POST /files/presign-batch", ErrorCode::RouteNotFound);
     }
 
     #[test]
     fn head_goes_where_get_goes() {
         check("HEAD /v1/files/ID", Own::Show(FileId::parse(ID).ok()));
-        check_refused(Door::Api, "HEAD /v1/files/presign-upload", ErrorCode::MethodNotAllowed);
+        check_refused(Listener::Api, "HEAD /v1/files/presign-upload", ErrorCode::MethodNotAllowed);
     }
 
     #[test]
@@ -499,34 +502,34 @@ mod tests {
 
     #[test]
     fn health_is_on_both_ports_and_metrics_on_one() {
-        for door in [Door::Api, Door::Admin] {
-            check_open(door, "GET /livez", Open::Livez);
-            check_open(door, "GET /readyz", Open::Readyz);
+        for listener in [Listener::Api, Listener::Admin] {
+            check_open(listener, "GET /livez", Open::Livez);
+            check_open(listener, "GET /readyz", Open::Readyz);
         }
-        for door in [Door::Api, Door::Admin] {
-            check_open(door, "GET /errors", Open::Errors);
-            check_open(door, "GET /errors/quota-exceeded", Open::Error(Some(ErrorCode::QuotaExceeded)));
-            check_open(door, "GET /errors/quota_exceeded", Open::Error(Some(ErrorCode::QuotaExceeded)));
-            check_open(door, "GET /errors/nothing", Open::Error(None));
+        for listener in [Listener::Api, Listener::Admin] {
+            check_open(listener, "GET /errors", Open::Errors);
+            check_open(listener, "GET /errors/quota-exceeded", Open::Error(Some(ErrorCode::QuotaExceeded)));
+            check_open(listener, "GET /errors/quota_exceeded", Open::Error(Some(ErrorCode::QuotaExceeded)));
+            check_open(listener, "GET /errors/nothing", Open::Error(None));
         }
-        check_open(Door::Admin, "GET /metrics", Open::Metrics);
-        check_refused(Door::Api, "GET /metrics", ErrorCode::RouteNotFound);
-        check_refused(Door::Admin, "GET /v1/files", ErrorCode::RouteNotFound);
+        check_open(Listener::Admin, "GET /metrics", Open::Metrics);
+        check_refused(Listener::Api, "GET /metrics", ErrorCode::RouteNotFound);
+        check_refused(Listener::Admin, "GET /v1/files", ErrorCode::RouteNotFound);
     }
 
     #[test]
     fn what_is_unknown_is_not_found() {
         for path in ["/v1", "/v1/", "/v1/files/", "/v1/files/ID/", "/v2/files", "/v1/files/ID/links/x/y"] {
-            check_refused(Door::Api, &format!("GET {path}"), ErrorCode::RouteNotFound);
+            check_refused(Listener::Api, &format!("GET {path}"), ErrorCode::RouteNotFound);
         }
     }
 
     #[test]
     fn a_wrong_method_is_told_the_right_ones() {
-        check_refused(Door::Api, "PUT /v1/files/ID", ErrorCode::MethodNotAllowed);
-        check_refused(Door::Api, "GET /v1/files/presign-upload", ErrorCode::MethodNotAllowed);
-        check_refused(Door::Api, "BREW /v1/files", ErrorCode::MethodNotAllowed);
-        check_open(Door::Api, "OPTIONS /v1/files", Open::Options("GET, HEAD, POST, OPTIONS"));
+        check_refused(Listener::Api, "PUT /v1/files/ID", ErrorCode::MethodNotAllowed);
+        check_refused(Listener::Api, "GET /v1/files/presign-upload", ErrorCode::MethodNotAllowed);
+        check_refused(Listener::Api, "BREW /v1/files", ErrorCode::MethodNotAllowed);
+        check_open(Listener::Api, "OPTIONS /v1/files", Open::Options("GET, HEAD, POST, OPTIONS"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
-use super::services::{Api, Door, Services};
+use super::services::{Api, Listener, Services};
 use crate::limits;
 use crate::net::{Acceptor, Listening, Serving, Stall, Stop};
 use crate::telemetry::names;
@@ -32,7 +32,7 @@ pub async fn serve(front: Front, services: Services, shutdown: CancellationToken
     let admin_soon = CancellationToken::new();
     let clients = async {
         let acceptor = acceptor(&api, (places, per_peer), &shutdown);
-        accept(&acceptor, &front.api, (&api, Door::Api)).await;
+        accept(&acceptor, &front.api, (&api, Listener::Api)).await;
         health.drain();
         drop(front.api);
         acceptor.drain("the API", limits::DRAIN_WITHIN).await;
@@ -40,7 +40,7 @@ pub async fn serve(front: Front, services: Services, shutdown: CancellationToken
     };
     let operators = async {
         let acceptor = acceptor(&api, (limits::ADMIN_CONNECTIONS_MAX, None), &admin_soon);
-        accept(&acceptor, &front.admin, (&api, Door::Admin)).await;
+        accept(&acceptor, &front.admin, (&api, Listener::Admin)).await;
         // Health and metrics are answered at once, so nothing is worth waiting for.
         acceptor.cut().await;
     };
@@ -72,9 +72,9 @@ fn acceptor(
     Acceptor::new(listening, Stop { soon: soon.clone(), now: CancellationToken::new() })
 }
 
-async fn accept(acceptor: &Acceptor, listener: &TcpListener, (api, door): (&Arc<Api>, Door)) {
+async fn accept(acceptor: &Acceptor, socket: &TcpListener, (api, listener): (&Arc<Api>, Listener)) {
     let serve = |stream, watch, stop| -> Serving {
-        Box::pin(connection::serve(stream, watch, (Arc::clone(api), door), stop))
+        Box::pin(connection::serve(stream, watch, (Arc::clone(api), listener), stop))
     };
-    acceptor.accept(listener, serve).await;
+    acceptor.accept(socket, serve).await;
 }

@@ -107,7 +107,7 @@ impl HttpOptions {
 
 /// Which listener a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum Listener {
     /// For clients.
     Api,
     /// For operators.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::ErrorCode;
 use crate::domain::ids::FileId;
 use crate::http::wire::body::Body;
-use crate::http::wire::context::Trail;
+use crate::http::wire::context::RequestContext;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -267,9 +267,9 @@ impl Problem {
     }
 
     /// The answer.
-    pub(in crate::http) fn into_response(self, trail: &Trail, style: Style<'_>) -> Response<Body> {
+    pub(in crate::http) fn into_response(self, context: &RequestContext, style: Style<'_>) -> Response<Body> {
         let code = self.code;
-        let body = if style.is_minimal { minimal(code) } else { self.full(trail, style.public_url) };
+        let body = if style.is_minimal { minimal(code) } else { self.full(context, style.public_url) };
         let mut response = Response::new(Body::full(body));
         *response.status_mut() = code.status();
         let headers = response.headers_mut();
@@ -290,7 +290,7 @@ impl Problem {
         response
     }
 
-    fn full(&self, trail: &Trail, public_url: &str) -> Vec<u8> {
+    fn full(&self, context: &RequestContext, public_url: &str) -> Vec<u8> {
         let code = self.code.as_str();
         let status = self.code.status();
         let full = Full {
@@ -300,11 +300,11 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             pointer: self.pointer.as_deref(),
-            instance: trail.urn(),
+            instance: context.urn(),
             code,
             error: status.canonical_reason().unwrap_or("Error"),
-            request_id: trail.request_id(),
-            trace_id: trail.trace_id(),
+            request_id: context.request_id(),
+            trace_id: context.trace_id(),
             retryable: self.code.is_retryable(),
             more: (!matches!(self.more, More::Nothing | More::Allow(_))).then_some(&self.more),
         };

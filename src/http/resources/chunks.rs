@@ -12,10 +12,10 @@ use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::{FileId, ObjectKey};
 use crate::domain::policy::{self, Action};
 use crate::domain::time::Timestamp;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::ports::{PartGrant, SignerPort};
 
 /// A chunk's number as it stands in a path; none if it is not one, which is answered like a chunk that is not there.
@@ -35,10 +35,14 @@ struct SignedChunkView<'a> {
 /// `PATCH /v1/files/{file_id}/chunks/{chunk_id}`: as often as wanted, until the reservation ends.
 ///
 /// A chunk that is late does no harm: only we make an object of the chunks, and only of a pending file.
-pub(in crate::http) async fn sign(call: &OwnCall<'_>, file: FileId, number: ChunkRef) -> Outcome {
-    let services = &call.api.services;
-    let open = services.handle.open_upload(call.user(), file).await?;
-    policy::decide(&call.caller, Action::MoveBytes, call.user(), open.state)?;
+pub(in crate::http) async fn sign(
+    request: &AuthorizedRequest<'_>,
+    file: FileId,
+    number: ChunkRef,
+) -> HandlerResult {
+    let services = &request.api.services;
+    let open = services.handle.open_upload(request.user(), file).await?;
+    policy::decide(&request.caller, Action::MoveBytes, request.user(), open.state)?;
     let chunk = number.and_then(|number| ChunkPlan::of(&open.file)?.chunk(number));
     let chunk = chunk.ok_or_else(|| Problem::new(ErrorCode::ChunkNotFound))?;
     let now = services.clock.now();
@@ -47,7 +51,7 @@ pub(in crate::http) async fn sign(call: &OwnCall<'_>, file: FileId, number: Chun
         return Err(not_signed(&open.file));
     };
     let grant = PartGrant {
-        key: ObjectKey { user: call.user(), file },
+        key: ObjectKey { user: request.user(), file },
         upload_id: multipart.upload_id.clone(),
         number: chunk.number,
         size_bytes: chunk.size_bytes,
@@ -64,7 +68,7 @@ pub(in crate::http) async fn sign(call: &OwnCall<'_>, file: FileId, number: Chun
         expires_at: signed.expires_at,
         size_bytes: chunk.size_bytes,
     };
-    Ok(answers::json(StatusCode::OK, &view, Keep::Never, 1024))
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, 1024))
 }
 
 /// How long the URL of a chunk may live: no longer than the file's bytes stay set aside. None: no longer at all.
@@ -100,8 +104,8 @@ struct ChunkView {
 }
 
 /// `GET /v1/files/{file_id}/chunks`: which chunks have arrived, as the bucket says.
-pub(in crate::http) async fn list(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let view = match call.api.services.handle.arrived(call.user(), file).await? {
+pub(in crate::http) async fn list(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
+    let view = match request.api.services.handle.arrived(request.user(), file).await? {
         Arrived::Whole(file) => view_of(&file, |_| true)?,
         Arrived::Parts(file, parts) => {
             view_of(&file, |chunk| parts.get(&chunk.number) == Some(&chunk.size_bytes))?
@@ -111,7 +115,7 @@ pub(in crate::http) async fn list(call: &OwnCall<'_>, file: FileId) -> Outcome {
         }
     };
     let bytes_about = 128 + view.chunks.len() * 64;
-    Ok(answers::json(StatusCode::OK, &view, Keep::Never, bytes_about))
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, bytes_about))
 }
 
 fn view_of(file: &File, has_arrived: impl Fn(&Chunk) -> bool) -> Result<ChunksView, Problem> {

@@ -4,9 +4,9 @@ use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, Header
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
-use crate::http::dispatch::Call;
+use crate::http::dispatch::IncomingRequest;
 use crate::http::error::{ErrorCode, Problem};
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::body::Body;
 use crate::http::wire::media;
 
@@ -24,7 +24,7 @@ struct CodeView {
 }
 
 #[derive(Serialize)]
-struct ListView {
+struct CodesView {
     items: Vec<CodeView>,
 }
 
@@ -43,21 +43,21 @@ impl CodeView {
 }
 
 /// `GET /errors`: every code.
-pub(in crate::http) fn list(call: Call<'_>) -> Outcome {
-    let public_url = &call.api.services.options.public_url;
+pub(in crate::http) fn list(request: IncomingRequest<'_>) -> HandlerResult {
+    let public_url = &request.api.services.options.public_url;
     let items: Vec<CodeView> = ErrorCode::ALL.iter().map(|code| CodeView::of(*code, public_url)).collect();
-    if wants_html(&call.head.headers) {
+    if wants_html(&request.head.headers) {
         let rows: Vec<String> = items.iter().map(|code| section(code, "h2")).collect();
         return Ok(html("Errors", &rows.concat()));
     }
-    Ok(json(&ListView { items }, 16 << 10))
+    Ok(json(&CodesView { items }, 16 << 10))
 }
 
 /// `GET /errors/{code}`: one code; none is not in the table.
-pub(in crate::http) fn show(call: Call<'_>, code: Option<ErrorCode>) -> Outcome {
+pub(in crate::http) fn show(request: IncomingRequest<'_>, code: Option<ErrorCode>) -> HandlerResult {
     let code = code.ok_or_else(|| Problem::new(ErrorCode::RouteNotFound).detail("There is no such code."))?;
-    let view = CodeView::of(code, &call.api.services.options.public_url);
-    if wants_html(&call.head.headers) {
+    let view = CodeView::of(code, &request.api.services.options.public_url);
+    if wants_html(&request.head.headers) {
         return Ok(html(code.title(), &section(&view, "h1")));
     }
     Ok(json(&view, 512))
@@ -69,7 +69,7 @@ fn wants_html(headers: &HeaderMap) -> bool {
 }
 
 fn json(view: &impl Serialize, bytes_about: usize) -> Response<Body> {
-    let mut response = answers::json(StatusCode::OK, view, Keep::Checked, bytes_about);
+    let mut response = answers::json(StatusCode::OK, view, CachePolicy::Revalidate, bytes_about);
     response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
     response
 }
@@ -95,7 +95,7 @@ fn html(title: &str, body: &str) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    headers.insert(CACHE_CONTROL, Keep::Checked.header());
+    headers.insert(CACHE_CONTROL, CachePolicy::Revalidate.header());
     headers.append(VARY, HeaderValue::from_static("accept"));
     response
 }

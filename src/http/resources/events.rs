@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::feed::EventFeed;
 use self::frame::GREETING;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::{FieldFault, Problem};
 use crate::http::event_slots::EventSlot;
-use crate::http::wire::answers::Outcome;
+use crate::http::wire::answers::HandlerResult;
 use crate::http::wire::body::Body;
 use crate::telemetry::Counted;
 
@@ -24,12 +24,12 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// `GET /v1/events`. What happens after the answer is in it.
-pub(in crate::http) async fn follow(call: &OwnCall<'_>) -> Outcome {
-    let last_id = last_id_of(&call.head.headers)?;
-    let slot = call.api.event_slots.take(call.user())?;
-    let until = Instant::now() + call.until.since(call.now);
-    let feed = EventFeed::open(&call.api.services, call.user(), last_id).await?;
-    let (stop, counted) = (call.api.stop.clone(), call.api.meters.event_stream());
+pub(in crate::http) async fn follow(request: &AuthorizedRequest<'_>) -> HandlerResult {
+    let last_id = last_id_of(&request.head.headers)?;
+    let slot = request.api.event_slots.take(request.user())?;
+    let until = Instant::now() + request.until.since(request.now);
+    let feed = EventFeed::open(&request.api.services, request.user(), last_id).await?;
+    let (stop, counted) = (request.api.stop.clone(), request.api.meters.event_stream());
     let body = Body::stream(stream_of(Follower { feed, stop, until, _slot: slot, _counted: counted }));
     let mut response = Response::new(body);
     let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::FileId;
 use crate::domain::time::Timestamp;
 use crate::http::error::Problem;
-use crate::http::wire::answers::{self, Keep};
+use crate::http::wire::answers::{self, CachePolicy};
 use crate::http::wire::body::Body;
 use crate::http::wire::conditions;
 
@@ -93,7 +93,7 @@ struct AwaitingView<'a> {
 pub(in crate::http) fn respond_awaiting(file: &File, awaiting: Awaiting) -> Result<Response<Body>, Problem> {
     let view = FileView::of(file).ok_or_else(Problem::no_such_file)?;
     let view = AwaitingView { file: view, awaiting };
-    Ok(answers::json(StatusCode::ACCEPTED, &view, Keep::Never, FileView::BYTES_ABOUT + 64))
+    Ok(answers::json(StatusCode::ACCEPTED, &view, CachePolicy::NoStore, FileView::BYTES_ABOUT + 64))
 }
 
 /// A file as an answer, with its tag.
@@ -102,7 +102,7 @@ pub(in crate::http) fn respond_awaiting(file: &File, awaiting: Awaiting) -> Resu
 /// `file_not_found` if its owner deleted it.
 pub(in crate::http) fn respond(status: StatusCode, file: &File) -> Result<Response<Body>, Problem> {
     let view = FileView::of(file).ok_or_else(Problem::no_such_file)?;
-    let mut response = answers::json(status, &view, Keep::Checked, FileView::BYTES_ABOUT);
+    let mut response = answers::json(status, &view, CachePolicy::Revalidate, FileView::BYTES_ABOUT);
     response.headers_mut().insert(ETAG, conditions::etag(file.revision));
     Ok(response)
 }

@@ -10,10 +10,10 @@ use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::FileId;
 use crate::domain::policy::{self, Action};
 use crate::domain::transitions::{FilePatch, Removal};
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::body::{self, Incoming};
 use crate::http::wire::conditions::{self, IfMatch};
 use crate::http::wire::json::{Field, Object};
@@ -21,40 +21,45 @@ use crate::http::wire::query::Query;
 use crate::ports::LedgerPort;
 
 /// The caller's file, unless they deleted it.
-pub(in crate::http) async fn find(call: &OwnCall<'_>, file: FileId) -> Result<File, Problem> {
-    let found = within(call.api.services.ledger.file(call.user(), file)).await?;
+pub(in crate::http) async fn find(request: &AuthorizedRequest<'_>, file: FileId) -> Result<File, Problem> {
+    let found = within(request.api.services.ledger.file(request.user(), file)).await?;
     found.filter(|file| file.public_status() != PublicStatus::Hidden).ok_or_else(Problem::no_such_file)
 }
 
 /// `GET /v1/files/{file_id}`.
-pub(in crate::http) async fn show(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let file = find(call, file).await?;
-    if !conditions::if_match(&call.head.headers).takes(file.revision) {
+pub(in crate::http) async fn show(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
+    let file = find(request, file).await?;
+    if !conditions::if_match(&request.head.headers).takes(file.revision) {
         return Err(Problem::new(ErrorCode::PreconditionFailed));
     }
-    if conditions::has_already(&call.head.headers, file.revision) {
-        let said = [(ETAG, conditions::etag(file.revision)), (CACHE_CONTROL, Keep::Checked.header())];
+    if conditions::has_already(&request.head.headers, file.revision) {
+        let said =
+            [(ETAG, conditions::etag(file.revision)), (CACHE_CONTROL, CachePolicy::Revalidate.header())];
         return Ok(answers::empty(StatusCode::NOT_MODIFIED, said));
     }
     file_view::respond(StatusCode::OK, &file)
 }
 
 /// `PATCH /v1/files/{file_id}`, a merge patch (RFC 7396) of `filename` and `visibility`.
-pub(in crate::http) async fn update(call: &OwnCall<'_>, file: FileId, body: &mut Incoming) -> Outcome {
+pub(in crate::http) async fn update(
+    request: &AuthorizedRequest<'_>,
+    file: FileId,
+    body: &mut Incoming,
+) -> HandlerResult {
     let mut patch = read_patch(&body::read(body).await?)?;
-    patch.if_revision = wanted_revision(call, file).await?;
-    let updated = call.api.services.handle.update(call.user(), file, patch).await?;
+    patch.if_revision = wanted_revision(request, file).await?;
+    let updated = request.api.services.handle.update(request.user(), file, patch).await?;
     file_view::respond(StatusCode::OK, &updated)
 }
 
 /// The revision that the change is bound to.
-async fn wanted_revision(call: &OwnCall<'_>, file: FileId) -> Result<Option<u32>, Problem> {
-    let wanted = conditions::if_match(&call.head.headers);
+async fn wanted_revision(request: &AuthorizedRequest<'_>, file: FileId) -> Result<Option<u32>, Problem> {
+    let wanted = conditions::if_match(&request.head.headers);
     match &wanted {
         IfMatch::Any => Ok(None),
         IfMatch::OneOf(revisions) if let [revision] = revisions[..] => Ok(Some(revision)),
         IfMatch::OneOf(_) => {
-            let current = find(call, file).await?.revision;
+            let current = find(request, file).await?.revision;
             let is_wanted = wanted.takes(current);
             is_wanted.then_some(Some(current)).ok_or_else(|| Problem::new(ErrorCode::PreconditionFailed))
         }
@@ -85,29 +90,29 @@ fn not_null(object: &mut Object<'_>, name: &str) -> Option<String> {
 }
 
 /// `DELETE /v1/files/{file_id}`: to the trash, or for good with `?permanent=true`.
-pub(in crate::http) async fn remove(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let mut query = Query::parse(call.head.uri.query());
+pub(in crate::http) async fn remove(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
+    let mut query = Query::parse(request.head.uri.query());
     let how = query.word("permanent", &[("true", Removal::Permanent), ("false", Removal::Trash)]);
     query.end()?;
     let how = how.unwrap_or(Removal::Trash);
-    let if_revision = wanted_revision(call, file).await?;
-    call.api.services.handle.remove_if(call.user(), file, how, if_revision).await?;
+    let if_revision = wanted_revision(request, file).await?;
+    request.api.services.handle.remove_if(request.user(), file, how, if_revision).await?;
     Ok(answers::empty(StatusCode::NO_CONTENT, []))
 }
 
 /// `POST /v1/files/{file_id}/restore`.
-pub(in crate::http) async fn restore(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let if_revision = wanted_revision(call, file).await?;
-    let restored = call.api.services.handle.restore_if(call.user(), file, if_revision).await?;
+pub(in crate::http) async fn restore(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
+    let if_revision = wanted_revision(request, file).await?;
+    let restored = request.api.services.handle.restore_if(request.user(), file, if_revision).await?;
     file_view::respond(StatusCode::OK, &restored)
 }
 
 /// `POST /v1/files/{file_id}/complete`: 200 with the settled file, 202 and what is awaited while there is no object.
-pub(in crate::http) async fn complete(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let handle = &call.api.services.handle;
-    let open = handle.upload_state(call.user(), file).await?;
-    policy::decide(&call.caller, Action::MoveBytes, call.user(), open.state)?;
-    match handle.complete(call.user(), file).await? {
+pub(in crate::http) async fn complete(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
+    let handle = &request.api.services.handle;
+    let open = handle.upload_state(request.user(), file).await?;
+    policy::decide(&request.caller, Action::MoveBytes, request.user(), open.state)?;
+    match handle.complete(request.user(), file).await? {
         Completed::Settled(file) => file_view::respond(StatusCode::OK, &file),
         Completed::NotThere(file) => file_view::respond_awaiting(&file, Awaiting::upload_of(&file)),
         Completed::Joining(file) => file_view::respond_awaiting(&file, Awaiting::ASSEMBLY),

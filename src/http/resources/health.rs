@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::http::dispatch::Call;
-use crate::http::services::{Api, Door};
+use crate::http::dispatch::IncomingRequest;
+use crate::http::services::{Api, Listener};
 use crate::http::wire::answers;
 use crate::http::wire::body::Body;
 use crate::telemetry::health::{Part, PartState};
@@ -20,34 +20,34 @@ pub(in crate::http) fn livez() -> Response<Body> {
 }
 
 /// Whether requests should come here; `?verbose` lists the parts. Reasons are for operators only.
-pub(in crate::http) fn readyz(call: Call<'_>) -> Response<Body> {
-    let health = &call.api.services.health;
+pub(in crate::http) fn readyz(request: IncomingRequest<'_>) -> Response<Body> {
+    let health = &request.api.services.health;
     let (status, word) = match (health.is_ready(), health.is_draining()) {
         (true, _) => (StatusCode::OK, "ready"),
         (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
     let is_verbose =
-        call.head.uri.query().is_some_and(|query| query == "verbose" || query.starts_with("verbose="));
+        request.head.uri.query().is_some_and(|query| query == "verbose" || query.starts_with("verbose="));
     let mut text = String::new();
     for (part, state) in if is_verbose { health.states() } else { Vec::new() } {
-        writeln!(text, "{}", line(part, &state, call.door)).expect("text goes to memory");
+        writeln!(text, "{}", line(part, &state, request.listener)).expect("text goes to memory");
     }
     writeln!(text, "{word}").expect("text goes to memory");
     answers::text(status, text)
 }
 
 /// One part. `[?]` is neither good nor bad: there is no reply yet.
-fn line(part: Part, state: &PartState, door: Door) -> String {
-    match (state, door) {
+fn line(part: Part, state: &PartState, listener: Listener) -> String {
+    match (state, listener) {
         (PartState::Unasked, _) => format!("[?] {part} not asked yet"),
-        (PartState::Awaited { .. }, Door::Api) => format!("[?] {part} asked, no reply yet"),
-        (PartState::Awaited { since }, Door::Admin) => {
+        (PartState::Awaited { .. }, Listener::Api) => format!("[?] {part} asked, no reply yet"),
+        (PartState::Awaited { since }, Listener::Admin) => {
             format!("[?] {part} asked since {since}, no reply yet")
         }
         (PartState::Up, _) => format!("[+] {part} up"),
-        (PartState::Down { .. }, Door::Api) => format!("[-] {part} down: {}", part.cost()),
-        (PartState::Down { reason, since }, Door::Admin) => {
+        (PartState::Down { .. }, Listener::Api) => format!("[-] {part} down: {}", part.cost()),
+        (PartState::Down { reason, since }, Listener::Admin) => {
             format!("[-] {part} down since {since}: {}; {reason}", part.cost())
         }
     }

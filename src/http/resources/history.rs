@@ -10,10 +10,10 @@ use crate::domain::file::{File, Reason};
 use crate::domain::history::{self, TotalsDelta};
 use crate::domain::ids::{EventId, FileId, UserId};
 use crate::domain::time::Timestamp;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::Problem;
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::cursor::{self, Scope};
 use crate::http::wire::query::Query;
 use crate::limits;
@@ -21,12 +21,12 @@ use crate::ports::LedgerPort;
 
 #[derive(Serialize)]
 struct LedgerView {
-    items: Vec<LineView>,
+    items: Vec<EntryView>,
     next_cursor: Option<String>,
 }
 
 #[derive(Serialize)]
-struct LineView {
+struct EntryView {
     version: u64,
     time: Timestamp,
     r#type: String,
@@ -36,7 +36,7 @@ struct LineView {
     reason: Option<&'static str>,
     /// None: the entry before is not kept any more.
     step: Option<DeltaView>,
-    totals: TotalsView,
+    totals: EntryTotalsView,
 }
 
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ struct DeltaView {
 }
 
 #[derive(Serialize)]
-struct TotalsView {
+struct EntryTotalsView {
     used_bytes: u64,
     reserved_bytes: u64,
     trashed_bytes: u64,
@@ -57,7 +57,7 @@ struct TotalsView {
     state: &'static str,
 }
 
-impl LineView {
+impl EntryView {
     /// Bytes of one in JSON, about.
     const BYTES_ABOUT: usize = 512;
 
@@ -80,18 +80,25 @@ impl LineView {
             size_bytes: entry.file_id.map(|_| entry.size_bytes),
             reason: entry.reason.map(Reason::as_str),
             step: TotalsDelta::of(entry, older).map(delta),
-            totals: TotalsView { used_bytes, reserved_bytes, trashed_bytes, file_count, limit_bytes, state },
+            totals: EntryTotalsView {
+                used_bytes,
+                reserved_bytes,
+                trashed_bytes,
+                file_count,
+                limit_bytes,
+                state,
+            },
         }
     }
 }
 
 /// Which entries are asked for.
-struct Filter {
+struct EntryFilter {
     file: Option<FileId>,
     size: usize,
 }
 
-impl Filter {
+impl EntryFilter {
     /// Reads the query; the cursor is still sealed.
     fn read(query: Option<&str>) -> Result<(Self, Option<String>), Problem> {
         let mut query = Query::parse(query);
@@ -122,26 +129,26 @@ impl Filter {
 }
 
 /// `GET /v1/usage/ledger`.
-pub(in crate::http) async fn ledger(call: &OwnCall<'_>) -> Outcome {
-    let services = &call.api.services;
+pub(in crate::http) async fn ledger(request: &AuthorizedRequest<'_>) -> HandlerResult {
+    let services = &request.api.services;
     let key = &services.options.cursor_key;
-    let (filter, sealed) = Filter::read(call.head.uri.query())?;
+    let (filter, sealed) = EntryFilter::read(request.head.uri.query())?;
     let text = filter.scope();
-    let scope = Scope { user: call.user(), list: &text };
+    let scope = Scope { user: request.user(), list: &text };
     let before = sealed.map(|sealed| cursor::open(key, scope, &sealed)).transpose()?;
     let before = before.and_then(|position| u64::try_from(u128::from_be_bytes(position)).ok());
     let mut items = Vec::with_capacity(filter.size);
-    let last = walk(call, before, |entry, older| {
+    let last = walk(request, before, |entry, older| {
         if filter.takes(entry) {
-            items.push(LineView::of(call.user(), entry, older));
+            items.push(EntryView::of(request.user(), entry, older));
         }
         items.len() < filter.size
     });
     let last = last.await?;
     let next = last.map(|last| cursor::seal(key, scope, u128::from(last).to_be_bytes()));
     let view = LedgerView { items, next_cursor: next };
-    let bytes_about = 64 + view.items.len() * LineView::BYTES_ABOUT;
-    let mut response = answers::json(StatusCode::OK, &view, Keep::Checked, bytes_about);
+    let bytes_about = 64 + view.items.len() * EntryView::BYTES_ABOUT;
+    let mut response = answers::json(StatusCode::OK, &view, CachePolicy::Revalidate, bytes_about);
     if let Some(cursor) = &view.next_cursor {
         answers::link_next(&mut response, &filter.next(&services.options.public_url, cursor))?;
     }
@@ -151,18 +158,18 @@ pub(in crate::http) async fn ledger(call: &OwnCall<'_>) -> Outcome {
 /// Reads entries, newest first, from below `before` on, and shows each with the one before it (if it is kept) for
 /// as long as more are wanted and not too many were read. Returns the last shown, if there are more.
 async fn walk(
-    call: &OwnCall<'_>,
+    request: &AuthorizedRequest<'_>,
     before: Option<u64>,
     mut wants_more: impl FnMut(&Entry, Option<&Entry>) -> bool,
 ) -> Result<Option<u64>, Problem> {
-    let ledger = &call.api.services.ledger;
-    let Some(account) = within(ledger.load(call.user())).await? else { return Ok(None) };
+    let ledger = &request.api.services.ledger;
+    let Some(account) = within(ledger.load(request.user())).await? else { return Ok(None) };
     let (floor, mut before) = (account.history_floor, before.unwrap_or(u64::MAX));
     let mut shown = 0;
     loop {
         // The last of a full page only says what was before the one above it.
         let limit = limits::PAGE_MAX + 1;
-        let entries = within(ledger.entries_before(call.user(), (floor, before), limit)).await?;
+        let entries = within(ledger.entries_before(request.user(), (floor, before), limit)).await?;
         let is_end = entries.len() < limit;
         let count = if is_end { entries.len() } else { limits::PAGE_MAX };
         for (at, entry) in entries.iter().take(count).enumerate() {
@@ -199,11 +206,11 @@ struct TimelineStepView {
 }
 
 /// `GET /v1/files/{file_id}/timeline`.
-pub(in crate::http) async fn timeline(call: &OwnCall<'_>, file: FileId) -> Outcome {
-    let row = files::find(call, file).await?;
+pub(in crate::http) async fn timeline(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
+    let row = files::find(request, file).await?;
     let mut entries = Vec::new();
     // Each change of a row has its entry, so the first one is the last to look for.
-    walk(call, None, |entry, _| {
+    walk(request, None, |entry, _| {
         if entry.file_id == Some(file) {
             entries.push(entry.clone());
         }
@@ -217,7 +224,7 @@ pub(in crate::http) async fn timeline(call: &OwnCall<'_>, file: FileId) -> Outco
         is_complete,
         steps: timeline_steps(&row, &entries),
     };
-    Ok(answers::json(StatusCode::OK, &view, Keep::Checked, 1024))
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::Revalidate, 1024))
 }
 
 fn timeline_steps(row: &File, entries: &[Entry]) -> Vec<TimelineStepView> {
@@ -236,11 +243,12 @@ mod tests {
     use super::*;
 
     fn check(query: &str, expected: Result<(bool, usize), &str>) {
-        match (Filter::read(Some(query)), expected) {
+        match (EntryFilter::read(Some(query)), expected) {
             (Ok((filter, _)), Ok(expected)) => {
                 assert_eq!((filter.file.is_some(), filter.size), expected, "{query}");
                 let next = filter.next("https://files.example", "CURSOR");
-                let (again, cursor) = Filter::read(next.split_once('?').map(|(_, query)| query)).unwrap();
+                let (again, cursor) =
+                    EntryFilter::read(next.split_once('?').map(|(_, query)| query)).unwrap();
                 assert_eq!((again.scope(), again.size), (filter.scope(), filter.size), "the same filters");
                 assert_eq!(cursor.as_deref(), Some("CURSOR"));
             }

@@ -9,10 +9,10 @@ use super::file_view::FileView;
 use super::upload_request::in_nfc;
 use crate::domain::file::{File, PublicStatus};
 use crate::domain::ids::FileId;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::Problem;
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::cursor::{self, Scope};
 use crate::http::wire::query::Query;
 use crate::limits;
@@ -25,14 +25,14 @@ const READ_MAX: usize = 60_000;
 const _: () = assert!(limits::ROWS_MAX == 60_000, "a page passes over every row that nobody may see");
 
 #[derive(Serialize)]
-struct ListView<'a> {
+struct FilesView<'a> {
     items: Vec<FileView<'a>>,
     next_cursor: Option<&'a str>,
 }
 
 /// Which files are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+enum StatusFilter {
     /// All but those in the trash.
     Untrashed,
     Pending,
@@ -41,14 +41,14 @@ enum Wanted {
     Trashed,
 }
 
-const STATUSES: [(&str, Wanted); 4] = [
-    ("pending", Wanted::Pending),
-    ("processed", Wanted::Processed),
-    ("failed", Wanted::Failed),
-    ("trashed", Wanted::Trashed),
+const STATUSES: [(&str, StatusFilter); 4] = [
+    ("pending", StatusFilter::Pending),
+    ("processed", StatusFilter::Processed),
+    ("failed", StatusFilter::Failed),
+    ("trashed", StatusFilter::Trashed),
 ];
 
-impl Wanted {
+impl StatusFilter {
     const fn takes(self, shown: PublicStatus) -> bool {
         match shown {
             PublicStatus::Pending => matches!(self, Self::Untrashed | Self::Pending),
@@ -66,19 +66,19 @@ impl Wanted {
 
 /// What a list asks for.
 #[derive(Debug, PartialEq, Eq)]
-struct Filter {
-    wanted: Wanted,
+struct FileFilter {
+    wanted: StatusFilter,
     name_prefix: String,
     size: usize,
 }
 
-impl Filter {
+impl FileFilter {
     /// Reads the query; the cursor is still sealed.
     fn read(query: Option<&str>) -> Result<(Self, Option<String>), Problem> {
         let mut query = Query::parse(query);
         let cursor = query.take("cursor").map(std::borrow::Cow::into_owned);
         let name_prefix = in_nfc(&query.take("name_prefix").unwrap_or_default());
-        let wanted = query.word("status", &STATUSES).unwrap_or(Wanted::Untrashed);
+        let wanted = query.word("status", &STATUSES).unwrap_or(StatusFilter::Untrashed);
         let size = query.page_size();
         query.end()?;
         Ok((Self { wanted, name_prefix, size }, cursor))
@@ -108,28 +108,28 @@ impl Filter {
 }
 
 /// Some files, and the one to go on behind.
-struct Found {
+struct Page {
     files: Vec<File>,
     last: Option<FileId>,
 }
 
 /// `GET /v1/files`.
-pub(in crate::http) async fn list(call: &OwnCall<'_>) -> Outcome {
-    let services = &call.api.services;
+pub(in crate::http) async fn list(request: &AuthorizedRequest<'_>) -> HandlerResult {
+    let services = &request.api.services;
     let key = &services.options.cursor_key;
-    let (filter, sealed) = Filter::read(call.head.uri.query())?;
+    let (filter, sealed) = FileFilter::read(request.head.uri.query())?;
     let text = filter.scope();
-    let scope = Scope { user: call.user(), list: &text };
+    let scope = Scope { user: request.user(), list: &text };
     let before = sealed.map(|sealed| cursor::open(key, scope, &sealed)).transpose()?;
     let before = before.map(|position| FileId::from_uuid(Uuid::from_bytes(position)));
-    let found = search(call, &filter, before).await?;
+    let found = search(request, &filter, before).await?;
     let next = found.last.map(|last| cursor::seal(key, scope, *last.uuid().as_bytes()));
-    let view = ListView {
+    let view = FilesView {
         items: found.files.iter().filter_map(FileView::of).collect(),
         next_cursor: next.as_deref(),
     };
     let bytes_about = 64 + found.files.len() * FileView::BYTES_ABOUT;
-    let mut response = answers::json(StatusCode::OK, &view, Keep::Checked, bytes_about);
+    let mut response = answers::json(StatusCode::OK, &view, CachePolicy::Revalidate, bytes_about);
     if let Some(cursor) = &next {
         answers::link_next(&mut response, &filter.next(&services.options.public_url, cursor))?;
     }
@@ -137,7 +137,11 @@ pub(in crate::http) async fn list(call: &OwnCall<'_>) -> Outcome {
 }
 
 /// Reads rows until the page is full, there are no more, or enough were looked at for one request.
-async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>) -> Result<Found, Problem> {
+async fn search(
+    request: &AuthorizedRequest<'_>,
+    filter: &FileFilter,
+    mut before: Option<FileId>,
+) -> Result<Page, Problem> {
     let mut files = Vec::with_capacity(filter.size);
     let (mut looked_at, mut read) = (0, 0);
     loop {
@@ -145,7 +149,7 @@ async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>)
         let step_min = if read == 0 { 0 } else { LIST_STEP };
         let limit = (filter.size - files.len() + 1).max(step_min);
         let page = FilePage { before, limit };
-        let rows = within(call.api.services.ledger.files(call.user(), page)).await?;
+        let rows = within(request.api.services.ledger.files(request.user(), page)).await?;
         let is_end = rows.len() < limit;
         let count = rows.len();
         // Rows that nobody may see are passed over: a page is full unless it is the last. Their number is bounded by
@@ -160,14 +164,14 @@ async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>)
             before = Some(id);
             let is_more = !is_end || at + 1 < count;
             if files.len() == filter.size {
-                return Ok(Found { files, last: before.filter(|_| is_more) });
+                return Ok(Page { files, last: before.filter(|_| is_more) });
             }
         }
         if is_end {
-            return Ok(Found { files, last: None });
+            return Ok(Page { files, last: None });
         }
         if looked_at >= limits::LIST_ROWS_MAX || read >= READ_MAX {
-            return Ok(Found { files, last: before });
+            return Ok(Page { files, last: before });
         }
     }
 }
@@ -176,11 +180,11 @@ async fn search(call: &OwnCall<'_>, filter: &Filter, mut before: Option<FileId>)
 mod tests {
     use super::*;
 
-    fn check(query: &str, expected: Result<(Wanted, &str, usize), &str>) {
-        let outcome = Filter::read(Some(query));
+    fn check(query: &str, expected: Result<(StatusFilter, &str, usize), &str>) {
+        let outcome = FileFilter::read(Some(query));
         match (&outcome, expected) {
             (Ok((filter, _)), Ok((wanted, name_prefix, size))) => {
-                let expected = Filter { wanted, name_prefix: name_prefix.to_owned(), size };
+                let expected = FileFilter { wanted, name_prefix: name_prefix.to_owned(), size };
                 assert_eq!(*filter, expected, "{query}");
             }
             (Err(problem), Err(pointer)) => assert_eq!(problem.faults()[0].pointer, pointer, "{query}"),
@@ -190,11 +194,11 @@ mod tests {
 
     #[test]
     fn a_query_is_read() {
-        check("", Ok((Wanted::Untrashed, "", 50)));
-        check("size=7&status=trashed&name_prefix=a%20b", Ok((Wanted::Trashed, "a b", 7)));
-        check("size=200", Ok((Wanted::Untrashed, "", 200)));
-        check("size=201", Ok((Wanted::Untrashed, "", 200)));
-        check("size=18446744073709551615", Ok((Wanted::Untrashed, "", 200)));
+        check("", Ok((StatusFilter::Untrashed, "", 50)));
+        check("size=7&status=trashed&name_prefix=a%20b", Ok((StatusFilter::Trashed, "a b", 7)));
+        check("size=200", Ok((StatusFilter::Untrashed, "", 200)));
+        check("size=201", Ok((StatusFilter::Untrashed, "", 200)));
+        check("size=18446744073709551615", Ok((StatusFilter::Untrashed, "", 200)));
     }
 
     #[test]
@@ -208,22 +212,27 @@ mod tests {
 
     #[test]
     fn the_next_page_has_the_same_filters() {
-        let (filter, _) = Filter::read(Some("size=7&status=failed&name_prefix=a%26b")).unwrap();
+        let (filter, _) = FileFilter::read(Some("size=7&status=failed&name_prefix=a%26b")).unwrap();
         let next = filter.next("https://files.example", "CURSOR");
         assert_eq!(
             next,
             "https://files.example/v1/files?size=7&cursor=CURSOR&status=failed&name_prefix=a%26b"
         );
-        let (again, cursor) = Filter::read(next.split_once('?').map(|(_, query)| query)).unwrap();
+        let (again, cursor) = FileFilter::read(next.split_once('?').map(|(_, query)| query)).unwrap();
         assert_eq!((again, cursor.as_deref()), (filter, Some("CURSOR")));
     }
 
     #[test]
     fn hidden_files_are_never_listed_and_trash_only_when_asked() {
-        for wanted in [Wanted::Untrashed, Wanted::Pending, Wanted::Processed, Wanted::Failed, Wanted::Trashed]
-        {
+        for wanted in [
+            StatusFilter::Untrashed,
+            StatusFilter::Pending,
+            StatusFilter::Processed,
+            StatusFilter::Failed,
+            StatusFilter::Trashed,
+        ] {
             assert!(!wanted.takes(PublicStatus::Hidden));
-            assert_eq!(wanted.takes(PublicStatus::Trashed), wanted == Wanted::Trashed);
+            assert_eq!(wanted.takes(PublicStatus::Trashed), wanted == StatusFilter::Trashed);
         }
     }
 }

@@ -3,8 +3,8 @@
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::http::services::Door;
-use crate::http::wire::answers::{self, Keep};
+use crate::http::services::Listener;
+use crate::http::wire::answers::{self, CachePolicy};
 use crate::http::wire::body::Body;
 
 #[derive(Serialize)]
@@ -39,11 +39,11 @@ const ADMIN_LINKS: &[Link] = &[
 ];
 
 /// `GET /` of either port.
-pub(in crate::http) fn show(door: Door) -> Response<Body> {
-    let links = match door {
-        Door::Api => API_LINKS,
-        Door::Admin => ADMIN_LINKS,
+pub(in crate::http) fn show(listener: Listener) -> Response<Body> {
+    let links = match listener {
+        Listener::Api => API_LINKS,
+        Listener::Admin => ADMIN_LINKS,
     };
     let view = RootView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links };
-    answers::json(StatusCode::OK, &view, Keep::Checked, 1024)
+    answers::json(StatusCode::OK, &view, CachePolicy::Revalidate, 1024)
 }

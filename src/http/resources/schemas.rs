@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::event::EventSchema;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::route::SchemaRef;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::body::Body;
 
 /// A line of the list.
@@ -34,14 +34,14 @@ pub(in crate::http) fn list() -> Response<Body> {
         href: format!("/v1/schemas/{}/{}", schema.name, schema.version),
     };
     let items = EventSchema::ALL.iter().map(view).collect();
-    answers::json(StatusCode::OK, &SchemaList { items }, Keep::Checked, 4096)
+    answers::json(StatusCode::OK, &SchemaList { items }, CachePolicy::Revalidate, 4096)
 }
 
 /// One document. A released version never changes, so it may be kept.
 ///
 /// # Errors
 /// `route_not_found`: no event type or version has this name.
-pub(in crate::http) fn show(schema: SchemaRef) -> Outcome {
+pub(in crate::http) fn show(schema: SchemaRef) -> HandlerResult {
     let schema = schema.ok_or_else(|| Problem::new(ErrorCode::RouteNotFound))?;
     let mut response = Response::new(Body::full(schema.document));
     let headers = response.headers_mut();

@@ -4,9 +4,9 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use crate::domain::account::Account;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::ports::LedgerPort;
 
 #[derive(Serialize)]
@@ -35,10 +35,10 @@ impl Usage {
 }
 
 /// `GET /v1/usage`. A user that never wrote has an empty account.
-pub(in crate::http) async fn show(call: &OwnCall<'_>) -> Outcome {
-    let services = &call.api.services;
-    let found = within(services.ledger.load(call.user())).await?;
-    let account = found.unwrap_or_else(|| Account::new(call.user()));
+pub(in crate::http) async fn show(request: &AuthorizedRequest<'_>) -> HandlerResult {
+    let services = &request.api.services;
+    let found = within(services.ledger.load(request.user())).await?;
+    let account = found.unwrap_or_else(|| Account::new(request.user()));
     let usage = Usage::of(&account, services.options.quota_bytes_default);
-    Ok(answers::json(StatusCode::OK, &usage, Keep::Never, 256))
+    Ok(answers::json(StatusCode::OK, &usage, CachePolicy::NoStore, 256))
 }

@@ -9,23 +9,23 @@ use super::json;
 use crate::http::error::{ErrorCode, Problem};
 
 /// What a handler comes to.
-pub(in crate::http) type Outcome = Result<Response<Body>, Problem>;
+pub(in crate::http) type HandlerResult = Result<Response<Body>, Problem>;
 
 /// How long an answer may be kept by whoever sees it.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::http) enum Keep {
+pub(in crate::http) enum CachePolicy {
     /// Not at all: it holds a signed URL, or is out of date at once.
-    Never,
+    NoStore,
     /// By the caller, who must ask again before using it.
-    Checked,
+    Revalidate,
 }
 
-impl Keep {
+impl CachePolicy {
     /// As `Cache-Control` says it.
     pub(in crate::http) const fn header(self) -> HeaderValue {
         match self {
-            Self::Never => HeaderValue::from_static("no-store"),
-            Self::Checked => HeaderValue::from_static("private, no-cache"),
+            Self::NoStore => HeaderValue::from_static("no-store"),
+            Self::Revalidate => HeaderValue::from_static("private, no-cache"),
         }
     }
 }
@@ -34,7 +34,7 @@ impl Keep {
 pub(in crate::http) fn json(
     status: StatusCode,
     value: &impl Serialize,
-    keep: Keep,
+    cache: CachePolicy,
     bytes_about: usize,
 ) -> Response<Body> {
     let mut response = Response::new(Body::full(json::to_vec(value, bytes_about)));
@@ -42,7 +42,7 @@ pub(in crate::http) fn json(
     let headers = response.headers_mut();
     headers.reserve(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, keep.header());
+    headers.insert(CACHE_CONTROL, cache.header());
     response
 }
 
@@ -63,7 +63,7 @@ pub(in crate::http) fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, Keep::Never.header());
+    headers.insert(CACHE_CONTROL, CachePolicy::NoStore.header());
     response
 }
 

@@ -18,7 +18,7 @@ const TRACEPARENT_BYTES: usize = 55;
 
 /// A request's id, its trace context if it has a valid one, and what is known of whom and what it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::http) struct Trail {
+pub(in crate::http) struct RequestContext {
     /// Visible ASCII.
     id: HeaderValue,
     traceparent: Option<[u8; TRACEPARENT_BYTES]>,
@@ -26,7 +26,7 @@ pub(in crate::http) struct Trail {
     file: OnceLock<FileId>,
 }
 
-impl Trail {
+impl RequestContext {
     /// Takes the caller's id as it is if it is a sane one, else a new one from `fresh`.
     pub(in crate::http) fn of(headers: &HeaderMap, fresh: impl FnOnce() -> Uuid) -> Self {
         let given = headers.get(X_REQUEST_ID).filter(|value| is_sane(value.as_bytes())).cloned();
@@ -110,14 +110,14 @@ mod tests {
     const FRESH: Uuid = Uuid::from_u128(7);
     const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    fn trail(name: &'static str, value: &str) -> Trail {
+    fn context(name: &'static str, value: &str) -> RequestContext {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).unwrap());
-        Trail::of(&headers, || FRESH)
+        RequestContext::of(&headers, || FRESH)
     }
 
     fn check_id(given: &str, expected: &str) {
-        assert_eq!(trail("x-request-id", given).request_id(), expected, "{given}");
+        assert_eq!(context("x-request-id", given).request_id(), expected, "{given}");
     }
 
     #[test]
@@ -141,20 +141,20 @@ mod tests {
 
     #[test]
     fn only_a_uuid_has_a_urn() {
-        let urn = |id| trail("x-request-id", id).urn();
+        let urn = |id| context("x-request-id", id).urn();
         let expected = "urn:uuid:0199a3c4-0000-7000-8000-00000000000f";
         assert_eq!(urn("0199A3C4-0000-7000-8000-00000000000F").as_deref(), Some(expected));
         assert_eq!(urn("req_7"), None);
     }
 
     fn check_trace(given: &str, expected: Option<&str>) {
-        assert_eq!(trail("traceparent", given).trace_id(), expected, "{given}");
+        assert_eq!(context("traceparent", given).trace_id(), expected, "{given}");
     }
 
     #[test]
     fn a_trace_context_counts_only_if_it_is_valid() {
         check_trace(TRACE, Some("4bf92f3577b34da6a3ce929d0e0e4736"));
-        assert_eq!(trail("traceparent", TRACE).traceparent(), Some(TRACE));
+        assert_eq!(context("traceparent", TRACE).traceparent(), Some(TRACE));
         check_trace(&TRACE.to_uppercase(), None);
         check_trace(&TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)), None);
         check_trace(&TRACE.replace("00f067aa0ba902b7", &"0".repeat(16)), None);

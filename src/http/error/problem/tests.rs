@@ -17,9 +17,9 @@ fn answer(problem: Problem, is_minimal: bool) -> (Response<()>, Value) {
     let mut headers = HeaderMap::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     headers.insert("traceparent", HeaderValue::from_static(trace));
-    let trail = Trail::of(&headers, || Uuid::from_u128(7));
+    let context = RequestContext::of(&headers, || Uuid::from_u128(7));
     let style = Style { is_minimal, public_url: "https://files.example" };
-    let (head, body) = problem.into_response(&trail, style).into_parts();
+    let (head, body) = problem.into_response(&context, style).into_parts();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
     (Response::from_parts(head, ()), serde_json::from_slice(&bytes).unwrap())

@@ -5,10 +5,10 @@ use hyper::StatusCode;
 use super::view::AccountView;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::UserId;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::body::{self, Incoming};
 use crate::http::wire::json::{Field, Object};
 use crate::ports::LedgerPort;
@@ -19,30 +19,38 @@ const QUOTA_BYTES_MAX: u64 = i64::MAX.unsigned_abs();
 const STATES: [AccountState; 2] = [AccountState::Active, AccountState::Suspended];
 
 /// `GET /v1/admin/users/{user_id}/usage`.
-pub(in crate::http) async fn usage(call: &OwnCall<'_>, user: UserId) -> Outcome {
-    let found = within(call.api.services.ledger.load(user)).await?;
-    respond(call, &found.ok_or_else(|| Problem::new(ErrorCode::UserNotFound))?)
+pub(in crate::http) async fn usage(request: &AuthorizedRequest<'_>, user: UserId) -> HandlerResult {
+    let found = within(request.api.services.ledger.load(user)).await?;
+    respond(request, &found.ok_or_else(|| Problem::new(ErrorCode::UserNotFound))?)
 }
 
 /// `PUT /v1/admin/users/{user_id}/quota`: also of a user who has not stored anything yet.
-pub(in crate::http) async fn set_quota(call: &OwnCall<'_>, user: UserId, body: &mut Incoming) -> Outcome {
+pub(in crate::http) async fn set_quota(
+    request: &AuthorizedRequest<'_>,
+    user: UserId,
+    body: &mut Incoming,
+) -> HandlerResult {
     let quota_bytes = read_quota(&body::read(body).await?)?;
-    let account = call.api.services.handle.set_quota(user, quota_bytes).await?;
-    tracing::info!(user_id = %user, by_user_id = %call.user(), request_id = call.trail.request_id(), ?quota_bytes, "an admin changed a quota");
-    respond(call, &account)
+    let account = request.api.services.handle.set_quota(user, quota_bytes).await?;
+    tracing::info!(user_id = %user, by_user_id = %request.user(), request_id = request.context.request_id(), ?quota_bytes, "an admin changed a quota");
+    respond(request, &account)
 }
 
 /// `PUT /v1/admin/users/{user_id}/state`: also of a user who has not stored anything yet.
-pub(in crate::http) async fn set_state(call: &OwnCall<'_>, user: UserId, body: &mut Incoming) -> Outcome {
+pub(in crate::http) async fn set_state(
+    request: &AuthorizedRequest<'_>,
+    user: UserId,
+    body: &mut Incoming,
+) -> HandlerResult {
     let state = read_state(&body::read(body).await?)?;
-    let account = call.api.services.handle.set_state(user, state).await?;
-    tracing::info!(user_id = %user, by_user_id = %call.user(), request_id = call.trail.request_id(), state = state.as_str(), "an admin changed an account's state");
-    respond(call, &account)
+    let account = request.api.services.handle.set_state(user, state).await?;
+    tracing::info!(user_id = %user, by_user_id = %request.user(), request_id = request.context.request_id(), state = state.as_str(), "an admin changed an account's state");
+    respond(request, &account)
 }
 
-fn respond(call: &OwnCall<'_>, account: &Account) -> Outcome {
-    let view = AccountView::of(account, call.api.services.options.quota_bytes_default);
-    Ok(answers::json(StatusCode::OK, &view, Keep::Never, AccountView::BYTES_ABOUT))
+fn respond(request: &AuthorizedRequest<'_>, account: &Account) -> HandlerResult {
+    let view = AccountView::of(account, request.api.services.options.quota_bytes_default);
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, AccountView::BYTES_ABOUT))
 }
 
 /// `{"quota_bytes": n | null}`; `null`: the deployment's default again.

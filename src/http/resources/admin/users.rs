@@ -7,16 +7,16 @@ use super::view::AccountView;
 use crate::domain::account::{Account, Reservation};
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::time::Timestamp;
-use crate::http::dispatch::OwnCall;
+use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::services::within;
-use crate::http::wire::answers::{self, Keep, Outcome};
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::query::Query;
 use crate::ports::LedgerPort;
 
 /// An account with what is open in it.
 #[derive(Serialize)]
-struct WholeView<'a> {
+struct UserDetailView<'a> {
     #[serde(flatten)]
     account: AccountView,
     /// The `sub` of the first token that stored something; none for accounts that only admins changed.
@@ -35,19 +35,19 @@ struct OpenUpload {
 
 /// A user that a `sub` names, and the account if there is one.
 #[derive(Serialize)]
-struct FoundView<'a> {
+struct FoundUserView<'a> {
     issuer: &'a str,
     subject: &'a str,
     user_id: UserId,
-    account: Option<WholeView<'a>>,
+    account: Option<UserDetailView<'a>>,
 }
 
 #[derive(Serialize)]
-struct ListView<'a> {
-    items: Vec<FoundView<'a>>,
+struct FoundUsersView<'a> {
+    items: Vec<FoundUserView<'a>>,
 }
 
-impl<'a> WholeView<'a> {
+impl<'a> UserDetailView<'a> {
     fn of(account: &'a Account, quota_bytes_default: u64) -> Self {
         let open = |(file, reservation): (&FileId, &Reservation)| OpenUpload {
             file_id: *file,
@@ -67,20 +67,20 @@ impl<'a> WholeView<'a> {
 }
 
 /// `GET /v1/admin/users/{user_id}`.
-pub(in crate::http) async fn show(call: &OwnCall<'_>, user: UserId) -> Outcome {
-    let services = &call.api.services;
+pub(in crate::http) async fn show(request: &AuthorizedRequest<'_>, user: UserId) -> HandlerResult {
+    let services = &request.api.services;
     let account = within(services.ledger.load(user)).await?;
     let account = account.ok_or_else(|| Problem::new(ErrorCode::UserNotFound))?;
-    let view = WholeView::of(&account, services.options.quota_bytes_default);
-    Ok(answers::json(StatusCode::OK, &view, Keep::Never, view.bytes_about()))
+    let view = UserDetailView::of(&account, services.options.quota_bytes_default);
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, view.bytes_about()))
 }
 
 /// `GET /v1/admin/users?sub=S&issuer=I`: the users whom tokens with this `sub` name, one for each issuer.
 ///
 /// An id is computed whether there is an account or not, so that a limit can be set before the first upload.
-pub(in crate::http) async fn find(call: &OwnCall<'_>) -> Outcome {
-    let services = &call.api.services;
-    let mut query = Query::parse(call.head.uri.query());
+pub(in crate::http) async fn find(request: &AuthorizedRequest<'_>) -> HandlerResult {
+    let services = &request.api.services;
+    let mut query = Query::parse(request.head.uri.query());
     let subject = query.take("sub");
     let issuer = query.take("issuer");
     let users = services.authenticator.users_of(subject.as_deref().unwrap_or_default(), issuer.as_deref());
@@ -99,15 +99,15 @@ pub(in crate::http) async fn find(call: &OwnCall<'_>) -> Outcome {
     let loads = users.iter().map(|(_, user)| within(services.ledger.load(*user)));
     let accounts = futures_util::future::try_join_all(loads).await?;
     let subject = subject.as_deref().unwrap_or_default();
-    let mut view = ListView { items: Vec::with_capacity(users.len()) };
+    let mut view = FoundUsersView { items: Vec::with_capacity(users.len()) };
     for ((issuer, user_id), account) in users.iter().zip(&accounts) {
-        let whole = |account| WholeView::of(account, services.options.quota_bytes_default);
-        view.items.push(FoundView {
+        let whole = |account| UserDetailView::of(account, services.options.quota_bytes_default);
+        view.items.push(FoundUserView {
             issuer,
             subject,
             user_id: *user_id,
             account: account.as_ref().map(whole),
         });
     }
-    Ok(answers::json(StatusCode::OK, &view, Keep::Never, 1024))
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, 1024))
 }

@@ -42,7 +42,7 @@ pub(in crate::http) struct EventFeed {
     ledger: Ledger,
     source: Arc<EventSource>,
     bell: LogReplay,
-    place: Place,
+    position: Position,
     ready: VecDeque<Bytes>,
     /// The ledger may have more.
     is_due: bool,
@@ -56,7 +56,7 @@ pub(in crate::http) struct EventFeed {
 
 /// How far a stream came.
 #[derive(Debug)]
-struct Place {
+struct Position {
     /// Everything up to this version was delivered or is ready to be.
     after: u64,
     /// A version that the ledger had when the stream was opened.
@@ -65,7 +65,7 @@ struct Place {
     gap: Option<Gap>,
 }
 
-impl Place {
+impl Position {
     /// After the last id that the client has seen, or after what is known. Up to `floor` nothing is kept.
     const fn new(known: u64, floor: u64, last_id: Option<u64>) -> Self {
         match last_id {
@@ -114,7 +114,7 @@ impl EventFeed {
             ledger: services.ledger.clone(),
             source: Arc::clone(&services.events),
             bell,
-            place: Place::new(known, floor, last_id),
+            position: Position::new(known, floor, last_id),
             ready: VecDeque::new(),
             is_due: last_id.is_some(),
             failures: 0,
@@ -142,7 +142,7 @@ impl EventFeed {
 
     /// Reads a page, or pauses after a failure; says whether it paused.
     async fn look_or_pause(&mut self) -> Option<bool> {
-        let page = timeout(PAGE_WITHIN, page_of(&self.ledger, self.user, self.place.after)).await;
+        let page = timeout(PAGE_WITHIN, page_of(&self.ledger, self.user, self.position.after)).await;
         let page = page.unwrap_or_else(|_| {
             Err(LedgerError::Unavailable { reason: format!("no answer within {PAGE_WITHIN:?}") })
         });
@@ -166,14 +166,14 @@ impl EventFeed {
     fn take(&mut self, page: &[(Entry, Option<File>)]) {
         self.is_due = page.len() == EVENT_PAGE_MAX;
         for (entry, file) in page {
-            let gap = self.place.pass(entry.version);
+            let gap = self.position.pass(entry.version);
             self.ready.extend(gap.map(|gap| frame::of_gap(gap, entry.version)));
             let events = events_of(&self.source, self.user, entry, file.as_ref());
             self.ready.push_back(frame::of_entry(entry.version, &events));
         }
         if page.is_empty() {
-            let gap = self.place.end();
-            self.ready.extend(gap.map(|gap| frame::of_gap(gap, self.place.after + 1)));
+            let gap = self.position.end();
+            self.ready.extend(gap.map(|gap| frame::of_gap(gap, self.position.after + 1)));
         }
     }
 
@@ -195,7 +195,7 @@ impl EventFeed {
         match self.bell.next(left).await {
             Ok(Some(record)) => {
                 self.log_is(None);
-                self.is_due = version_of(&record).is_none_or(|version| version > self.place.after);
+                self.is_due = version_of(&record).is_none_or(|version| version > self.position.after);
                 return false;
             }
             Ok(None) => self.log_is(None),
@@ -258,12 +258,12 @@ mod tests {
         versions: &[u64],
         expected: &[Option<Gap>],
     ) {
-        let mut place = Place::new(known, floor, last_id);
-        assert!(place.after >= floor.min(known), "what was trimmed is not read");
-        let mut gaps: Vec<_> = versions.iter().map(|version| place.pass(*version)).collect();
-        gaps.push(place.end());
+        let mut position = Position::new(known, floor, last_id);
+        assert!(position.after >= floor.min(known), "what was trimmed is not read");
+        let mut gaps: Vec<_> = versions.iter().map(|version| position.pass(*version)).collect();
+        gaps.push(position.end());
         assert_eq!(gaps, expected, "{last_id:?} of {known}");
-        assert_eq!(place.after, versions.last().copied().unwrap_or(known).max(known));
+        assert_eq!(position.after, versions.last().copied().unwrap_or(known).max(known));
     }
 
     #[test]
