@@ -1,54 +1,21 @@
 //! From a route to its resource: who calls, whether they may, then the work.
 
-use std::sync::Arc;
-
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue};
-use hyper::http::request::Parts;
 
 use super::auth::{Presented, Verified, check_same_site, presented};
 use super::error::{ErrorCode, Problem};
+use super::request::{AuthorizedRequest, IncomingRequest};
 use super::resources::admin::{self, Admin, UserRef};
 use super::resources::{
     chunks, downloads, error_pages, events, files, health, history, list, root, schemas, uploads, usage,
 };
 use super::route::{Open, Own, Route};
-use super::services::{Api, Listener};
 use super::wire::answers::{self, HandlerResult};
 use super::wire::body::Incoming;
-use super::wire::context::RequestContext;
 use super::wire::media;
 use crate::domain::account::AccountState;
-use crate::domain::ids::UserId;
-use crate::domain::policy::{self, Action, Caller};
-use crate::domain::time::Timestamp;
-
-/// A request on its way to its resource.
-#[derive(Clone, Copy)]
-pub(super) struct IncomingRequest<'a> {
-    pub(super) api: &'a Api,
-    pub(super) listener: Listener,
-    pub(super) head: &'a Parts,
-    pub(super) context: &'a RequestContext,
-}
-
-/// A request whose caller is known and may.
-pub(super) struct AuthorizedRequest<'a> {
-    pub(super) api: &'a Api,
-    pub(super) head: &'a Parts,
-    pub(super) context: &'a RequestContext,
-    pub(super) caller: Arc<Caller>,
-    /// The caller's token counts before this.
-    pub(super) until: Timestamp,
-    pub(super) now: Timestamp,
-}
-
-impl AuthorizedRequest<'_> {
-    /// Whose files they are.
-    pub(super) fn user(&self) -> UserId {
-        self.caller.user
-    }
-}
+use crate::domain::policy::{self, Action};
 
 /// What a route asks of a request before it is carried out.
 struct Terms {

@@ -16,14 +16,16 @@ use tokio::time::Instant;
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use super::dispatch::{self, IncomingRequest};
-use super::error::{ErrorCode, Problem, Style};
+use super::dispatch;
+use super::error::{ErrorCode, Problem};
+use super::request::IncomingRequest;
 use super::route::{self, Open, Route, Template};
 use super::services::{Api, Listener};
 use super::wire::answers::HandlerResult;
 use super::wire::body::{self, Body};
 use super::wire::context::{RequestContext, X_REQUEST_ID};
 use super::wire::exchange::Exchange;
+use super::wire::problems::{self, Style};
 use super::wire::{cors, target};
 use crate::telemetry::names;
 
@@ -87,7 +89,7 @@ pub(super) async fn answer(
         log_failure(&problem, &context);
         let public_url = &api.services.options.public_url;
         let style = Style { is_minimal: wants_minimal(&head.headers), public_url };
-        problem.into_response(&context, style)
+        problems::respond(&problem, &context, style)
     });
     if !can_go_on && head.version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -2,7 +2,9 @@
 //!
 //! Start with `server`; `middleware` is what every request goes through; `dispatch` leads to the resources.
 
+mod options;
 mod services;
+mod request;
 mod server;
 mod connection;
 mod middleware;
@@ -18,5 +20,6 @@ mod resources;
 
 pub use auth::{AuthConfigError, Authenticator, sign_hs256};
 pub use error::ErrorCode;
+pub use options::HttpOptions;
 pub use server::{Front, serve};
-pub use services::{HttpOptions, MetricsText, Services};
+pub use services::{MetricsText, Services};

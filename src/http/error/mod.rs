@@ -5,4 +5,4 @@ mod problem;
 mod refusals;
 
 pub use code::ErrorCode;
-pub(super) use problem::{FieldFault, Problem, Style};
+pub(super) use problem::{FieldFault, More, Problem};

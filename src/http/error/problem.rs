@@ -1,27 +1,19 @@
-//! A failed request: its code, what it says, and its form on the wire (RFC 9457).
+//! A failed request: its code, and what it says.
 
 use std::borrow::Cow;
 
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::ErrorCode;
 use crate::domain::ids::FileId;
-use crate::http::wire::body::Body;
-use crate::http::wire::context::RequestContext;
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// A request that failed. The cause is for the log and never leaves the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::http) struct Problem {
     code: ErrorCode,
-    detail: Cow<'static, str>,
-    pointer: Option<Box<str>>,
-    more: More,
+    pub(in crate::http) detail: Cow<'static, str>,
+    pub(in crate::http) pointer: Option<Box<str>>,
+    pub(in crate::http) more: More,
     cause: Option<Box<str>>,
     closes: bool,
 }
@@ -29,7 +21,7 @@ pub(in crate::http) struct Problem {
 /// What one code says beyond the members that all have.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum More {
+pub(in crate::http) enum More {
     #[serde(skip)]
     Nothing,
     #[serde(skip)]
@@ -63,42 +55,6 @@ pub(in crate::http) struct FieldFault {
     pub(in crate::http) code: &'static str,
     /// A sentence for people.
     pub(in crate::http) detail: Cow<'static, str>,
-}
-
-/// How much of a problem a client asked to be told, and how.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::http) struct Style<'a> {
-    /// `Prefer: return=minimal`.
-    pub(in crate::http) is_minimal: bool,
-    /// How clients reach us, without a final slash.
-    pub(in crate::http) public_url: &'a str,
-}
-
-#[derive(Serialize)]
-struct Full<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    hint: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pointer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<String>,
-    code: &'a str,
-    error: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    retryable: bool,
-    #[serde(flatten)]
-    more: Option<&'a More>,
-}
-
-#[derive(Serialize)]
-struct Minimal<'a> {
-    error: &'a str,
 }
 
 impl FieldFault {
@@ -255,78 +211,8 @@ impl Problem {
         if let More::Errors(faults) = &self.more { faults } else { &[] }
     }
 
-    /// The field that is the reason, if it is one.
-    #[cfg(test)]
-    pub(in crate::http) fn pointer(&self) -> Option<&str> {
-        self.pointer.as_deref()
-    }
-
     /// What caused it.
     pub(in crate::http) fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
-
-    /// The answer.
-    pub(in crate::http) fn into_response(self, context: &RequestContext, style: Style<'_>) -> Response<Body> {
-        let code = self.code;
-        let body = if style.is_minimal { minimal(code) } else { self.full(context, style.public_url) };
-        let mut response = Response::new(Body::full(body));
-        *response.status_mut() = code.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if style.is_minimal {
-            headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
-        }
-        if let Some(secs) = code.retry_after_secs() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
-        }
-        if let More::Allow(allow) = self.more {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(challenge) = challenge(code) {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        response
-    }
-
-    fn full(&self, context: &RequestContext, public_url: &str) -> Vec<u8> {
-        let code = self.code.as_str();
-        let status = self.code.status();
-        let full = Full {
-            r#type: &format!("{public_url}{}", self.code.page()),
-            title: self.code.title(),
-            hint: self.code.hint(),
-            status: status.as_u16(),
-            detail: &self.detail,
-            pointer: self.pointer.as_deref(),
-            instance: context.urn(),
-            code,
-            error: status.canonical_reason().unwrap_or("Error"),
-            request_id: context.request_id(),
-            trace_id: context.trace_id(),
-            retryable: self.code.is_retryable(),
-            more: (!matches!(self.more, More::Nothing | More::Allow(_))).then_some(&self.more),
-        };
-        serde_json::to_vec(&full).expect("strings and numbers are JSON")
-    }
 }
-
-fn minimal(code: ErrorCode) -> Vec<u8> {
-    let error = code.status().canonical_reason().unwrap_or("Error");
-    serde_json::to_vec(&Minimal { error }).expect("a string is JSON")
-}
-
-/// What a 401 asks for (RFC 6750 section 3).
-fn challenge(code: ErrorCode) -> Option<&'static str> {
-    if code == ErrorCode::TokenMissing {
-        Some("Bearer")
-    } else if code.status() == StatusCode::UNAUTHORIZED {
-        Some("Bearer error=\"invalid_token\"")
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,8 +4,8 @@ use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, Header
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
-use crate::http::dispatch::IncomingRequest;
 use crate::http::error::{ErrorCode, Problem};
+use crate::http::request::IncomingRequest;
 use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::body::Body;
 use crate::http::wire::media;

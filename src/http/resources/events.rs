@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::feed::EventFeed;
 use self::frame::GREETING;
-use crate::http::dispatch::AuthorizedRequest;
 use crate::http::error::{FieldFault, Problem};
 use crate::http::event_slots::EventSlot;
+use crate::http::request::AuthorizedRequest;
 use crate::http::wire::answers::HandlerResult;
 use crate::http::wire::body::Body;
 use crate::telemetry::Counted;

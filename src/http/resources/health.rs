@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::http::dispatch::IncomingRequest;
+use crate::http::request::IncomingRequest;
 use crate::http::services::{Api, Listener};
 use crate::http::wire::answers;
 use crate::http::wire::body::Body;

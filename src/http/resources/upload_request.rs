@@ -6,7 +6,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::domain::file::{Sha256, Visibility};
 use crate::http::error::{ErrorCode, Problem};
-use crate::http::services::HttpOptions;
+use crate::http::options::HttpOptions;
 use crate::http::wire::json::Object;
 use crate::http::wire::media;
 use crate::limits;

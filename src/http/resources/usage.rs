@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use crate::domain::account::Account;
-use crate::http::dispatch::AuthorizedRequest;
+use crate::http::request::AuthorizedRequest;
 use crate::http::services::within;
 use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::ports::LedgerPort;

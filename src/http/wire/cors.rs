@@ -10,7 +10,7 @@ use hyper::{Method, Response};
 
 use crate::domain::origins;
 use crate::http::auth::is_own_origin;
-use crate::http::services::HttpOptions;
+use crate::http::options::HttpOptions;
 use crate::limits;
 
 /// What a page may set: what the routes read, and what tracing and caching libraries add.

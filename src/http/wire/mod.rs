@@ -15,3 +15,4 @@ pub(super) mod cursor;
 pub(super) mod idempotency;
 pub(super) mod disposition;
 pub(super) mod answers;
+pub(super) mod problems;

@@ -136,7 +136,7 @@ fn check_batch(files: &serde_json::Value, expected: &str) {
         }
         Err(problem) => {
             let faults = problem.faults().iter().map(|fault| format!(" {}:{}", fault.pointer, fault.code));
-            let pointer = problem.pointer().map(|pointer| format!(" {pointer}"));
+            let pointer = problem.pointer.as_deref().map(|pointer| format!(" {pointer}"));
             format!(
                 "{}{}{}",
                 problem.code().as_str(),

@@ -5,6 +5,7 @@ use crate::actors::DeskError;
 use crate::domain::decide::ReserveRefusal;
 use crate::domain::policy::Denied;
 use crate::domain::transitions::FileRefusal;
+use crate::http::error::FieldFault;
 use crate::ports::{CommitError, LedgerError, LogError, ObjectsError, PublishError, SignerError};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -19,7 +20,7 @@ fn answer(problem: Problem, is_minimal: bool) -> (Response<()>, Value) {
     headers.insert("traceparent", HeaderValue::from_static(trace));
     let context = RequestContext::of(&headers, || Uuid::from_u128(7));
     let style = Style { is_minimal, public_url: "https://files.example" };
-    let (head, body) = problem.into_response(&context, style).into_parts();
+    let (head, body) = respond(&problem, &context, style).into_parts();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
     (Response::from_parts(head, ()), serde_json::from_slice(&bytes).unwrap())

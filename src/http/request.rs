@@ -1,0 +1,38 @@
+//! Requests as handlers take them.
+
+use std::sync::Arc;
+
+use hyper::http::request::Parts;
+
+use super::services::{Api, Listener};
+use super::wire::context::RequestContext;
+use crate::domain::ids::UserId;
+use crate::domain::policy::Caller;
+use crate::domain::time::Timestamp;
+
+/// A request that is parsed as far as its head.
+#[derive(Clone, Copy)]
+pub(super) struct IncomingRequest<'a> {
+    pub(super) api: &'a Api,
+    pub(super) listener: Listener,
+    pub(super) head: &'a Parts,
+    pub(super) context: &'a RequestContext,
+}
+
+/// A request whose caller is known, and allowed what the request asks.
+pub(super) struct AuthorizedRequest<'a> {
+    pub(super) api: &'a Api,
+    pub(super) head: &'a Parts,
+    pub(super) context: &'a RequestContext,
+    pub(super) caller: Arc<Caller>,
+    /// The end of the caller's token.
+    pub(super) until: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+impl AuthorizedRequest<'_> {
+    /// Returns the user whose files the request is about.
+    pub(super) fn user(&self) -> UserId {
+        self.caller.user
+    }
+}
