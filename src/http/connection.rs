@@ -11,7 +11,8 @@ use metrics::counter;
 use tokio::net::TcpStream;
 
 use super::middleware;
-use super::services::{Api, Listener};
+use super::routes::Listener;
+use super::services::Api;
 use super::wire::exchange::Exchange;
 use crate::limits;
 use crate::net::{self, Budget, Stop, StreamExecutor, Watch, Watched};

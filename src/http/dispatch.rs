@@ -1,61 +1,44 @@
-//! From a route to its resource: who calls, whether they may, then the work.
-
-use hyper::StatusCode;
-use hyper::header::{ALLOW, HeaderValue};
+//! From a row of the route table to its handler: who calls, whether they may, then the work.
 
 use super::auth::{Presented, Verified, check_same_site, presented};
 use super::error::{ErrorCode, Problem};
 use super::request::{AuthorizedRequest, IncomingRequest};
-use super::resources::admin::{self, Admin, UserRef};
 use super::resources::{
-    chunks, downloads, error_pages, events, files, health, history, list, root, schemas, uploads, usage,
+    admin, chunks, downloads, error_pages, events, files, health, history, list, root, schemas, uploads,
+    usage,
 };
-use super::route::{Open, Own, Route};
-use super::wire::answers::{self, HandlerResult};
+use super::routes::{Admin, Ids, Open, Own, Route, Row, route_table};
+use super::wire::answers::HandlerResult;
 use super::wire::body::Incoming;
 use super::wire::media;
 use crate::domain::account::AccountState;
 use crate::domain::policy::{self, Action};
 
-/// What a route asks of a request before it is carried out.
-struct Terms {
-    action: Action,
-    /// None: its answer has no body.
-    produces: Option<&'static str>,
-    /// Empty: it has no body.
-    consumes: &'static [&'static str],
-}
-
-/// Carries a request out.
-pub(super) async fn run(request: IncomingRequest<'_>, route: Route, body: &mut Incoming) -> HandlerResult {
-    match route {
-        Route::Open(Open::Root) => Ok(root::show(request.listener)),
-        Route::Open(Open::Livez) => Ok(health::livez()),
-        Route::Open(Open::Readyz) => Ok(health::readyz(request)),
-        Route::Open(Open::Metrics) => Ok(health::metrics(request.api)),
-        Route::Open(Open::Schemas) => Ok(schemas::list()),
-        Route::Open(Open::Schema(schema)) => schemas::show(schema),
-        Route::Open(Open::Errors) => error_pages::list(request),
-        Route::Open(Open::Error(code)) => error_pages::show(request, code),
-        Route::Open(Open::Options(allow)) => {
-            Ok(answers::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))]))
-        }
-        Route::Own(own) => {
-            let terms = Terms { action: own.action(), produces: own.produces(), consumes: own.consumes() };
+/// Runs the handler of a row.
+pub(super) async fn run(
+    request: IncomingRequest<'_>,
+    (row, ids): (&'static Row, Ids),
+    body: &mut Incoming,
+) -> HandlerResult {
+    match row.route {
+        Route::Open(open) => run_open(request, open, ids),
+        Route::Own(own, action) => {
             // The work of a request is large, and would have room in every connection if it were not boxed.
-            Box::pin(run_own(admit(request, terms)?, own, body)).await
+            Box::pin(run_own(admit(request, row, action)?, own, ids, body)).await
         }
-        Route::Admin(asked) => {
-            let (action, consumes) = (asked.action(), asked.consumes());
-            let terms = Terms { action, produces: Some("application/json"), consumes };
-            // What operators ask is rare and large; every request would have room for it.
-            Box::pin(run_admin(admit(request, terms)?, asked, body)).await
+        Route::Admin(admin, action) => {
+            // Requests of operators are rare and large; every request would have room for them.
+            Box::pin(run_admin(admit(request, row, action)?, admin, ids, body)).await
         }
     }
 }
 
-/// Who calls, whether they may, and whether we speak the same types.
-fn admit<'a>(request: IncomingRequest<'a>, terms: Terms) -> Result<AuthorizedRequest<'a>, Problem> {
+/// Checks who calls, whether they may, and whether both sides use the same content types.
+fn admit<'a>(
+    request: IncomingRequest<'a>,
+    row: &Row,
+    action: Action,
+) -> Result<AuthorizedRequest<'a>, Problem> {
     let IncomingRequest { api, head, context, .. } = request;
     let services = &api.services;
     let now = services.clock.now();
@@ -68,49 +51,94 @@ fn admit<'a>(request: IncomingRequest<'a>, terms: Terms) -> Result<AuthorizedReq
             check_same_site(head, &services.options.public_url, &services.options.allowed_origins)?;
         }
     }
-    // Everybody owns what their routes reach, and on those of operators only the role counts. Whether the account is
-    // suspended is asked where it is read anyway.
-    policy::decide(&caller, terms.action, caller.user, AccountState::Active)?;
-    if let Some(produced) = terms.produces {
+    // Callers own what their routes reach, and on the routes of operators only the role counts. Whether the account is
+    // suspended is checked where the account is read anyway.
+    policy::decide(&caller, action, caller.user, AccountState::Active)?;
+    if let Some(produced) = row.produces.produced() {
         media::check_accept(&head.headers, produced)?;
     }
-    if !terms.consumes.is_empty() {
-        media::check_content_type(&head.headers, terms.consumes)?;
+    let consumed = row.consumes.consumed();
+    if !consumed.is_empty() {
+        media::check_content_type(&head.headers, consumed)?;
     }
     Ok(AuthorizedRequest { api, head, context, caller, until, now })
 }
 
-async fn run_own(request: AuthorizedRequest<'_>, own: Own, body: &mut Incoming) -> HandlerResult {
-    let named = |file: Option<_>| file.ok_or_else(Problem::no_such_file);
-    match own {
-        Own::Presign => uploads::presign(&request, body).await,
-        Own::Create => uploads::create(&request, body).await,
-        Own::PresignBatch => uploads::presign_batch(&request, body).await,
-        Own::List => list::list(&request).await,
-        Own::Show(file) => files::show(&request, named(file)?).await,
-        Own::Update(file) => files::update(&request, named(file)?, body).await,
-        Own::Remove(file) => files::remove(&request, named(file)?).await,
-        Own::Restore(file) => files::restore(&request, named(file)?).await,
-        Own::Complete(file) => files::complete(&request, named(file)?).await,
-        Own::SignDownload(file) => downloads::sign(&request, named(file)?).await,
-        Own::GoDownload(file) => downloads::redirect(&request, named(file)?).await,
-        Own::SignChunk(file, chunk) => chunks::sign(&request, named(file)?, chunk).await,
-        Own::ListChunks(file) => chunks::list(&request, named(file)?).await,
-        Own::Timeline(file) => history::timeline(&request, named(file)?).await,
-        Own::Ledger => history::ledger(&request).await,
-        Own::Usage => usage::show(&request).await,
-        Own::Events => events::follow(&request).await,
-    }
+/// The argument of a handler that a row names.
+macro_rules! argument {
+    (request, $request:ident, $ids:ident) => {
+        $request
+    };
+    (code, $request:ident, $ids:ident) => {
+        $ids.code
+    };
+    (schema, $request:ident, $ids:ident) => {
+        $ids.schema
+    };
+    (chunk, $body:ident, $ids:ident) => {
+        $ids.chunk
+    };
+    (file, $body:ident, $ids:ident) => {
+        $ids.file.ok_or_else(Problem::no_such_file)?
+    };
+    (user, $body:ident, $ids:ident) => {
+        $ids.user.ok_or_else(|| Problem::new(ErrorCode::UserNotFound))?
+    };
+    (body, $body:ident, $ids:ident) => {
+        $body
+    };
 }
 
-async fn run_admin(request: AuthorizedRequest<'_>, asked: Admin, body: &mut Incoming) -> HandlerResult {
-    let named = |user: UserRef| user.ok_or_else(|| Problem::new(ErrorCode::UserNotFound));
-    match asked {
-        Admin::Totals => admin::totals(&request).await,
-        Admin::Find => admin::find(&request).await,
-        Admin::Show(user) => admin::show(&request, named(user)?).await,
-        Admin::Usage(user) => admin::usage(&request, named(user)?).await,
-        Admin::SetQuota(user) => admin::set_quota(&request, named(user)?, body).await,
-        Admin::SetState(user) => admin::set_state(&request, named(user)?, body).await,
-    }
+macro_rules! define_dispatch {
+    (
+        open { $(
+            $open_method:ident $open_path:literal on $listeners:ident
+            => $open:ident, $open_consumes:ident -> $open_produces:ident, $open_size:ident,
+            $open_module:ident :: $open_handler:ident ($($open_argument:ident),*);
+        )* }
+        caller { $(
+            $own_method:ident $own_path:literal $(also $alias:literal)?
+            => $own:ident, $own_action:ident, $own_consumes:ident -> $own_produces:ident, $own_size:ident,
+            $own_module:ident :: $own_handler:ident ($($own_argument:ident),*);
+        )* }
+        operator { $(
+            $admin_method:ident $admin_path:literal
+            => $admin:ident, $admin_action:ident, $admin_consumes:ident -> $admin_produces:ident, $admin_size:ident,
+            $admin_module:ident :: $admin_handler:ident ($($admin_argument:ident),*);
+        )* }
+    ) => {
+        fn run_open(request: IncomingRequest<'_>, open: Open, ids: Ids) -> HandlerResult {
+            match open {
+                $(Open::$open => $open_module::$open_handler($(argument!($open_argument, request, ids)),*),)*
+            }
+        }
+
+        async fn run_own(
+            request: AuthorizedRequest<'_>,
+            own: Own,
+            ids: Ids,
+            body: &mut Incoming,
+        ) -> HandlerResult {
+            match own {
+                $(Own::$own => {
+                    $own_module::$own_handler(&request $(, argument!($own_argument, body, ids))*).await
+                })*
+            }
+        }
+
+        async fn run_admin(
+            request: AuthorizedRequest<'_>,
+            admin: Admin,
+            ids: Ids,
+            body: &mut Incoming,
+        ) -> HandlerResult {
+            match admin {
+                $(Admin::$admin => {
+                    $admin_module::$admin_handler(&request $(, argument!($admin_argument, body, ids))*).await
+                })*
+            }
+        }
+    };
 }
+
+route_table!(define_dispatch);

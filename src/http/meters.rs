@@ -6,12 +6,12 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram};
 
-use super::route::Template;
+use super::routes::Template;
 use crate::telemetry::{Counted, names};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
-const PAIRS: usize = Template::ALL.len() * METHODS.len();
+const PAIRS: usize = Template::COUNT * METHODS.len();
 
 /// The handles.
 pub(super) struct Meters {
@@ -43,10 +43,10 @@ impl Meters {
         for word in METHODS {
             self.requests(Template::Unmatched, word, "4xx").increment(0);
         }
-        for template in Template::ALL {
+        for template in Template::all() {
             for word in template.methods() {
                 for class in CLASSES {
-                    self.requests(*template, word, class).increment(0);
+                    self.requests(template, word, class).increment(0);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -19,9 +19,9 @@ use tracing::{error, info, warn};
 use super::dispatch;
 use super::error::{ErrorCode, Problem};
 use super::request::IncomingRequest;
-use super::route::{self, Open, Route, Template};
-use super::services::{Api, Listener};
-use super::wire::answers::HandlerResult;
+use super::routes::{self, AnswerSize, Endpoint, Ids, Listener, PathMatch, Template};
+use super::services::Api;
+use super::wire::answers::{self, HandlerResult};
 use super::wire::body::{self, Body};
 use super::wire::context::{RequestContext, X_REQUEST_ID};
 use super::wire::exchange::Exchange;
@@ -42,45 +42,24 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     let mut body = exchange.awaits(body);
     let context = RequestContext::of(&head.headers, || api.services.clock.op_id().uuid());
-    let (template, route) = match target::path_of(&head) {
-        Ok(path) => {
-            let place = route::place_of(listener, &path);
-            if let Some(file) = place.1.file() {
-                context.note_file(file);
-            }
-            let found = route::find(&head.method, place);
-            let is_page = listener == Listener::Api && found.is_err() && cors::is_preflight(&head);
-            (place.0, if is_page { Ok(Route::Open(Open::Options(cors::ALL_METHODS))) } else { found })
-        }
-        Err(problem) => (Template::Unmatched, Err(problem)),
-    };
-    let allow = match &route {
-        Ok(Route::Open(Open::Options(allow))) => Some(*allow),
-        Ok(
-            Route::Open(
-                Open::Root
-                | Open::Livez
-                | Open::Readyz
-                | Open::Metrics
-                | Open::Schemas
-                | Open::Schema(_)
-                | Open::Errors
-                | Open::Error(_),
-            )
-            | Route::Own(_)
-            | Route::Admin(_),
-        )
-        | Err(_) => None,
-    };
-    let outcome = match route {
-        Ok(route) => match exchange.reserve(&route).await {
-            Ok(()) => {
-                let request = IncomingRequest { api, listener, head: &head, context: &context };
-                guarded(dispatch::run(request, route, &mut body)).await
-            }
-            Err(problem) => Err(problem),
-        },
-        Err(problem) => Err(problem),
+    let (template, endpoint) = endpoint_of(listener, &head, &context);
+    let request = IncomingRequest { api, listener, head: &head, context: &context };
+    let (allow, outcome) = match endpoint {
+        Ok((Endpoint::Options(allow), _)) => (
+            Some(allow),
+            exchange
+                .reserve(AnswerSize::Small.bytes_about())
+                .await
+                .map(|()| answers::empty(StatusCode::NO_CONTENT, [(ALLOW, HeaderValue::from_static(allow))])),
+        ),
+        Ok((Endpoint::Row(row), ids)) => (
+            None,
+            match exchange.reserve(row.size.bytes_about()).await {
+                Ok(()) => guarded(dispatch::run(request, (row, ids), &mut body)).await,
+                Err(problem) => Err(problem),
+            },
+        ),
+        Err(problem) => (None, Err(problem)),
     };
     let code = outcome.as_ref().err().map(|problem| problem.code().as_str());
     let is_over = outcome.as_ref().is_err_and(Problem::closes);
@@ -106,6 +85,30 @@ pub(super) async fn answer(
     api.meters.answered(template, &head.method, response.status(), took);
     log_access(&head, &context, Answered { template, status: response.status(), took, code });
     response
+}
+
+/// Finds the template of a request, and what answers it with the ids of the path.
+fn endpoint_of(
+    listener: Listener,
+    head: &Parts,
+    context: &RequestContext,
+) -> (Template, Result<(Endpoint, Ids), Problem>) {
+    let path = match target::path_of(head) {
+        Ok(path) => path,
+        Err(problem) => return (Template::Unmatched, Err(problem)),
+    };
+    let PathMatch { template, ids } = routes::resolve(listener, &path);
+    if let Some(file) = ids.file {
+        context.note_file(file);
+    }
+    let endpoint = match routes::find(&head.method, template) {
+        // The request itself then gets the refusal, and the page can read it.
+        Err(_) if listener == Listener::Api && cors::is_preflight(head) => {
+            Ok(Endpoint::Options(Template::Server.allow()))
+        }
+        found => found,
+    };
+    (template, endpoint.map(|endpoint| (endpoint, ids)))
 }
 
 /// How a request was answered.

@@ -1,6 +1,7 @@
 //! The HTTP front: a request becomes a value, then work, then an answer or a problem.
 //!
-//! Start with `server`; `middleware` is what every request goes through; `dispatch` leads to the resources.
+//! Start with `routes/table`: each row is a route and names its handler in `resources`. Every request passes `server`,
+//! `connection`, `middleware` and `dispatch` before it; `wire` has the formats, `error` the codes.
 
 mod options;
 mod services;
@@ -11,7 +12,7 @@ mod middleware;
 mod meters;
 mod refused_origins;
 mod event_slots;
-mod route;
+mod routes;
 mod dispatch;
 mod auth;
 mod error;

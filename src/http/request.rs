@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hyper::http::request::Parts;
 
-use super::services::{Api, Listener};
+use super::routes::Listener;
+use super::services::Api;
 use super::wire::context::RequestContext;
 use crate::domain::ids::UserId;
 use crate::domain::policy::Caller;

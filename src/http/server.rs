@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
-use super::services::{Api, Listener, Services};
+use super::routes::Listener;
+use super::services::{Api, Services};
 use crate::limits;
 use crate::net::{Acceptor, Listening, Serving, Stall, Stop};
 use crate::telemetry::names;

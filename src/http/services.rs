@@ -52,15 +52,6 @@ impl fmt::Debug for Services {
     }
 }
 
-/// Which listener a request came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Listener {
-    /// For clients.
-    Api,
-    /// For operators.
-    Admin,
-}
-
 /// The services, with what this room keeps for itself.
 pub(super) struct Api {
     pub(super) services: Services,

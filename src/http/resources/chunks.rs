@@ -14,12 +14,10 @@ use crate::domain::policy::{self, Action};
 use crate::domain::time::Timestamp;
 use crate::http::error::{ErrorCode, Problem};
 use crate::http::request::AuthorizedRequest;
+use crate::http::routes::ChunkRef;
 use crate::http::services::within;
 use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::ports::{PartGrant, SignerPort};
-
-/// A chunk's number as it stands in a path; none if it is not one, which is answered like a chunk that is not there.
-pub(in crate::http) type ChunkRef = Option<u16>;
 
 #[derive(Serialize)]
 struct SignedChunkView<'a> {

@@ -2,25 +2,24 @@
 
 use std::fmt::Write as _;
 
+use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
 
 use crate::http::request::IncomingRequest;
-use crate::http::services::{Api, Listener};
-use crate::http::wire::answers;
-use crate::http::wire::body::Body;
+use crate::http::routes::Listener;
+use crate::http::wire::answers::{self, HandlerResult};
 use crate::telemetry::health::{Part, PartState};
 
 /// The format of the metrics, as Prometheus names it.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The process answers, so it lives. Says nothing of what it depends on: a restart would not help that.
-pub(in crate::http) fn livez() -> Response<Body> {
-    answers::text(StatusCode::OK, "ok\n")
+pub(in crate::http) fn livez() -> HandlerResult {
+    Ok(answers::text(StatusCode::OK, "ok\n"))
 }
 
 /// Whether requests should come here; `?verbose` lists the parts. Reasons are for operators only.
-pub(in crate::http) fn readyz(request: IncomingRequest<'_>) -> Response<Body> {
+pub(in crate::http) fn readyz(request: IncomingRequest<'_>) -> HandlerResult {
     let health = &request.api.services.health;
     let (status, word) = match (health.is_ready(), health.is_draining()) {
         (true, _) => (StatusCode::OK, "ready"),
@@ -34,7 +33,7 @@ pub(in crate::http) fn readyz(request: IncomingRequest<'_>) -> Response<Body> {
         writeln!(text, "{}", line(part, &state, request.listener)).expect("text goes to memory");
     }
     writeln!(text, "{word}").expect("text goes to memory");
-    answers::text(status, text)
+    Ok(answers::text(status, text))
 }
 
 /// One part. `[?]` is neither good nor bad: there is no reply yet.
@@ -54,8 +53,8 @@ fn line(part: Part, state: &PartState, listener: Listener) -> String {
 }
 
 /// The metrics, as Prometheus reads them.
-pub(in crate::http) fn metrics(api: &Api) -> Response<Body> {
-    let mut response = answers::text(StatusCode::OK, (api.services.metrics)());
+pub(in crate::http) fn metrics(request: IncomingRequest<'_>) -> HandlerResult {
+    let mut response = answers::text(StatusCode::OK, (request.api.services.metrics)());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EXPOSITION));
-    response
+    Ok(response)
 }

@@ -1,11 +1,11 @@
 //! What `GET /` says: which service this is, and where to go on.
 
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
 use serde::Serialize;
 
-use crate::http::services::Listener;
-use crate::http::wire::answers::{self, CachePolicy};
-use crate::http::wire::body::Body;
+use crate::http::request::IncomingRequest;
+use crate::http::routes::Listener;
+use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 
 #[derive(Serialize)]
 struct RootView {
@@ -39,11 +39,11 @@ const ADMIN_LINKS: &[Link] = &[
 ];
 
 /// `GET /` of either port.
-pub(in crate::http) fn show(listener: Listener) -> Response<Body> {
-    let links = match listener {
+pub(in crate::http) fn show(request: IncomingRequest<'_>) -> HandlerResult {
+    let links = match request.listener {
         Listener::Api => API_LINKS,
         Listener::Admin => ADMIN_LINKS,
     };
     let view = RootView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), links };
-    answers::json(StatusCode::OK, &view, CachePolicy::Revalidate, 1024)
+    Ok(answers::json(StatusCode::OK, &view, CachePolicy::Revalidate, 1024))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::event::EventSchema;
 use crate::http::error::{ErrorCode, Problem};
-use crate::http::route::SchemaRef;
+use crate::http::routes::SchemaRef;
 use crate::http::wire::answers::{self, CachePolicy, HandlerResult};
 use crate::http::wire::body::Body;
 
@@ -26,7 +26,7 @@ struct SchemaList {
 }
 
 /// Every schema, with the `dataschema` that events name it by and where to read it.
-pub(in crate::http) fn list() -> Response<Body> {
+pub(in crate::http) fn list() -> HandlerResult {
     let view = |schema: &EventSchema| SchemaView {
         event_type: format!("io.wharfinger.{}.v1", schema.name),
         version: schema.version,
@@ -34,7 +34,7 @@ pub(in crate::http) fn list() -> Response<Body> {
         href: format!("/v1/schemas/{}/{}", schema.name, schema.version),
     };
     let items = EventSchema::ALL.iter().map(view).collect();
-    answers::json(StatusCode::OK, &SchemaList { items }, CachePolicy::Revalidate, 4096)
+    Ok(answers::json(StatusCode::OK, &SchemaList { items }, CachePolicy::Revalidate, 4096))
 }
 
 /// One document. A released version never changes, so it may be kept.

@@ -23,8 +23,6 @@ const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
     "allow, content-disposition, etag, link, location, preference-applied, retry-after, www-authenticate, \
      x-request-id",
 );
-/// What a preflight of an unknown path is answered with: the request itself then gets its 404, which a page can read.
-pub(in crate::http) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// Whether a browser asks if a page may send a request.
 pub(in crate::http) fn is_preflight(head: &Parts) -> bool {

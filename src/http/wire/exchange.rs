@@ -6,7 +6,6 @@ use std::task::Poll;
 use hyper::Version;
 
 use crate::http::error::{ErrorCode, Problem};
-use crate::http::route::{Open, Own, Route};
 use crate::limits;
 use crate::net::{AwaitedBody, Budget, RequestInFlight, StreamProgress, UnsentBytes, Watch};
 
@@ -39,13 +38,14 @@ impl Exchange {
         AwaitedBody::new(body, &self.in_flight)
     }
 
-    /// Waits until the client has read enough of earlier answers of its connection for the one of this route.
+    /// Waits until the client has read enough of earlier answers of its connection for one of about this
+    /// size.
     ///
     /// # Errors
     /// `overloaded` if it does not read them.
-    pub(in crate::http) async fn reserve(&mut self, route: &Route) -> Result<(), Problem> {
+    pub(in crate::http) async fn reserve(&mut self, bytes_about: usize) -> Result<(), Problem> {
         let Some(budget) = &self.budget else { return Ok(()) };
-        let taken = budget.take(bytes_about(route));
+        let taken = budget.take(bytes_about);
         // Only the client can make room.
         self.in_flight.step().is_clients();
         let taken = tokio::time::timeout(limits::UNSENT_WITHIN, taken).await;
@@ -85,16 +85,5 @@ impl Drop for Exchange {
         if self.stream.as_ref().is_some_and(|stream| stream.is_given_up()) {
             self.in_flight.give_up();
         }
-    }
-}
-
-/// About how many bytes the answer of a route has, before it is made. Event streams keep little, whatever they deliver.
-const fn bytes_about(route: &Route) -> usize {
-    match route {
-        Route::Open(Open::Metrics | Open::Schemas | Open::Schema(_) | Open::Errors)
-        | Route::Own(Own::List | Own::Ledger | Own::ListChunks(_) | Own::PresignBatch)
-        | Route::Admin(_) => limits::LIST_BYTES_ABOUT,
-        Route::Open(Open::Root | Open::Livez | Open::Readyz | Open::Options(_) | Open::Error(_))
-        | Route::Own(_) => limits::ANSWER_BYTES_ABOUT,
     }
 }

@@ -1,12 +1,9 @@
 //! What operators ask: totals, and single accounts.
 
-mod route;
 mod totals;
 mod accounts;
 mod users;
 mod view;
-
-pub(in crate::http) use route::{Admin, UserRef};
 
 pub(in crate::http) use accounts::{set_quota, set_state, usage};
 pub(in crate::http) use totals::totals;
