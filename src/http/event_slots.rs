@@ -1,4 +1,4 @@
-//! Places for event streams: so many for everybody, and a few of them for each user.
+//! Slots of event streams: a limit for the process, and one for each user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use super::error::{ErrorCode, Problem};
 use crate::domain::ids::UserId;
 use crate::limits;
 
-/// The places. Cheap to clone.
+/// The slots in use. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct EventSlots(Arc<Mutex<Taken>>);
 
@@ -17,14 +17,14 @@ struct Taken {
     by_user: HashMap<UserId, usize>,
 }
 
-/// One place, until it is dropped.
+/// One slot; dropping it frees the slot.
 pub(super) struct EventSlot {
     slots: EventSlots,
     user: UserId,
 }
 
 impl EventSlots {
-    /// A place for one more stream of this user.
+    /// Takes a slot for one more stream of this user.
     ///
     /// # Errors
     /// `rate_limited` if the user has too many, `overloaded` if all have.

@@ -1,4 +1,4 @@
-//! What is counted of every request. Handles are looked up once a series, not once a request.
+//! The metrics of requests. Handles are looked up once a series, not once a request.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OP
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 const PAIRS: usize = Template::COUNT * METHODS.len();
 
-/// The handles.
+/// The handles of the metrics.
 pub(super) struct Meters {
     /// Requests in flight.
     pub(super) in_flight: Gauge,

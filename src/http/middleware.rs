@@ -31,7 +31,7 @@ use crate::telemetry::names;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// Answers one request, whatever happens.
+/// Answers one request; a failure or a panic is an answer too.
 pub(super) async fn answer(
     api: &Api,
     listener: Listener,
@@ -150,7 +150,7 @@ fn internal(panic: &(dyn Any + Send)) -> Problem {
     Problem::new(ErrorCode::Internal).because(&format!("panic: {}", text.unwrap_or("no text")))
 }
 
-/// What every answer says.
+/// Adds the headers of every answer.
 fn finish(response: &mut Response<Body>, head: &Parts, context: &RequestContext) {
     if head.method == Method::HEAD {
         if let Some(len_bytes) = response.body().len() {
@@ -164,7 +164,7 @@ fn finish(response: &mut Response<Body>, head: &Parts, context: &RequestContext)
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-/// Logs what an operator can do something about. What clients do wrong is in the access log.
+/// Logs failures that an operator can act on. Mistakes of clients are in the access log.
 fn log_failure(problem: &Problem, context: &RequestContext) {
     let (status, code) = (problem.code().status(), problem.code().as_str());
     let cause = problem.cause().unwrap_or("none given");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::limits;
 
-/// What an operator chose, as far as HTTP depends on it.
+/// The settings of the HTTP front, parsed.
 #[derive(Clone)]
 pub struct HttpOptions {
     /// How clients reach us, without a final slash; empty: links are relative.

@@ -9,7 +9,7 @@ use tracing::warn;
 
 /// Origins that are remembered; the oldest makes room.
 const REMEMBERED_MAX: usize = 256;
-/// Bytes of an origin that are shown and remembered: a host name of 253 and what stands around it.
+/// Bytes of an origin that are shown and remembered: a host name of 253 with scheme and port.
 const ORIGIN_BYTES_MAX: usize = 300;
 /// Warnings in one [`WINDOW`]: origins are what clients send, and must not fill a log.
 const WARNINGS_MAX: u32 = 20;

@@ -11,7 +11,7 @@ use crate::domain::ids::UserId;
 use crate::domain::policy::Caller;
 use crate::domain::time::Timestamp;
 
-/// A request that is parsed as far as its head.
+/// A request with its head; the body is not read yet.
 #[derive(Clone, Copy)]
 pub(super) struct IncomingRequest<'a> {
     pub(super) api: &'a Api,
@@ -20,7 +20,7 @@ pub(super) struct IncomingRequest<'a> {
     pub(super) context: &'a RequestContext,
 }
 
-/// A request whose caller is known, and allowed what the request asks.
+/// A request whose caller is authenticated and authorized.
 pub(super) struct AuthorizedRequest<'a> {
     pub(super) api: &'a Api,
     pub(super) head: &'a Parts,

@@ -48,7 +48,7 @@ pub async fn serve(front: Front, services: Services, shutdown: CancellationToken
     tokio::join!(clients, operators);
 }
 
-/// What a connection gets whose address has too many. No request of it was read, so it names none.
+/// The answer to a connection whose address has too many. No request of it was read, so there is no request id.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
     retry-after: 1\r\nconnection: close\r\ncontent-length: 208\r\n\r\n\
     {\"type\":\"/errors/overloaded\",\"title\":\"Too many requests are waiting\",\"status\":503,\

@@ -1,4 +1,4 @@
-//! What the HTTP room works with: the doors to the other rooms, and what an operator chose.
+//! The services that handlers use, and the state that all requests share.
 
 use std::fmt;
 use std::future::Future;
@@ -22,27 +22,27 @@ use crate::telemetry::health::Health;
 /// Makes the text of `/metrics`.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// The doors to the other rooms.
+/// The services of the other rooms.
 pub struct Services {
-    /// Changes, all of them.
+    /// Commands: every change goes through it.
     pub handle: Handle,
-    /// Reads.
+    /// The ledger, for reads.
     pub ledger: Ledger,
     /// The log, which announces events.
     pub log: Log,
-    /// What all events have in common.
+    /// The attributes that all events share.
     pub events: Arc<EventSource>,
     /// Signed requests.
     pub signer: Signer,
     /// Time and ids.
     pub clock: Clock,
-    /// How the parts are.
+    /// The health of the parts.
     pub health: Health,
     /// Who may call.
     pub authenticator: Authenticator,
     /// The text of `/metrics`.
     pub metrics: MetricsText,
-    /// What an operator chose.
+    /// The settings.
     pub options: Arc<HttpOptions>,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Debug for Services {
     }
 }
 
-/// The services, with what this room keeps for itself.
+/// The services, and the state that all requests share.
 pub(super) struct Api {
     pub(super) services: Services,
     pub(super) meters: Meters,

@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::http::error::{ErrorCode, Problem};
 use crate::limits;
 
-/// Knows whose tokens count, and which ones it has seen.
+/// Verifies tokens of the configured issuers, with a cache of those verified before.
 pub struct Authenticator {
     issuers: Vec<Issuer>,
     cache: TokenCache,
@@ -43,7 +43,7 @@ impl From<TokenFault> for Problem {
 }
 
 impl From<Error> for TokenFault {
-    /// Which of the checks failed is nobody's business.
+    /// Answers do not reveal which of the checks failed.
     fn from(_: Error) -> Self {
         Self::Invalid
     }
@@ -72,7 +72,7 @@ impl Authenticator {
         Ok(Self { issuers: issuer::read_all(settings)?, cache: TokenCache::default() })
     }
 
-    /// Whom a token stands for, and until when.
+    /// Returns the caller that a token names, and until when it is valid.
     ///
     /// # Errors
     /// `token_expired` if only its end is wrong, else `token_invalid`.
@@ -106,7 +106,7 @@ impl Authenticator {
     fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenFault> {
         let header = decode_header(token)?;
         check_header(&header)?;
-        // Not trusted: it only finds the issuer, whose key and rules then judge the whole token.
+        // Not trusted: it only finds the issuer, whose key and rules then decide on the whole token.
         let Unverified { iss } = insecure_decode_claims(token)?;
         let issuer =
             self.issuers.iter().find(|issuer| issuer.settings.issuer == iss).ok_or(TokenFault::Invalid)?;

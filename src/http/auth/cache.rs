@@ -39,7 +39,7 @@ pub(super) struct TokenCache {
 /// What a token came to.
 #[derive(Clone)]
 pub(in crate::http) struct Verified {
-    /// Whom it stands for.
+    /// The caller that the token names.
     pub(in crate::http) caller: Arc<Caller>,
     /// It counts before this.
     pub(in crate::http) until: Timestamp,

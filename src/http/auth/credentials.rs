@@ -59,7 +59,7 @@ fn bearer(value: &HeaderValue) -> Result<&str, Problem> {
     }
 }
 
-/// Whether a cookie may stand for the user's will: the request is safe, or comes from our own pages or from an
+/// Whether a cookie proves the user's intent: the request is safe, or comes from our own pages or from an
 /// allowed origin.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub enum AuthConfigError {
         issuer: String,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         reason: std::io::Error,
     },
     /// The secret can be guessed.
@@ -56,7 +56,7 @@ pub enum AuthConfigError {
     Nameless,
 }
 
-/// An issuer whose tokens count.
+/// An issuer whose tokens are accepted.
 pub(super) struct Issuer {
     pub(super) settings: IssuerSettings,
     pub(super) key: DecodingKey,
@@ -151,11 +151,11 @@ fn read_file(settings: &IssuerSettings, path: &Path) -> Result<Vec<u8>, AuthConf
     })
 }
 
-/// A secret, exactly as it stands in the file.
+/// A secret, byte for byte as in the file.
 fn secret(settings: &IssuerSettings, bytes: &[u8]) -> Result<DecodingKey, AuthConfigError> {
     let issuer = || settings.issuer.clone();
     if bytes.starts_with(b"-----BEGIN") {
-        // A public key as secret would let everybody sign.
+        // A public key as secret would let anyone sign.
         let reason = "a PEM file is not a secret".to_owned();
         return Err(AuthConfigError::WrongKey { issuer: issuer(), algorithm: settings.algorithm, reason });
     }

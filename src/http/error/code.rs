@@ -1,10 +1,10 @@
-//! The table of error codes: the one place that says what an error is to a client.
+//! The table of error codes: the one place that defines how a client sees an error.
 //!
 //! The API, its documentation and the command line's exit codes all read this table.
 
 use hyper::StatusCode;
 
-/// What repeating the same request may come to.
+/// Whether repeating the same request can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
     /// The same again.
@@ -220,7 +220,7 @@ impl ErrorCode {
         format!("/errors/{}", self.as_str().replace('_', "-"))
     }
 
-    /// The code whose page has this name, in either spelling.
+    /// Returns the code with this page, in either spelling.
     #[must_use]
     pub fn of_page(name: &str) -> Option<Self> {
         Self::parse(&name.replace('-', "_"))

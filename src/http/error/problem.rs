@@ -1,4 +1,4 @@
-//! A failed request: its code, and what it says.
+//! A failed request: its code, and the details for the client and the log.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(in crate::http) struct Problem {
     closes: bool,
 }
 
-/// What one code says beyond the members that all have.
+/// The members that one code has beyond the common ones.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::http) enum More {
@@ -80,7 +80,7 @@ impl FieldFault {
 }
 
 impl Problem {
-    /// A problem that its code says all about.
+    /// Makes a problem without details beyond its code.
     pub(in crate::http) const fn new(code: ErrorCode) -> Self {
         Self {
             code,
@@ -92,25 +92,25 @@ impl Problem {
         }
     }
 
-    /// Says more about it, to people.
+    /// Adds a sentence for people.
     #[must_use]
     pub(in crate::http) fn detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { detail: detail.into(), ..self }
     }
 
-    /// Names the field of the body that is the reason, by a JSON pointer.
+    /// Adds a JSON pointer to the field of the body that caused it.
     #[must_use]
     pub(in crate::http) fn at(self, pointer: String) -> Self {
         Self { pointer: Some(pointer.into()), ..self }
     }
 
-    /// Keeps what caused it, for the log.
+    /// Adds the cause, for the log only.
     #[must_use]
     pub(in crate::http) fn because(self, cause: &impl ToString) -> Self {
         Self { cause: Some(cause.to_string().into()), ..self }
     }
 
-    /// The connection cannot be used further.
+    /// Marks that the connection cannot be used further.
     #[must_use]
     pub(in crate::http) fn closing(self) -> Self {
         Self { closes: true, ..self }
@@ -149,7 +149,7 @@ impl Problem {
         }
     }
 
-    /// No such file, whyever.
+    /// The file does not exist, or the caller may not learn that it does.
     pub(in crate::http) const fn no_such_file() -> Self {
         Self::new(ErrorCode::FileNotFound)
     }
@@ -167,7 +167,7 @@ impl Problem {
         Self { more, ..Self::new(ErrorCode::QuotaExceeded).detail(detail) }
     }
 
-    /// More bytes than `code` says may come.
+    /// More bytes than the limit of `code`.
     pub(in crate::http) fn too_large(code: ErrorCode, max_bytes: u64) -> Self {
         let detail = format!("At most {max_bytes} bytes are taken.");
         Self { more: More::MaxBytes(max_bytes), ..Self::new(code).detail(detail) }

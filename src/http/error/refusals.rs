@@ -1,4 +1,4 @@
-//! From every error of the domain, the desk and the ports to a problem. No arm stands for "the rest".
+//! Maps every error of the domain, the desk and the ports to a problem, without a wildcard arm.
 
 use std::convert::Infallible;
 

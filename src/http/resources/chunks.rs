@@ -101,7 +101,7 @@ struct ChunkView {
     arrived: bool,
 }
 
-/// `GET /v1/files/{file_id}/chunks`: which chunks have arrived, as the bucket says.
+/// `GET /v1/files/{file_id}/chunks`: the chunks, with whether the bucket has them.
 pub(in crate::http) async fn list(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
     let view = match request.api.services.handle.arrived(request.user(), file).await? {
         Arrived::Whole(file) => view_of(&file, |_| true)?,

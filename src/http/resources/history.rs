@@ -1,4 +1,4 @@
-//! The caller's own ledger, newest first, and the way of one file: both from what is durable, never from logs.
+//! The caller's ledger, newest first, and the timeline of one file. Both come from the ledger, never from logs.
 
 use hyper::StatusCode;
 use serde::Serialize;
@@ -167,7 +167,7 @@ async fn walk(
     let (floor, mut before) = (account.history_floor, before.unwrap_or(u64::MAX));
     let mut shown = 0;
     loop {
-        // The last of a full page only says what was before the one above it.
+        // The last entry of a full page only serves as the predecessor of the one above it.
         let limit = limits::PAGE_MAX + 1;
         let entries = within(ledger.entries_before(request.user(), (floor, before), limit)).await?;
         let is_end = entries.len() < limit;

@@ -107,7 +107,7 @@ impl FileFilter {
     }
 }
 
-/// Some files, and the one to go on behind.
+/// A page of files, and the last one if there are more.
 struct Page {
     files: Vec<File>,
     last: Option<FileId>,
@@ -145,14 +145,14 @@ async fn search(
     let mut files = Vec::with_capacity(filter.size);
     let (mut looked_at, mut read) = (0, 0);
     loop {
-        // One more than is needed tells whether there is more. If the filters left gaps, larger steps fill them.
+        // One row more than needed shows whether there are more. If the filters left gaps, larger steps fill them.
         let step_min = if read == 0 { 0 } else { LIST_STEP };
         let limit = (filter.size - files.len() + 1).max(step_min);
         let page = FilePage { before, limit };
         let rows = within(request.api.services.ledger.files(request.user(), page)).await?;
         let is_end = rows.len() < limit;
         let count = rows.len();
-        // Rows that nobody may see are passed over: a page is full unless it is the last. Their number is bounded by
+        // Hidden rows are skipped: a page is full unless it is the last. Their number is bounded by
         // `quota.rows_max`, and they leave within the hour.
         looked_at += rows.iter().filter(|row| row.public_status() != PublicStatus::Hidden).count();
         read += count;

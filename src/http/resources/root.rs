@@ -1,4 +1,4 @@
-//! What `GET /` says: which service this is, and where to go on.
+//! `GET /`: the name of the service, its version, and links.
 
 use hyper::StatusCode;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The body of a presign, read and checked: every fault is told, and what comes out cannot be wrong.
+//! The body of a presign, read and checked: every fault is reported, and the result is valid.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use crate::http::wire::json::Object;
 use crate::http::wire::media;
 use crate::limits;
 
-/// An upload that somebody asks for.
+/// A requested upload.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::http) struct UploadRequest {
     /// Normalised.
@@ -156,7 +156,7 @@ pub(in crate::http) fn filename_of(object: &mut Object<'_>, text: &str) -> Optio
     }
 }
 
-/// A visibility's word. Those that nothing grants access by yet are refused, so that nobody relies on them.
+/// A visibility's word. Those that nothing grants access by yet are refused, so that no client relies on them.
 pub(in crate::http) fn visibility_of(object: &mut Object<'_>, text: &str) -> Option<Visibility> {
     match Visibility::ALL.into_iter().find(|visibility| visibility.as_str() == text) {
         Some(Visibility::Private) => Some(Visibility::Private),

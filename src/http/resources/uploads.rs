@@ -31,7 +31,7 @@ pub(in crate::http) async fn presign(request: &AuthorizedRequest<'_>, body: &mut
     reserve_and_sign(request, body).await.map(|(_, response)| response)
 }
 
-/// `POST /v1/files`: the same, with the file's place.
+/// `POST /v1/files`: the same, with a `Location` of the file.
 pub(in crate::http) async fn create(request: &AuthorizedRequest<'_>, body: &mut Incoming) -> HandlerResult {
     let (file, mut response) = reserve_and_sign(request, body).await?;
     let place = format!("{}/v1/files/{file}", request.api.services.options.public_url);
@@ -133,7 +133,7 @@ enum UploadMethod {
 
 /// Signs what was reserved, in order.
 ///
-/// Only a repeat finds a file that is not to be signed: whatever became of it, its own route says what it is now.
+/// Only a repeated request finds a file that cannot be signed any more; `GET /v1/files/{file_id}` shows its state.
 async fn sign(request: &AuthorizedRequest<'_>, reserved: Reserved) -> Result<Vec<Upload>, Problem> {
     let services = &request.api.services;
     let mut uploads = Vec::with_capacity(reserved.files.len());

@@ -4,7 +4,7 @@
 ///
 /// A row is `METHOD "path" => Variant, what it needs, body of the request -> body of the answer, size of the answer,
 /// handler`. The handler lists its arguments behind the request: ids of the path, or the body. Of two paths that match the
-/// same request the upper row counts, so a fixed segment stands above a parameter.
+/// same request the upper row counts, so rows with a fixed segment precede rows with a parameter.
 ///
 /// - `open`: anyone may call; `on` says which listener serves it.
 /// - `caller`: about the caller's own files; the policy decides on the action. `also` is a second path without version.

@@ -1,4 +1,4 @@
-//! The few shapes that answers have.
+//! The shapes of answers.
 
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use hyper::{Response, StatusCode};
@@ -8,10 +8,10 @@ use super::body::Body;
 use super::json;
 use crate::http::error::{ErrorCode, Problem};
 
-/// What a handler comes to.
+/// The result of a handler.
 pub(in crate::http) type HandlerResult = Result<Response<Body>, Problem>;
 
-/// How long an answer may be kept by whoever sees it.
+/// How long a cache may keep an answer.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) enum CachePolicy {
     /// Not at all: it holds a signed URL, or is out of date at once.
@@ -21,7 +21,7 @@ pub(in crate::http) enum CachePolicy {
 }
 
 impl CachePolicy {
-    /// As `Cache-Control` says it.
+    /// Returns the value of `Cache-Control`.
     pub(in crate::http) const fn header(self) -> HeaderValue {
         match self {
             Self::NoStore => HeaderValue::from_static("no-store"),
@@ -46,10 +46,10 @@ pub(in crate::http) fn json(
     response
 }
 
-/// Says where the next page of a list is.
+/// Adds the link to the next page of a list.
 ///
 /// # Errors
-/// `internal`: the target cannot stand in a header.
+/// `internal`: the target is not a valid header value.
 pub(in crate::http) fn link_next(response: &mut Response<Body>, target: &str) -> Result<(), Problem> {
     let link = HeaderValue::try_from(format!("<{target}>; rel=\"next\""));
     let link = link.map_err(|error| Problem::new(ErrorCode::Internal).because(&error))?;
@@ -57,7 +57,7 @@ pub(in crate::http) fn link_next(response: &mut Response<Body>, target: &str) ->
     Ok(())
 }
 
-/// Plain text, never kept.
+/// Makes an answer of plain text that no cache keeps.
 pub(in crate::http) fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::full(text));
     *response.status_mut() = status;
@@ -67,7 +67,7 @@ pub(in crate::http) fn text(status: StatusCode, text: impl Into<bytes::Bytes>) -
     response
 }
 
-/// A status and some headers.
+/// Makes an answer without a body.
 pub(in crate::http) fn empty<const N: usize>(
     status: StatusCode,
     headers: [(HeaderName, HeaderValue); N],

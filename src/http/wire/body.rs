@@ -156,7 +156,7 @@ where
     Ok(if whole.is_empty() { first } else { Bytes::from(whole) })
 }
 
-/// Reads what a handler left of the body, so that the connection can be used further, and tells whether it can.
+/// Reads what a handler left of the body, so that the connection can be used further; returns whether it can.
 pub(in crate::http) async fn drain<B>(body: &mut B, headers: &HeaderMap) -> bool
 where
     B: HttpBody<Data = Bytes> + Unpin,

@@ -1,4 +1,4 @@
-//! What ties a request to its log lines: its id, the W3C trace context it came with, and what it is about.
+//! The context of a request for log lines: its id, its W3C trace context, its user and its file.
 
 use std::str;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const ID_BYTES_MAX: usize = 128;
 const TRACEPARENT_BYTES: usize = 55;
 
-/// A request's id, its trace context if it has a valid one, and what is known of whom and what it concerns.
+/// A request's id, its trace context if it has a valid one, and its user and file once they are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::http) struct RequestContext {
     /// Visible ASCII.

@@ -35,7 +35,7 @@ pub(in crate::http) fn seal(key: &[u8; 32], scope: Scope<'_>, last: Position) ->
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The place that the cursor stands behind.
+/// The position that the cursor continues after.
 ///
 /// # Errors
 /// `cursor_invalid` for one that was not made by `seal` with the same key and scope.

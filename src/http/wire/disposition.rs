@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// How a browser is told to take a file.
+/// How a browser handles a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Disposition {
     /// To be saved.

@@ -1,4 +1,4 @@
-//! One request and its answer as its connection sees them: in flight, moving, and how much of it is unsent.
+//! One request and its answer from the view of the connection: in flight, progress, and unsent bytes.
 
 use std::sync::Arc;
 use std::task::Poll;

@@ -1,4 +1,4 @@
-//! Objects in request bodies, read strictly: every field once, none unknown, every fault told at once.
+//! Objects in request bodies, read strictly: every field once, none unknown, all faults reported together.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub(in crate::http) enum Field<'a> {
     Nested,
 }
 
-/// A value where an object should stand.
+/// A value in place of an object.
 #[derive(Debug)]
 pub(in crate::http) enum Top<'a> {
     Object(Object<'a>),
@@ -33,7 +33,7 @@ pub(in crate::http) enum Top<'a> {
 /// An object, from which the known fields are taken one by one.
 #[derive(Debug)]
 pub(in crate::http) struct Object<'a> {
-    /// Where it stands in the body, as a JSON pointer.
+    /// Its position in the body, as a JSON pointer.
     place: String,
     fields: Vec<(Cow<'a, str>, Field<'a>)>,
     faults: Vec<FieldFault>,
@@ -67,7 +67,7 @@ impl<'a> Object<'a> {
         self.faults.push(FieldFault::field(&self.place, name, code, detail));
     }
 
-    /// Where it stands in the body, as a JSON pointer; empty for the whole.
+    /// Its position in the body, as a JSON pointer; empty for the whole.
     pub(in crate::http) fn place(&self) -> &str {
         &self.place
     }
@@ -130,7 +130,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A list of 1 to `max` objects that must be there. Each tells its own faults: [`Object::absorb`] it when it
+    /// A list of 1 to `max` objects that must be there. Each collects its own faults: [`Object::absorb`] it when it
     /// has been read.
     pub(in crate::http) fn needed_objects(&mut self, name: &str, max: usize) -> Vec<Self> {
         let items = match self.take(name) {

@@ -73,7 +73,7 @@ pub(in crate::http) fn declared(text: &str) -> Option<String> {
     (normal.len() <= limits::CONTENT_TYPE_BYTES_MAX).then_some(normal)
 }
 
-/// What may stand around the parts of a type.
+/// The separators that may surround the parts of a type.
 const SPACE: [char; 2] = [' ', '\t'];
 
 fn token(text: &str) -> Option<(&str, &str)> {
@@ -319,7 +319,7 @@ mod tests {
                 assert_eq!(begins_as(other, bytes), other == declared, "{declared} as {other}");
             }
             for wrong in [&b"<html>"[..], b"", &bytes[..3], b"<svg xmlns=", b"RIFF\x24\0\0\0WAVEfmt "] {
-                // Three bytes tell a JPEG.
+                // Three bytes identify a JPEG.
                 assert_eq!(begins_as(declared, wrong), wrong == b"\xff\xd8\xff" && declared == "image/jpeg");
             }
         }

@@ -12,7 +12,7 @@ use crate::http::error::{ErrorCode, More, Problem};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// How much of a problem a client asked to be told, and how.
+/// The form of a problem that the client asked for.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Style<'a> {
     /// `Prefer: return=minimal`.
@@ -102,7 +102,7 @@ fn minimal(code: ErrorCode) -> Vec<u8> {
     serde_json::to_vec(&Minimal { error }).expect("a string is JSON")
 }
 
-/// What a 401 asks for (RFC 6750 section 3).
+/// The challenge of a 401 (RFC 6750 section 3).
 fn challenge(code: ErrorCode) -> Option<&'static str> {
     if code == ErrorCode::TokenMissing {
         Some("Bearer")

@@ -95,7 +95,7 @@ fn check_host(head: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// How long the body is must be said in one way. Heads of HTTP/1.1 were looked at before; this is for what HTTP/2 lets
+/// The length of the body must be declared in one way. Heads of HTTP/1.1 were looked at before; this is for what HTTP/2 lets
 /// through.
 fn check_framing(head: &Parts) -> Result<(), Problem> {
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();

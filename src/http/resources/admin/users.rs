@@ -75,7 +75,7 @@ pub(in crate::http) async fn show(request: &AuthorizedRequest<'_>, user: UserId)
     Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, view.bytes_about()))
 }
 
-/// `GET /v1/admin/users?sub=S&issuer=I`: the users whom tokens with this `sub` name, one for each issuer.
+/// `GET /v1/admin/users?sub=S&issuer=I`: the users that tokens with this `sub` name, one for each issuer.
 ///
 /// An id is computed whether there is an account or not, so that a limit can be set before the first upload.
 pub(in crate::http) async fn find(request: &AuthorizedRequest<'_>) -> HandlerResult {

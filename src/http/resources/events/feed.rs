@@ -54,7 +54,7 @@ pub(in crate::http) struct EventFeed {
     clock: Clock,
 }
 
-/// How far a stream came.
+/// How far a stream has delivered.
 #[derive(Debug)]
 struct Position {
     /// Everything up to this version was delivered or is ready to be.
@@ -76,14 +76,14 @@ impl Position {
         }
     }
 
-    /// Goes on to this version, which is above `after`; says which gap is before it.
+    /// Goes on to this version, which is above `after`; returns the gap before it.
     fn pass(&mut self, version: u64) -> Option<Gap> {
         let is_next = version <= self.after.saturating_add(1);
         self.after = version;
         self.gap.take().or_else(|| (!is_next).then_some(Gap::HistoryTrimmed))
     }
 
-    /// The ledger has nothing more now; says which gap is before what comes next.
+    /// The ledger has no more now; returns the gap before the next event.
     fn end(&mut self) -> Option<Gap> {
         let is_short = self.after < self.known;
         self.after = self.after.max(self.known);
@@ -140,7 +140,7 @@ impl EventFeed {
         }
     }
 
-    /// Reads a page, or pauses after a failure; says whether it paused.
+    /// Reads a page, or pauses after a failure; returns whether it paused.
     async fn look_or_pause(&mut self) -> Option<bool> {
         let page = timeout(PAGE_WITHIN, page_of(&self.ledger, self.user, self.position.after)).await;
         let page = page.unwrap_or_else(|_| {
@@ -184,7 +184,7 @@ impl EventFeed {
         self.health.record(Part::ReplayEvents, &answer, self.clock.now());
     }
 
-    /// Waits until something is announced, at most until a heartbeat is due; says whether it is. What was delivered
+    /// Waits until something is announced, at most until a heartbeat is due; returns whether it is. What was delivered
     /// already may be announced again, and puts no heartbeat off.
     async fn wait(&mut self) -> bool {
         let left = self.heartbeat_at.saturating_duration_since(Instant::now());
