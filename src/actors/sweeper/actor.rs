@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::tools::{SweeperParts, Tools};
+use super::tools::{SweepTools, SweeperParts};
 use super::{deep, due};
 use crate::actors::errand;
 use crate::domain::time::Timestamp;
@@ -169,7 +169,7 @@ impl SweeperState {
                 DEEP_WITHIN
             }
         };
-        let (tools, stop) = (Tools::new(self.parts.clone()), self.stop.clone());
+        let (tools, stop) = (SweepTools::new(self.parts.clone()), self.stop.clone());
         errand::send(myself, within, SweeperMsg::Lost(pass), async move {
             match stop.run_until_cancelled(run(pass, tools)).await {
                 Some(false) => SweeperMsg::Lost(pass),
@@ -180,7 +180,7 @@ impl SweeperState {
 }
 
 /// Says whether another should not wait until it is time.
-async fn run(pass: Pass, tools: Tools) -> bool {
+async fn run(pass: Pass, tools: SweepTools) -> bool {
     let started = Instant::now();
     let (label, is_done) = match pass {
         Pass::Due => ("due", due::pass(tools).await),

@@ -1,7 +1,7 @@
 //! The slow pass: every row of every account, every object of the bucket.
 
 use super::requests::{EndRetention, FILES_PER_REQUEST};
-use super::tools::{SweepError, Tools, failed, found, unreadable};
+use super::tools::{SweepError, SweepTools, failed, found, unreadable};
 use super::{forgetting, history, shelf, strays, uploads};
 use crate::domain::ids::{FileId, UserId};
 use crate::domain::invariant::Broken;
@@ -22,7 +22,7 @@ pub(super) struct Findings {
 }
 
 /// Looks at everything once.
-pub(super) async fn pass(mut tools: Tools) {
+pub(super) async fn pass(mut tools: SweepTools) {
     let mut findings = Findings::default();
     accounts(&mut tools, &mut findings).await;
     if let Err(error) = strays::strangers(&mut tools, &mut findings).await {
@@ -34,7 +34,7 @@ pub(super) async fn pass(mut tools: Tools) {
     findings.show();
 }
 
-async fn accounts(tools: &mut Tools, findings: &mut Findings) {
+async fn accounts(tools: &mut SweepTools, findings: &mut Findings) {
     let mut after = None;
     loop {
         let page = match tools.scan(after).await {
@@ -59,7 +59,7 @@ async fn accounts(tools: &mut Tools, findings: &mut Findings) {
 
 /// Looks at one account, its rows and its objects.
 pub(super) async fn look_at(
-    tools: &mut Tools,
+    tools: &mut SweepTools,
     user: UserId,
     findings: &mut Findings,
 ) -> Result<(), SweepError> {
@@ -78,7 +78,7 @@ pub(super) async fn look_at(
     history::trim(tools, user).await
 }
 
-async fn end_retention(tools: &Tools, user: UserId, files: &[FileId]) -> Result<(), SweepError> {
+async fn end_retention(tools: &SweepTools, user: UserId, files: &[FileId]) -> Result<(), SweepError> {
     let retention = tools.parts.options.trash_retention;
     for files in files.chunks(FILES_PER_REQUEST) {
         files.iter().for_each(|_| found("trash"));

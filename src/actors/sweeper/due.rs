@@ -2,7 +2,7 @@
 
 use super::census::Census;
 use super::deep;
-use super::tools::{ROWS_PAGE, SweepError, Tools, failed, found, unreadable};
+use super::tools::{ROWS_PAGE, SweepError, SweepTools, failed, found, unreadable};
 use crate::actors::requests::Expire;
 use crate::domain::file::Status;
 use crate::domain::ids::{FileId, ObjectKey, UserId};
@@ -10,7 +10,7 @@ use crate::limits::DEAD_ROWS_SOON;
 use crate::ports::{Summary, Unreadable};
 
 /// Looks at every account once. Returns whether it finished.
-pub(super) async fn pass(mut tools: Tools) -> bool {
+pub(super) async fn pass(mut tools: SweepTools) -> bool {
     let mut census = Census::begin(tools.now());
     let mut after = None;
     loop {
@@ -38,7 +38,7 @@ pub(super) async fn pass(mut tools: Tools) -> bool {
     }
 }
 
-async fn look_at(tools: &mut Tools, account: &Summary) {
+async fn look_at(tools: &mut SweepTools, account: &Summary) {
     if account.published < account.version {
         found("unpublished");
         tools.parts.publisher.wake(account.user, account.published);
@@ -65,7 +65,7 @@ async fn look_at(tools: &mut Tools, account: &Summary) {
 }
 
 /// Settles or ends the reservations of an account that are past their time.
-async fn end_reservations(tools: &mut Tools, user: UserId) -> Result<(), SweepError> {
+async fn end_reservations(tools: &mut SweepTools, user: UserId) -> Result<(), SweepError> {
     let Some(account) = tools.load(user).await? else { return Ok(()) };
     let now = tools.now();
     for (file, _) in account.pending.into_iter().filter(|(_, open)| now > open.release_at) {
@@ -81,7 +81,7 @@ async fn end_reservations(tools: &mut Tools, user: UserId) -> Result<(), SweepEr
 }
 
 /// The bucket decides: there, settle as if the news had come; not there, end the reservation.
-async fn settle_or_expire(tools: &mut Tools, key: ObjectKey) -> Result<(), SweepError> {
+async fn settle_or_expire(tools: &mut SweepTools, key: ObjectKey) -> Result<(), SweepError> {
     match tools.inspect(key).await? {
         Some(seen) => tools.settle(key, seen).await,
         None => {
@@ -92,7 +92,7 @@ async fn settle_or_expire(tools: &mut Tools, key: ObjectKey) -> Result<(), Sweep
 }
 
 /// Removes what is being deleted and was forgotten, be its object there or not.
-async fn remove_deleting(tools: &mut Tools, user: UserId) -> Result<(), SweepError> {
+async fn remove_deleting(tools: &mut SweepTools, user: UserId) -> Result<(), SweepError> {
     let mut before: Option<FileId> = None;
     loop {
         let rows = tools.rows(user, before).await?;

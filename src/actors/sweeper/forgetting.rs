@@ -1,7 +1,7 @@
 //! Rows that count for nothing leave: neighbours as a range, the others one by one.
 
 use super::requests::{FILES_PER_REQUEST, Forget, ForgetRange};
-use super::tools::{SweepError, Tools, found};
+use super::tools::{SweepError, SweepTools, found};
 use crate::domain::draft::RowRange;
 use crate::domain::ids::{FileId, OpId, UserId};
 use crate::limits::FORGOTTEN_RANGE_MAX;
@@ -12,7 +12,7 @@ const RANGE_MIN: usize = 2;
 /// Forgets rows, each with its place among all rows, as they were read at `read_at`; none: something was written while
 /// they were read, and nothing is known of neighbours.
 pub(super) async fn forget(
-    tools: &Tools,
+    tools: &SweepTools,
     user: UserId,
     mut rows: Vec<(FileId, usize)>,
     read_at: Option<OpId>,
@@ -40,7 +40,7 @@ pub(super) async fn forget(
 }
 
 async fn forget_range(
-    tools: &Tools,
+    tools: &SweepTools,
     user: UserId,
     run: &[FileId],
     read_at: OpId,

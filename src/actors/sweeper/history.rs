@@ -1,7 +1,7 @@
 //! The history of a user is trimmed: entries older than they are kept leave from the start, up to a floor.
 
 use super::requests::TrimHistory;
-use super::tools::{SweepError, Tools, found};
+use super::tools::{SweepError, SweepTools, found};
 use crate::domain::account::Account;
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
@@ -9,7 +9,7 @@ use crate::limits::HISTORY_ENTRIES_MAX;
 
 /// Trims what is older than it is kept, and what is above the number of entries that are kept. The last entry stays: its
 /// totals are the account's.
-pub(super) async fn trim(tools: &mut Tools, user: UserId) -> Result<(), SweepError> {
+pub(super) async fn trim(tools: &mut SweepTools, user: UserId) -> Result<(), SweepError> {
     let Some(kept) = tools.parts.options.history else { return Ok(()) };
     let Some(account) = tools.load(user).await? else { return Ok(()) };
     let last = account.published.min(account.version.saturating_sub(1));
@@ -33,7 +33,7 @@ pub(super) async fn trim(tools: &mut Tools, user: UserId) -> Result<(), SweepErr
 ///
 /// Times rise with versions but for what clocks differ by, so halving finds it in a few reads, and mostly in one.
 async fn last_before(
-    tools: &mut Tools,
+    tools: &mut SweepTools,
     account: &Account,
     last: u64,
     cut: Timestamp,

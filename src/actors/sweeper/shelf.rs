@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::tools::{ROWS_PAGE, SweepError, Tools};
+use super::tools::{ROWS_PAGE, SweepError, SweepTools};
 use crate::domain::account::Account;
 use crate::domain::file::{File, Status};
 use crate::domain::ids::{FileId, OpId, UserId};
@@ -39,7 +39,7 @@ pub(super) struct RowSummary {
 }
 
 /// Reads all rows of a user; none for one that was never written.
-pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<UserSnapshot>, SweepError> {
+pub(super) async fn read(tools: &mut SweepTools, user: UserId) -> Result<Option<UserSnapshot>, SweepError> {
     let Some(mut account) = tools.load(user).await? else { return Ok(None) };
     let (mut seen_before, mut tries) = (None, 0);
     loop {
@@ -60,7 +60,7 @@ pub(super) async fn read(tools: &mut Tools, user: UserId) -> Result<Option<UserS
     }
 }
 
-async fn read_rows(tools: &mut Tools, account: &Account) -> Result<(UserSnapshot, Tally), SweepError> {
+async fn read_rows(tools: &mut SweepTools, account: &Account) -> Result<(UserSnapshot, Tally), SweepError> {
     let untold = tools.untold(account).await?;
     let (mut shelf, mut tally) = (UserSnapshot::default(), Tally::default());
     let mut before = None;

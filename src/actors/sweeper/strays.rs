@@ -3,7 +3,7 @@
 use super::deep::Findings;
 use super::options::Orphans;
 use super::shelf::{RowSummary, UserSnapshot};
-use super::tools::{SweepError, Tools, failed, found};
+use super::tools::{SweepError, SweepTools, failed, found};
 use crate::actors::DeskError;
 use crate::actors::inspector::log_inspected;
 use crate::actors::requests::ReadFile;
@@ -16,7 +16,7 @@ use crate::ports::ListedObject;
 /// Compares the objects of one user with their rows. Returns the rows that may be forgotten, each with its place among
 /// all rows.
 pub(super) async fn compare(
-    tools: &mut Tools,
+    tools: &mut SweepTools,
     user: UserId,
     mut shelf: UserSnapshot,
     findings: &mut Findings,
@@ -55,7 +55,7 @@ pub(super) async fn compare(
 }
 
 /// Objects of users that have no account at all.
-pub(super) async fn strangers(tools: &mut Tools, findings: &mut Findings) -> Result<(), SweepError> {
+pub(super) async fn strangers(tools: &mut SweepTools, findings: &mut Findings) -> Result<(), SweepError> {
     if tools.parts.options.orphans == Orphans::Off {
         return Ok(());
     }
@@ -92,7 +92,7 @@ pub(super) async fn strangers(tools: &mut Tools, findings: &mut Findings) -> Res
 }
 
 /// An object with a row.
-async fn known(tools: &mut Tools, key: ObjectKey, kept: RowSummary) -> Result<(), SweepError> {
+async fn known(tools: &mut SweepTools, key: ObjectKey, kept: RowSummary) -> Result<(), SweepError> {
     match kept.status {
         Status::Gone => {
             found("object");
@@ -112,7 +112,7 @@ async fn known(tools: &mut Tools, key: ObjectKey, kept: RowSummary) -> Result<()
 
 /// An object without a row. It is an orphan if it is old enough and a fresh read of account and row finds none.
 async fn stray(
-    tools: &mut Tools,
+    tools: &mut SweepTools,
     key: ObjectKey,
     object: &ListedObject,
     findings: &mut Findings,
@@ -138,7 +138,7 @@ async fn stray(
     }
 }
 
-fn judge_orphan(tools: &Tools, key: ObjectKey, size_bytes: u64, findings: &mut Findings) {
+fn judge_orphan(tools: &SweepTools, key: ObjectKey, size_bytes: u64, findings: &mut Findings) {
     let may_remove = tools.parts.options.orphans == Orphans::Remove;
     if may_remove && findings.orphans_removed < ORPHANS_REMOVED_MAX {
         findings.orphans_removed += 1;
@@ -151,7 +151,7 @@ fn judge_orphan(tools: &Tools, key: ObjectKey, size_bytes: u64, findings: &mut F
 
 /// A row that counts bytes which are not in the list: an alarm if the bucket says so too. Nothing is changed: what is
 /// not there cannot be brought back by forgetting that it was.
-async fn missing(tools: &mut Tools, key: ObjectKey, findings: &mut Findings) -> Result<(), SweepError> {
+async fn missing(tools: &mut SweepTools, key: ObjectKey, findings: &mut Findings) -> Result<(), SweepError> {
     if let Some(seen) = tools.inspect(key).await? {
         log_inspected(key, Some(seen.size_bytes), None);
         return Ok(());

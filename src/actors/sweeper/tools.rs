@@ -66,7 +66,7 @@ pub(super) enum SweepError {
 }
 
 /// One pass's hands.
-pub(super) struct Tools {
+pub(super) struct SweepTools {
     pub(super) parts: SweeperParts,
     accounts: Throttle,
     objects: Throttle,
@@ -74,7 +74,7 @@ pub(super) struct Tools {
     unanswered: u32,
 }
 
-impl Tools {
+impl SweepTools {
     pub(super) fn new(parts: SweeperParts) -> Self {
         let accounts = Throttle::new(parts.options.accounts_per_sec);
         let objects = Throttle::new(parts.options.objects_per_sec);

@@ -1,7 +1,7 @@
 //! Uploads in chunks that nobody will complete: begun for a row that was never written, or left over by a row that
 //! has moved on. Nobody can see them, and they cost.
 
-use super::tools::{SweepError, Tools, found};
+use super::tools::{SweepError, SweepTools, found};
 use crate::actors::DeskError;
 use crate::actors::requests::ReadFile;
 use crate::domain::file::{File, PublicStatus};
@@ -11,7 +11,7 @@ use crate::limits::UPLOAD_AGE_MIN;
 use crate::ports::ListedUpload;
 
 /// Gives up what no pending file names.
-pub(super) async fn give_up_strays(tools: &mut Tools) -> Result<(), SweepError> {
+pub(super) async fn give_up_strays(tools: &mut SweepTools) -> Result<(), SweepError> {
     let mut after = None;
     loop {
         let page = tools.uploads(ObjectKey::PREFIX, after).await?;
@@ -30,7 +30,7 @@ pub(super) async fn give_up_strays(tools: &mut Tools) -> Result<(), SweepError> 
 }
 
 /// Old enough that no write can come that names it, and named by none: it is given up.
-async fn look_at(tools: &mut Tools, key: ObjectKey, upload: ListedUpload) -> Result<(), SweepError> {
+async fn look_at(tools: &mut SweepTools, key: ObjectKey, upload: ListedUpload) -> Result<(), SweepError> {
     if tools.now().since(upload.started_at) <= UPLOAD_AGE_MIN {
         return Ok(());
     }

@@ -63,8 +63,8 @@ impl From<CellError> for CommitError {
 pub(super) fn read_error(error: &ExecutionError) -> LedgerError {
     let reason = error.to_string();
     match count(error).scope {
-        Scope::Everyone => LedgerError::Unavailable { reason },
-        Scope::OnePartition => LedgerError::Unreadable { reason },
+        ErrorScope::Everyone => LedgerError::Unavailable { reason },
+        ErrorScope::OnePartition => LedgerError::Unreadable { reason },
     }
 }
 
@@ -89,8 +89,8 @@ pub(super) fn commit_error(error: &ExecutionError) -> CommitError {
     let reason = error.to_string();
     match (failure.was_refused, failure.scope) {
         (false, _) => CommitError::Unknown { reason },
-        (true, Scope::Everyone) => CommitError::Unavailable { reason },
-        (true, Scope::OnePartition) => CommitError::Refused { reason },
+        (true, ErrorScope::Everyone) => CommitError::Unavailable { reason },
+        (true, ErrorScope::OnePartition) => CommitError::Refused { reason },
     }
 }
 
@@ -102,12 +102,12 @@ struct Failure {
     /// One of a closed set.
     kind: &'static str,
     /// Whom it concerns.
-    scope: Scope,
+    scope: ErrorScope,
 }
 
 /// Whom a failure concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+enum ErrorScope {
     /// Connections, replicas, time: the next request of any user may fail in the same way.
     Everyone,
     /// The partition that was asked for, or what was asked of it.
@@ -116,16 +116,16 @@ enum Scope {
 
 impl Failure {
     const fn of_one_partition(self) -> Self {
-        Self { scope: Scope::OnePartition, ..self }
+        Self { scope: ErrorScope::OnePartition, ..self }
     }
 }
 
 const fn refused(kind: &'static str) -> Failure {
-    Failure { was_refused: true, kind, scope: Scope::Everyone }
+    Failure { was_refused: true, kind, scope: ErrorScope::Everyone }
 }
 
 const fn unknown(kind: &'static str) -> Failure {
-    Failure { was_refused: false, kind, scope: Scope::Everyone }
+    Failure { was_refused: false, kind, scope: ErrorScope::Everyone }
 }
 
 fn count(error: &ExecutionError) -> Failure {
@@ -198,7 +198,7 @@ mod tests {
     fn check(error: DbError, expected: Failure) {
         let error = ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, String::new()));
         assert_eq!(failure_of(&error), expected, "{error}");
-        let is_outage = expected.scope == Scope::Everyone;
+        let is_outage = expected.scope == ErrorScope::Everyone;
         let outcome = commit_error(&error);
         match (expected.was_refused, is_outage) {
             (false, _) => assert!(matches!(outcome, CommitError::Unknown { .. }), "{outcome}"),

@@ -19,7 +19,7 @@ use super::assemble::{Completion, Named, NamedPart};
 use super::blocking::blocking;
 use super::checksums::{self, Whole};
 use super::draft::hex;
-use super::intake::{self, Declared};
+use super::intake::{self, DeclaredBytes};
 use super::list::{Listing, Page};
 use super::lists;
 use super::parts::PartSizes;
@@ -109,7 +109,7 @@ impl S3 for Api {
         if input.sse_customer_algorithm.is_some() || input.server_side_encryption.is_some() {
             return Err(s3_error!(NotImplemented, "objects are not encrypted here"));
         }
-        let declared = Declared {
+        let declared = DeclaredBytes {
             length_bytes,
             md5: input.content_md5,
             checksum: declared!(input),
@@ -256,7 +256,7 @@ impl S3 for Api {
         if !blocking("find an upload", looked).await.map_err(answers::internal)? {
             return Err(s3_error!(NoSuchUpload));
         }
-        let declared = Declared {
+        let declared = DeclaredBytes {
             length_bytes,
             md5: input.content_md5,
             checksum: declared!(input),

@@ -57,7 +57,7 @@ impl Drop for TmpFile {
 }
 
 /// What a file is written under.
-pub(super) struct Terms {
+pub(super) struct PutTerms {
     /// Room for its bytes.
     pub(super) promise: Promise,
     /// Of an upload: its turn.
@@ -68,7 +68,7 @@ pub(super) struct Terms {
 pub(super) struct Draft {
     file: File,
     tmp: TmpFile,
-    terms: Terms,
+    terms: PutTerms,
     size_bytes: u64,
     bytes_max: u64,
     md5: Md5,
@@ -101,7 +101,7 @@ impl Draft {
         layout: &Layout,
         bytes_max: u64,
         asked: ChecksumHasher,
-        terms: Terms,
+        terms: PutTerms,
     ) -> io::Result<Self> {
         let path = layout.tmp();
         let file = File::options().write(true).read(true).create_new(true).open(&path);
@@ -154,11 +154,11 @@ mod tests {
     use super::*;
     use crate::adapters::embedded::FreeSpace;
 
-    fn terms() -> Terms {
+    fn terms() -> PutTerms {
         let limits =
             RoomLimits { reserve_bytes: 0, in_flight_bytes_max: u64::MAX, object_bytes_max: u64::MAX };
         let room = Room::new(FreeSpace::fixed(Arc::new(AtomicU64::new(100))), limits);
-        Terms { promise: room.promise(5).unwrap().unwrap(), turn: None }
+        PutTerms { promise: room.promise(5).unwrap().unwrap(), turn: None }
     }
 
     #[test]

@@ -23,7 +23,7 @@ const WRITE_BYTES: usize = 256 << 10;
 
 /// The declared length and checksums of a request's bytes.
 #[derive(Debug, Default)]
-pub(super) struct Declared {
+pub(super) struct DeclaredBytes {
     pub(super) length_bytes: Option<i64>,
     pub(super) md5: Option<String>,
     pub(super) checksum: Checksum,
@@ -37,7 +37,7 @@ pub(super) struct Declared {
 pub(super) async fn receive(
     store: &Arc<Store>,
     (body, turn): (Option<StreamingBlob>, Turn),
-    declared: Declared,
+    declared: DeclaredBytes,
 ) -> S3Result<(Finished, Checksum)> {
     let length = declared.length_bytes.ok_or_else(|| s3_error!(MissingContentLength))?;
     let length = u64::try_from(length).map_err(|_| s3_error!(InvalidArgument))?;
@@ -82,7 +82,7 @@ async fn write_all(mut draft: Draft, mut body: StreamingBlob) -> S3Result<Draft>
     }
 }
 
-impl Declared {
+impl DeclaredBytes {
     /// What must be computed besides MD5 and SHA-256.
     fn hashers(&self) -> ChecksumHasher {
         let trailer = self.trailer.as_deref().unwrap_or_default().to_ascii_lowercase();

@@ -62,7 +62,7 @@ impl Store {
 }
 
 /// A name in a folder: the whole key, or what the keys below it start with.
-struct Found {
+struct FoundEntry {
     name: String,
     is_folder: bool,
     path: PathBuf,
@@ -102,7 +102,7 @@ fn walk(listing: &Listing, folder: &Path, base: &str, page: &mut Page) -> io::Re
 }
 
 /// The names in a folder that may matter, in the order of their keys.
-fn wanted(listing: &Listing, folder: &Path, base: &str) -> io::Result<Vec<Found>> {
+fn wanted(listing: &Listing, folder: &Path, base: &str) -> io::Result<Vec<FoundEntry>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -112,7 +112,7 @@ fn wanted(listing: &Listing, folder: &Path, base: &str) -> io::Result<Vec<Found>
             Element::Folder(name) => (format!("{base}{name}/"), true),
         };
         if is_wanted(listing, &name, is_folder) {
-            all.push(Found { name, is_folder, path: entry.path() });
+            all.push(FoundEntry { name, is_folder, path: entry.path() });
         }
     }
     // A folder's name ends with the slash that all keys below it have there: this is the order of the keys.

@@ -51,11 +51,11 @@ pub(super) fn place(token: &str) -> S3Result<String> {
 }
 
 /// How the names of a list are written.
-struct Writing {
+struct KeyEncoding {
     is_encoded: bool,
 }
 
-impl Writing {
+impl KeyEncoding {
     fn new(encoding: Option<&EncodingType>) -> Self {
         Self { is_encoded: encoding.is_some_and(|kind| kind.as_str() == EncodingType::URL) }
     }
@@ -96,7 +96,7 @@ fn echoed(asked: Option<i32>) -> Option<i32> {
 
 /// A page of `ListObjects`.
 pub(super) fn first_version(page: Page, input: ListObjectsInput) -> ListObjectsOutput {
-    let writing = Writing::new(input.encoding_type.as_ref());
+    let writing = KeyEncoding::new(input.encoding_type.as_ref());
     let (next_marker, is_truncated) = (next(&page), page.is_truncated);
     let (contents, folders) = writing.items(page.items);
     ListObjectsOutput {
@@ -116,7 +116,7 @@ pub(super) fn first_version(page: Page, input: ListObjectsInput) -> ListObjectsO
 
 /// A page of `ListObjectsV2`.
 pub(super) fn second_version(page: Page, input: ListObjectsV2Input) -> ListObjectsV2Output {
-    let writing = Writing::new(input.encoding_type.as_ref());
+    let writing = KeyEncoding::new(input.encoding_type.as_ref());
     let (token, is_truncated) = (next(&page).map(|name| URL_SAFE_NO_PAD.encode(name)), page.is_truncated);
     let key_count = i32::try_from(page.items.len()).ok();
     let (contents, folders) = writing.items(page.items);
@@ -139,7 +139,7 @@ pub(super) fn second_version(page: Page, input: ListObjectsV2Input) -> ListObjec
 
 /// A page of uploads in parts.
 pub(super) fn uploads(page: UploadPage, input: ListMultipartUploadsInput) -> ListMultipartUploadsOutput {
-    let writing = Writing::new(input.encoding_type.as_ref());
+    let writing = KeyEncoding::new(input.encoding_type.as_ref());
     let (next_key_marker, next_upload_id_marker) =
         page.next.map(|next| (writing.text(next.key), next.upload_id)).unzip();
     let upload = |upload: ListedUpload| MultipartUpload {

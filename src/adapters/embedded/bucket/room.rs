@@ -42,11 +42,11 @@ pub(super) struct RoomLimits {
 pub(super) struct Room {
     free: FreeSpace,
     limits: RoomLimits,
-    taken: Mutex<Taken>,
+    taken: Mutex<TakenBytes>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct TakenBytes {
     /// Bytes of uploads in flight, as they were declared.
     in_flight: u64,
     /// Those of them that are not on the disk yet.
@@ -97,7 +97,7 @@ impl Room {
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, TakenBytes> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::assemble::{CompleteError, Completion};
 use super::ballast::Ballast;
-use super::draft::{Draft, Finished, Terms, TmpFile, WriteError};
+use super::draft::{Draft, Finished, PutTerms, TmpFile, WriteError};
 use super::layout::{self, KeyError, Layout};
 use super::options::{BucketOptions, OpenError};
 use super::outbox;
@@ -184,7 +184,7 @@ impl Store {
     ) -> Result<Draft, WriteError> {
         self.expect_in_place()?;
         let promise = self.room.promise(size_bytes)??;
-        let terms = Terms { promise, turn };
+        let terms = PutTerms { promise, turn };
         Ok(Draft::create(&self.layout, self.options.object_bytes_max, asked, terms)?)
     }
 

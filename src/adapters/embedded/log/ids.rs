@@ -38,10 +38,10 @@ impl IdHash {
 
 /// The ids that the streams have seen recently. Owned by the committer.
 #[derive(Debug)]
-pub(crate) struct KnownIds([Generations; 3]);
+pub(crate) struct KnownIds([IdGenerations; 3]);
 
 #[derive(Debug, Default)]
-struct Generations {
+struct IdGenerations {
     young: HashMap<IdHash, u64>,
     old: HashMap<IdHash, u64>,
     turned_at: Timestamp,
@@ -72,7 +72,7 @@ impl KnownIds {
 
     /// The sequence of the record that perhaps has this id.
     pub(super) fn find(&self, stream: Stream, id: IdHash) -> Option<u64> {
-        let Generations { young, old, .. } = &self.0[slot(stream)];
+        let IdGenerations { young, old, .. } = &self.0[slot(stream)];
         young.get(&id).or_else(|| old.get(&id)).copied()
     }
 
@@ -90,7 +90,7 @@ impl KnownIds {
     }
 }
 
-impl Generations {
+impl IdGenerations {
     fn add(&mut self, id: IdHash, sequence: u64) {
         self.young.insert(id, sequence);
     }

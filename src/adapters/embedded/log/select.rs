@@ -18,7 +18,7 @@ pub(super) struct Selector {
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundRecords {
     /// Matching records, rising.
     pub(super) sequences: Vec<u64>,
     /// There is no other up to here.
@@ -27,11 +27,11 @@ pub(super) struct Found {
 
 impl Selector {
     /// Looks for at most `max` matching records above `after`, for a bounded time.
-    pub(super) fn look(&self, shared: &Shared, after: u64, max: usize) -> Result<Found, ReadError> {
+    pub(super) fn look(&self, shared: &Shared, after: u64, max: usize) -> Result<FoundRecords, ReadError> {
         let window = &shared.log.window;
         let last = window.last(self.stream);
         let after = after.max(window.first(self.stream).saturating_sub(1));
-        let mut found = Found { sequences: Vec::new(), looked_to: after };
+        let mut found = FoundRecords { sequences: Vec::new(), looked_to: after };
         if after >= last || max == 0 {
             return Ok(found);
         }

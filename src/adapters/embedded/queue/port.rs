@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::state::{Taken, Terms};
-use super::write::Message;
+use super::state::{ReceiveTerms, TakenMessages};
+use super::write::StoredMessage;
 use crate::adapters::embedded::EmbeddedStore;
 use crate::adapters::embedded::store::{Job, ReadError, Unsent, unrow};
 use crate::domain::time::Timestamp;
@@ -64,7 +64,7 @@ impl EmbeddedQueue {
     pub fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         let read = |guard: fjall::Guard| -> Result<DeadLetter, ReadError> {
             let (key, row) = guard.into_inner()?;
-            let Message { deliveries, at, body } = unrow(&row, 0)?;
+            let StoredMessage { deliveries, at, body } = unrow(&row, 0)?;
             let number = key.first_chunk().copied().map_or(0, u64::from_be_bytes);
             Ok(DeadLetter { id: number.to_string(), body, deliveries, at })
         };
@@ -74,8 +74,9 @@ impl EmbeddedQueue {
     fn take(&self, max: usize) -> Result<Vec<QueueDelivery>, ReadError> {
         let shared = self.store.shared();
         let QueuePolicy { visibility, deliveries_max } = self.policy;
-        let terms = Terms { now: shared.clock.now(), visibility, deliveries_max: deliveries_max.max(1) };
-        let Taken { handed, spent } = shared.queue.take(&shared.tables, max, terms)?;
+        let terms =
+            ReceiveTerms { now: shared.clock.now(), visibility, deliveries_max: deliveries_max.max(1) };
+        let TakenMessages { handed, spent } = shared.queue.take(&shared.tables, max, terms)?;
         for (number, deliveries) in spent {
             // Without room it is found again after its visibility.
             self.store.submit_quietly(Job::Bury { number, deliveries });

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::write::{Message, QueueHead};
+use super::write::{QueueHead, StoredMessage};
 use crate::adapters::embedded::store::{ReadError, Tables, unrow};
 use crate::domain::time::Timestamp;
 
@@ -29,20 +29,20 @@ pub(crate) struct QueueShared {
 #[derive(Debug, Default)]
 pub(super) struct OpenMessages {
     seen: u64,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, OpenDelivery>,
     /// The same by due time.
     due: BTreeSet<(Timestamp, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenDelivery {
     deliveries: u32,
     due: Timestamp,
 }
 
 /// The result of one look at the queue.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct TakenMessages {
     /// Handed out: number, deliveries, body.
     pub(super) handed: Vec<(u64, u32, String)>,
     /// Handed out too often already: number, deliveries.
@@ -51,7 +51,7 @@ pub(super) struct Taken {
 
 /// For how long, and how often.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct ReceiveTerms {
     pub(super) now: Timestamp,
     pub(super) visibility: Duration,
     pub(super) deliveries_max: u32,
@@ -82,8 +82,13 @@ impl QueueShared {
     }
 
     /// Hands out up to `max`: first what is due again, then what is new.
-    pub(super) fn take(&self, tables: &Tables, max: usize, terms: Terms) -> Result<Taken, ReadError> {
-        let mut taken = Taken::default();
+    pub(super) fn take(
+        &self,
+        tables: &Tables,
+        max: usize,
+        terms: ReceiveTerms,
+    ) -> Result<TakenMessages, ReadError> {
+        let mut taken = TakenMessages::default();
         let mut messages = self.messages();
         let due = messages.due.iter().take_while(|(due, _)| *due <= terms.now);
         let due: Vec<u64> = due.map(|(_, number)| *number).take(max).collect();
@@ -119,7 +124,7 @@ impl QueueShared {
     pub(super) fn extend(&self, number: u64, deliveries: u32, due: Timestamp) {
         let mut messages = self.messages();
         if messages.open.get(&number).is_some_and(|open| open.deliveries == deliveries) {
-            messages.set(number, Open { deliveries, due });
+            messages.set(number, OpenDelivery { deliveries, due });
         }
         drop(messages);
         self.bell.notify_waiters();
@@ -128,20 +133,20 @@ impl QueueShared {
 
 impl OpenMessages {
     /// Hands one out, or finds that it was handed out too often.
-    fn hand(&mut self, number: u64, message: Message, terms: Terms, taken: &mut Taken) {
+    fn hand(&mut self, number: u64, message: StoredMessage, terms: ReceiveTerms, taken: &mut TakenMessages) {
         let noted = self.open.get(&number).map_or(0, |open| open.deliveries).max(message.deliveries);
         if noted >= terms.deliveries_max {
             taken.spent.push((number, noted));
             let due = terms.now.after(terms.visibility.max(BURY_WITHIN));
-            self.set(number, Open { deliveries: noted, due });
+            self.set(number, OpenDelivery { deliveries: noted, due });
         } else {
             taken.handed.push((number, noted + 1, message.body));
             let due = terms.now.after(terms.visibility);
-            self.set(number, Open { deliveries: noted + 1, due });
+            self.set(number, OpenDelivery { deliveries: noted + 1, due });
         }
     }
 
-    fn set(&mut self, number: u64, open: Open) {
+    fn set(&mut self, number: u64, open: OpenDelivery) {
         self.forget(number);
         self.open.insert(number, open);
         self.due.insert((open.due, number));

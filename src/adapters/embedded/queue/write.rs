@@ -9,7 +9,7 @@ const HEAD_KEY: &str = "queue";
 
 /// A notification, in the form of its table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Message {
+pub(super) struct StoredMessage {
     /// Deliveries as far as they were noted: the second and later ones are.
     pub(super) deliveries: u32,
     /// When it came.
@@ -46,7 +46,7 @@ impl QueueHead {
 pub(crate) fn append(body: String, tables: &Tables, head: &mut QueueHead, batch: &mut Batch) {
     head.last += 1;
     head.is_changed = true;
-    let message = Message { deliveries: 0, at: batch.now, body };
+    let message = StoredMessage { deliveries: 0, at: batch.now, body };
     batch.put(&tables.messages, head.last.to_be_bytes(), row(&[], &message));
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn bury(
 }
 
 /// A notification that is on disk and that no earlier job of this batch removed.
-fn present(number: u64, tables: &Tables, batch: &Batch) -> Result<Option<Message>, ReadError> {
+fn present(number: u64, tables: &Tables, batch: &Batch) -> Result<Option<StoredMessage>, ReadError> {
     if batch.removed.contains(&number) {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ use super::committer::Committer;
 use super::folder::{FolderLock, OpenError};
 use super::identity;
 use super::job::{Job, Reply, Unsent};
-use super::room::Room;
+use super::room::StoreRoom;
 use super::tables::{ReadError, Tables};
 use super::tidy::tidy;
 use crate::adapters::embedded::log::{self, LogShared};
@@ -77,7 +77,7 @@ pub(crate) struct Shared {
     pub(crate) options: StoreOptions,
     pub(crate) log: LogShared,
     pub(crate) queue: QueueShared,
-    pub(crate) room: Room,
+    pub(crate) room: StoreRoom,
     trouble: OnceLock<String>,
     /// Cancelled when there is trouble.
     pub(super) is_broken: CancellationToken,
@@ -146,7 +146,7 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared {
             log: LogShared::new(window),
             queue: QueueShared::default(),
-            room: Room::new(space),
+            room: StoreRoom::new(space),
             tables,
             identity,
             clock,

@@ -33,12 +33,12 @@ pub(crate) enum Need {
 
 /// Room on the disk of the store.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct StoreRoom {
     free: FreeSpace,
     last: Mutex<Option<(Instant, u64)>>,
 }
 
-impl Room {
+impl StoreRoom {
     pub(crate) const fn new(free: FreeSpace) -> Self {
         Self { free, last: Mutex::new(None) }
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn check(free: u64, expected: [bool; 3]) {
-        let room = Room::new(FreeSpace::fixed(Arc::new(AtomicU64::new(free))));
+        let room = StoreRoom::new(FreeSpace::fixed(Arc::new(AtomicU64::new(free))));
         let is_taken =
             [Need::Freeing, Need::Finishing, Need::Beginning].map(|need| room.refusal(need).is_none());
         assert_eq!(is_taken, expected, "{free} bytes free");
