@@ -39,7 +39,7 @@ const BANNED: &[&str] = &[
     "anew",
 ];
 /// The most banned turns in 100,000 words of comments and documents. It only falls; under 100 is the aim.
-const CEILING: usize = 225;
+const CEILING: usize = 70;
 /// Folders and documents whose words count.
 const TEXTS: &[&str] =
     &["src", "tests", "benches", "docs", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
