@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::bucket_stamp::BucketStamp;
 use super::engines::Engines;
 use super::running::running;
 use super::start_error::{StartError, folder_advice, listen_advice};
@@ -111,6 +112,7 @@ fn data(config: &Config, is_running: bool) -> Result<String, String> {
     if let Some(held) = data_dir::holder(config) {
         return in_use(config, &held, is_running);
     }
+    data_dir::check(config).map_err(|error| error.to_string())?;
     // What is not there is made in the nearest folder above that is.
     let above = dir.ancestors().map(|above| if above == Path::new("") { Path::new(".") } else { above });
     let Some(nearest) = above.into_iter().find(|above| above.exists()) else {
@@ -184,7 +186,10 @@ async fn queue(config: &Config, identity: Option<Uuid>) -> Result<String, String
 
 async fn objects(config: &Config, identity: Option<Uuid>) -> Result<String, String> {
     match config.objects.kind {
-        BucketKind::Embedded => Ok(String::new()),
+        BucketKind::Embedded => BucketStamp::of(config, None)
+            .map_or(Ok(()), |stamp| stamp.check())
+            .map(|()| String::new())
+            .map_err(|error| error.to_string()),
         BucketKind::S3 => aws::check_objects(config, identity).await,
     }
 }

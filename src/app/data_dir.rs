@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 
 use super::start_error::StartError;
+use super::{folder_owner, shards_note};
 use crate::adapters::embedded::bucket::{self, EmbeddedBucket};
 use crate::adapters::embedded::{EmbeddedStore, OpenError};
 use crate::config::{BucketKind, Config, LedgerKind, LogKind, QueueKind};
@@ -73,6 +74,21 @@ pub(super) fn holder(config: &Config) -> Option<StartError> {
     }
     let is_held = config.objects.kind == BucketKind::Embedded && EmbeddedBucket::is_held(&bucket);
     is_held.then(|| bucket::OpenError::InUse { path: bucket }.into())
+}
+
+/// Refuses a data folder that is not for these settings: it holds other files, or data with another number of shards.
+/// Makes nothing.
+pub(super) fn check(config: &Config) -> Result<(), StartError> {
+    if is_needed(config) {
+        folder_owner::check(config)?;
+        shards_note::check(config)?;
+    }
+    Ok(())
+}
+
+/// Notes in the data folder what is fixed for its life, if anything is kept in it.
+pub(super) fn note_shards(config: &Config) -> Result<(), StartError> {
+    if is_needed(config) { Ok(shards_note::put(config)?) } else { Ok(()) }
 }
 
 /// Prepares the data folder of these settings, if anything is kept in it.

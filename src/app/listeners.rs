@@ -48,14 +48,16 @@ pub(super) struct Listeners {
 }
 
 impl Ports {
-    /// Binds the ports of these settings, unless another process holds the data. Makes nothing on disk.
+    /// Binds the ports of these settings, unless another process holds the data, or the data folder is not for them. Makes
+    /// nothing on disk.
     ///
     /// # Errors
-    /// An address is taken or not of this machine, or the data is held.
+    /// An address is taken or not of this machine, the data is held, or the folder holds something else.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
         if let Some(held) = data_dir::holder(config) {
             return Err(held);
         }
+        data_dir::check(config)?;
         let api = BoundListener::bind("http.listen", config.http.listen)?;
         let admin = BoundListener::bind("admin.listen", config.admin.listen)?;
         let s3 = match config.objects.kind {

@@ -72,6 +72,7 @@ impl App {
         data_dir::prepare_if_needed(&config)?;
         let embedded = Embedded::open(&config, descriptors, &clock)?;
         embedded.bucket_stamp(&config).map_or(Ok(()), |stamp| stamp.put())?;
+        data_dir::note_shards(&config)?;
         let options = HttpOptions::from_config(&config, cursor_key::load(&config)?);
         let Listeners { api, admin, s3, addresses } = ports.listen()?;
         let note = note(&config, &addresses);

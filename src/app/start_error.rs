@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use super::aws::IdentityError;
 use super::bucket_stamp::BucketStampError;
 use super::cursor_key::CursorKeyError;
+use super::folder_owner::ForeignFolder;
+use super::shards_note::ShardsNoteError;
 use crate::actors::TreeError;
 #[cfg(feature = "aws")]
 use crate::adapters::aws::SecretError;
@@ -41,6 +43,12 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The data folder holds files of others.
+    #[error("data_dir: {0}")]
+    ForeignFolder(#[from] ForeignFolder),
+    /// The data folder has another number of shards.
+    #[error("shards: {0}")]
+    ShardsNote(#[from] ShardsNoteError),
     /// Ledger, log and queue do not open.
     #[error("data_dir: {0}")]
     Store(#[from] OpenError),
@@ -134,6 +142,9 @@ impl StartError {
         // The settings name what is not theirs; everything else may be mended outside of them.
         #[cfg(feature = "aws")]
         if matches!(self, Self::Identity(_)) {
+            return 2;
+        }
+        if matches!(self, Self::ForeignFolder(_) | Self::ShardsNote(ShardsNoteError::Changed { .. })) {
             return 2;
         }
         1

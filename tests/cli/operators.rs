@@ -329,12 +329,31 @@ fn a_deleted_bucket_is_not_made_again_without_a_word() {
         let refused = call.run(&["dev", "--port", "0"]);
         check_refused(&refused, 1, expected);
         check_refused(&refused, 1, "touch wharf-data/bucket/adopt");
+        let audited = call.run(&["audit"]);
+        check_refused(&audited, 7, expected);
+        assert_eq!(audited.stderr, refused.stderr, "an audit says what a start says");
         assert!(!bucket.exists(), "it is not made again");
     }
+    let checked_objects = || {
+        let ports = ["http.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "s3.listen=127.0.0.1:0"];
+        let ports: Vec<_> = ports.into_iter().flat_map(|set| ["--set", set]).collect();
+        let all = checked(&call.run(&[["config", "check"].as_slice(), &ports].concat()));
+        all.into_iter()
+            .find(|(_, part, _)| part == "objects")
+            .map(|(is_ok, _, text)| (is_ok, text))
+            .expect("a line")
+    };
+    let (is_ok, text) = checked_objects();
+    assert!(!is_ok && text.contains(expected) && !bucket.exists(), "{text}");
     std::fs::create_dir(&bucket).expect("made");
     set_mode(&bucket, 0o700);
     check_refused(&call.run(&["dev", "--port", "0"]), 1, expected);
+    assert!(!checked_objects().0, "an empty folder is not the bucket either");
+    std::fs::write(bucket.join("ledger-id"), USER).expect("written");
+    let (is_ok, text) = checked_objects();
+    assert!(!is_ok && text.contains("belongs to another ledger"), "{text}");
     std::fs::write(bucket.join("adopt"), "").expect("made");
+    assert!(checked_objects().0, "an operator accepts it");
     let (dev, ready) = call.dev(&["--port", "0"]);
     assert!(ask_for_an_upload(&ready).starts_with("HTTP/1.1 201"));
 
@@ -355,4 +374,47 @@ fn a_deleted_bucket_is_not_made_again_without_a_word() {
     let lines =
         ended.stderr.lines().filter(|line| line.contains("WARN") && line.contains("was deleted or replaced"));
     assert!((1..=2).contains(&lines.count()), "one line for the bucket and one for uploads: {ended:?}");
+}
+
+#[test]
+fn a_folder_with_other_files_is_refused_and_left_alone() {
+    let issuer = "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='HS256'\nkey_file='key'\n";
+    let ports = "http.listen='127.0.0.1:0'\nadmin.listen='127.0.0.1:0'\ns3.listen='127.0.0.1:0'\n";
+    let call = Call::new().file("w.toml", &format!("data_dir='shared'\n{ports}{issuer}"));
+    let call = call.file("key", &"k".repeat(32));
+    let shared = call.folder.path().join("shared");
+    std::fs::create_dir(&shared).expect("made");
+    std::fs::write(shared.join("notes.txt"), "of others").expect("written");
+    set_mode(&shared, 0o755);
+    let expected = "data_dir: shared holds other files (notes.txt); name a new or an empty folder";
+    check_refused(&call.run(&["dev", "--port", "0", "--data", "shared"]), 2, expected);
+    check_refused(&call.run(&["serve", "--config", "w.toml"]), 2, expected);
+    let check = call.run(&["config", "check", "--config", "w.toml"]);
+    assert!(check.stdout.contains("failed  data      shared holds other files"), "{check:?}");
+    assert_eq!((mode(&shared), names(&shared)), (0o755, vec!["notes.txt".to_owned()]));
+    // With data of ours in it, it is a data folder, and closed to others as any is.
+    std::fs::write(shared.join("dev-issuer.key"), "k".repeat(32)).expect("written");
+    set_mode(&shared.join("dev-issuer.key"), 0o600);
+    let (_dev, _) = call.dev(&["--port", "0", "--data", "shared"]);
+    assert_eq!(mode(&shared), 0o700);
+}
+
+#[test]
+fn another_number_of_shards_is_refused_on_data_that_is_there() {
+    let call = Call::new();
+    let start = |shards: &str| {
+        let (dev, _) = call.dev(&["--port", "0", "--set", shards]);
+        dev.signal("TERM");
+        dev.wait();
+    };
+    start("shards=8");
+    let expected = "shards: 16 is not the number that the data in wharf-data was made with, which is 8;";
+    check_refused(&call.run(&["dev", "--port", "0", "--set", "shards=16"]), 2, expected);
+    let check = call.run(&["config", "check", "--set", "shards=16"]);
+    assert!(check.stdout.contains("failed  data      16 is not"), "{check:?}");
+    start("shards=8");
+    // A folder of an earlier release has no note; its next start writes one.
+    std::fs::remove_file(call.folder.path().join("wharf-data/shards")).expect("removed");
+    start("shards=8");
+    check_refused(&call.run(&["dev", "--port", "0", "--set", "shards=16"]), 2, expected);
 }

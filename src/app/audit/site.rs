@@ -1,8 +1,10 @@
 //! The ports of a deployment, opened for reading.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::bucket_stamp::BucketStamp;
 use super::super::data_dir::is_there;
 use super::super::descriptors::Descriptors;
 use super::super::ports::{Embedded, Site};
@@ -42,9 +44,7 @@ pub async fn audit(
     if config.log.nats.manage_streams == ManageStreams::Create {
         config.log.nats.manage_streams = ManageStreams::Check;
     }
-    if let Some(missing) = missing_folder(&config)? {
-        return Err(AuditError::NoData(missing));
-    }
+    check_folders(&config)?;
     let mut upkeep = Upkeep::default();
     let world = match open(&config, &mut upkeep).await {
         Ok(world) => world,
@@ -80,17 +80,27 @@ pub(crate) fn options(config: &Config) -> AuditOptions {
     }
 }
 
-/// A folder of an embedded part that is not there: the settings mean another place, or nothing was ever stored.
-fn missing_folder(config: &Config) -> Result<Option<PathBuf>, AuditError> {
+/// Fails if a folder of an embedded part is not there: the settings mean another place, or nothing was ever stored. A
+/// bucket that was there before is reported as a start reports it.
+fn check_folders(config: &Config) -> Result<(), AuditError> {
     let is_read = config.ledger.kind == LedgerKind::Embedded || config.log.kind == LogKind::Embedded;
     let store = is_read.then(|| config.data_dir.join("store"));
     let bucket = (config.objects.kind == BucketKind::Embedded).then(|| config.data_dir.join("bucket"));
-    for folder in store.into_iter().chain(bucket) {
-        if !is_there(&folder).map_err(|error| AuditError::NotOpened(error.to_string()))? {
-            return Ok(Some(folder));
-        }
+    let not_opened = |error: &dyn Display| AuditError::NotOpened(error.to_string());
+    let is_missing = |folder: &PathBuf| is_there(folder).map(|is| !is).map_err(|error| not_opened(&error));
+    if let Some(store) = store
+        && is_missing(&store)?
+    {
+        return Err(AuditError::NoData(store));
     }
-    Ok(None)
+    if let Some(bucket) = bucket
+        && is_missing(&bucket)?
+    {
+        let stamp = BucketStamp::of(config, None).map_or(Ok(()), |stamp| stamp.check());
+        stamp.map_err(|error| not_opened(&StartError::from(error)))?;
+        return Err(AuditError::NoData(bucket));
+    }
+    Ok(())
 }
 
 /// Whether a running process holds the data.
