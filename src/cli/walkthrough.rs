@@ -22,23 +22,29 @@ pub(super) struct Whereabouts {
     pub data_dir: String,
 }
 
-/// Commands for sh with curl and sed alone; no comments in between, because an interactive zsh runs them.
+/// Commands for sh with curl (7.76 or newer) and sed alone; no comments in between, because an interactive zsh runs them.
+/// They stop at the first refusal and show it.
 const COMMANDS: &str = r#"API=@API@
 TOKEN=@TOKEN@
 AUTH="Authorization: Bearer $TOKEN"
 printf 'hello, wharf\n' > hello.txt
 
-SIGNED=$(curl -sS "$API/v1/files/presign-upload" -H "$AUTH" -H 'Content-Type: application/json' \
-  -d '{"filename": "hello.txt", "size_bytes": 13, "content_type": "text/plain"}')
-FILE=$API/v1/files/$(printf '%s\n' "$SIGNED" | sed 's/.*"file_id": *"\([^"]*\)".*/\1/')
-UPLOAD_URL=$(printf '%s\n' "$SIGNED" | sed 's/.*"upload_url": *"\([^"]*\)".*/\1/')
+if SIGNED=$(curl --fail-with-body -gsS "$API/v1/files/presign-upload" -H "$AUTH" -H 'Content-Type: application/json' \
+  -d '{"filename": "hello.txt", "size_bytes": 13, "content_type": "text/plain"}'); then
+  FILE=$API/v1/files/$(printf '%s\n' "$SIGNED" | sed 's/.*"file_id": *"\([^"]*\)".*/\1/')
+  UPLOAD_URL=$(printf '%s\n' "$SIGNED" | sed 's/.*"upload_url": *"\([^"]*\)".*/\1/')
 
-printf '%s\n' "$SIGNED" | sed -e 's/.*"headers": *{ *"//' -e 's/" *}.*//' -e 's/": *"/: /g' -e 's/", *"/\
-/g' | curl -sS -T hello.txt -H @- "$UPLOAD_URL"
-
-curl -sS -X POST "$FILE/complete" -H "$AUTH" -w '\n'
-DOWNLOAD_URL=$(curl -sS "$FILE/download-url" -H "$AUTH" | sed 's/.*"download_url": *"\([^"]*\)".*/\1/')
-curl -sS "$DOWNLOAD_URL"
+  printf '%s\n' "$SIGNED" | sed -e 's/.*"headers": *{ *"//' -e 's/" *}.*//' -e 's/": *"/: /g' -e 's/", *"/\
+/g' | curl --fail-with-body -gsS -T hello.txt -H @- "$UPLOAD_URL" &&
+  curl --fail-with-body -gsS -X POST "$FILE/complete" -H "$AUTH" -w '\n' &&
+  if LINK=$(curl --fail-with-body -gsS "$FILE/download-url" -H "$AUTH"); then
+    curl --fail-with-body -gsS "$(printf '%s\n' "$LINK" | sed 's/.*"download_url": *"\([^"]*\)".*/\1/')"
+  else
+    printf '%s\n' "$LINK"
+  fi
+else
+  printf '%s\n' "$SIGNED"
+fi
 "#;
 
 /// The commands, to be pasted as they are.
