@@ -152,6 +152,7 @@ fn wrong_usage_is_one_line_and_two() {
         );
         check_refused(&call.run(&["dev", &flag]), 2, &expected);
         check_refused(&call.run(&["health", &flag]), 2, &expected);
+        check_refused(&call.run(&["users", "show", &flag]), 2, "; see wharfinger users show --help");
     }
     check_refused(&call.run(&["token", "mint"]), 2, "--sub <SUBJECT>");
     check_refused(&call.run(&["config", "print", "--set", "shards"]), 2, "--set shards: write it like");
@@ -177,7 +178,7 @@ fn a_wrong_setting_is_one_line_with_key_and_origin() {
     check_refused(&call.run(&["config", "print", "--config", "w.toml"]), 2, expected);
 
     let call = Call::new().env("WHARF_UPLOAD__MAX_BYTES", "lots");
-    let expected = "upload.max_bytes: \"lots\" is not a whole number from 0 (bytes, or a size like \"50MiB\") \
+    let expected = "upload.max_bytes: \"lots\" is not a whole number without a sign (bytes, or a size like \"50MiB\") \
                     (environment variable WHARF_UPLOAD__MAX_BYTES)";
     check_refused(&call.run(&["serve"]), 2, expected);
     check_refused(&call.run(&["dev", "--port", "0"]), 2, expected);
@@ -668,7 +669,7 @@ fn the_printed_commands_send_exactly_what_was_signed() {
     assert!(calls.contains("\"size_bytes\": 13, "), "the size that is asked for: {calls}");
     assert!(calls.contains("-T hello.txt -H @- http://s3/k?a=1&b=%2F\n"), "{calls}");
     assert!(calls.contains("/v1/files/f-1/complete "), "{calls}");
-    assert!(calls.ends_with("curl -sS http://s3/k?c=2&d=3\n"), "{calls}");
+    assert!(calls.ends_with("-gsS http://s3/k?c=2&d=3\n"), "{calls}");
 }
 
 #[test]
@@ -695,6 +696,37 @@ fn the_printed_commands_store_a_file_and_read_it_back() {
     let ended = dev.wait();
     let token = commands.lines().find_map(|line| line.strip_prefix("TOKEN=")).expect("a token");
     assert!(!ended.stderr.contains(token) && !ended.stderr.contains("X-Amz-Signature"), "{ended:?}");
+}
+
+/// The README's commands that send a file in chunks, for the API at a URL.
+fn chunk_commands(api_url: &str) -> String {
+    let (_, rest) = include_str!("../README.md").split_once("```sh\ndd if=").expect("commands");
+    let (commands, _) = rest.split_once("```").expect("an end");
+    format!("dd if={}", commands.replace("http://127.0.0.1:8080", api_url))
+}
+
+#[test]
+fn commands_to_paste_stop_at_the_first_refusal_and_show_it() {
+    let call = Call::new();
+    let (_dev, commands) = printed_commands(&call);
+    let value = |name: &str| {
+        let line = commands.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("an assignment").to_owned()
+    };
+    let (api_url, token) = (value("API="), value("TOKEN="));
+    let run = |commands: &str| {
+        let mut sh = Command::new("sh");
+        let output = sh.args(["-c", commands]).current_dir(call.folder.path()).output().expect("sh runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let chunks = chunk_commands(&api_url);
+    for bad in [commands.replace(&token, "wrong"), format!("TOKEN=wrong\n{chunks}")] {
+        let printed = run(&bad);
+        assert!(printed.contains("\"code\":\"token_invalid\""), "{printed}");
+        assert!(printed.lines().count() <= 3, "{printed}");
+    }
+    let stored = run(&format!("TOKEN={token}\n{chunks}"));
+    assert!(stored.contains("\"status\":\"processed\""), "{stored}");
 }
 
 #[test]

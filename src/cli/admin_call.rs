@@ -3,13 +3,13 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::dev_issuer::DevIssuer;
+use super::dev_issuer::{self, DevIssuer};
 use super::failure::CommandFailure;
 use super::issuer_key;
 use super::target::{ServiceAddress, Side};
@@ -32,6 +32,8 @@ const ROLE: &str = "support";
 pub(super) struct AdminCall {
     target: ServiceAddress,
     token: String,
+    /// The key file that signed the token, if this command made it.
+    signed_by: Option<PathBuf>,
 }
 
 /// A refusal of the service, as far as people need it.
@@ -54,11 +56,14 @@ struct FieldError {
 impl AdminCall {
     /// Asks on the API's port, with the token in a file, or one signed with the key of an HS256 issuer.
     pub(super) fn new(loaded: &Loaded, token_file: Option<&Path>) -> Result<Self, CommandFailure> {
-        let token = match token_file {
-            Some(path) => read_text(path)?,
-            None => made(&loaded.config, Clock::System.now())?,
+        let (token, signed_by) = match token_file {
+            Some(path) => (read_text(path)?, None),
+            None => {
+                let (token, key_file) = made(&loaded.config, Clock::System.now())?;
+                (token, Some(key_file))
+            }
         };
-        Ok(Self { target: ServiceAddress::find(loaded, Side::Api), token })
+        Ok(Self { target: ServiceAddress::find(loaded, Side::Api), token, signed_by })
     }
 
     /// The body of a successful answer.
@@ -66,11 +71,27 @@ impl AdminCall {
         let answer = self.exchange(path).map_err(|error| self.target.silent("", &error))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
-        if status == 200 { Ok(body.to_owned()) } else { Err(refused(status, body)) }
+        if status == 200 { Ok(body.to_owned()) } else { Err(self.refused(status, body)) }
+    }
+
+    /// A refused token that the user did not give needs its origin.
+    fn refused(&self, status: u16, body: &str) -> CommandFailure {
+        match &self.signed_by {
+            Some(key_file) if status == 401 => refused(
+                status,
+                body,
+                &format!(
+                    "; this command signed its token with {}: name the settings of the service with --config FILE, or a token \
+                 with --token-file",
+                    key_file.display()
+                ),
+            ),
+            Some(_) | None => refused(status, body, ""),
+        }
     }
 
     fn exchange(&self, path: &str) -> std::io::Result<String> {
-        let Self { target: ServiceAddress { address, .. }, token } = self;
+        let Self { target: ServiceAddress { address, .. }, token, .. } = self;
         let mut stream = TcpStream::connect_timeout(address, WITHIN)?;
         stream.set_read_timeout(Some(WITHIN))?;
         stream.set_write_timeout(Some(WITHIN))?;
@@ -92,7 +113,7 @@ pub(super) fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, CommandFailur
     })
 }
 
-fn refused(status: u16, body: &str) -> CommandFailure {
+fn refused(status: u16, body: &str, more: &str) -> CommandFailure {
     let text = serde_json::from_str(body).map_or_else(
         |_| format!("the service answered {status}"),
         |ProblemBody { title, detail, hint, errors }| {
@@ -109,15 +130,21 @@ fn refused(status: u16, body: &str) -> CommandFailure {
         500.. => 7,
         _ => 1,
     };
-    CommandFailure::other(text).with_code(code)
+    CommandFailure::other(text + more).with_code(code)
 }
 
-fn made(config: &Config, now: Timestamp) -> Result<String, CommandFailure> {
+/// A token, and the file of the key that signed it.
+fn made(config: &Config, now: Timestamp) -> Result<(String, PathBuf), CommandFailure> {
     let shared = config.auth.issuers.iter().find(|issuer| issuer.algorithm == IssuerAlgorithm::HS256);
     match shared {
-        Some(issuer) => issuer_key::sign(issuer, SUBJECT, &[ROLE.to_owned()], (now, TOKEN_TTL)),
+        Some(issuer) => {
+            let token = issuer_key::sign(issuer, SUBJECT, &[ROLE.to_owned()], (now, TOKEN_TTL))?;
+            Ok((token, issuer.key_file.clone()))
+        }
         None if config.auth.issuers.is_empty() => {
-            Ok(DevIssuer::open(&config.data_dir)?.mint(SUBJECT, &[ROLE.to_owned()], now, TOKEN_TTL)?)
+            let issuer = DevIssuer::open(&config.data_dir)?;
+            let token = issuer.mint(SUBJECT, &[ROLE.to_owned()], now, TOKEN_TTL)?;
+            Ok((token, dev_issuer::key_path(&config.data_dir)))
         }
         None => Err(CommandFailure::usage(
             "no issuer of these settings has a shared key to sign with; pass --token-file with a token of the role \

@@ -77,10 +77,12 @@ fn found_line(found: u64, grace: Duration) -> String {
     if grace >= SETTLED_WITHIN {
         return number;
     }
-    let (grace, settled) = (grace.as_secs(), SETTLED_WITHIN.as_secs());
+    // 0 is the one value that the flag takes without a unit only.
+    let grace = if grace.is_zero() { "0".to_owned() } else { format!("{}s", grace.as_secs()) };
+    let settled = SETTLED_WITHIN.as_secs();
     format!(
         "{number}; with --grace {grace}, what changed in the last {settled} seconds counts although it may still be \
-         under way: repeat the audit, or say --grace {settled} or more"
+         under way: repeat the audit, or say --grace {settled}s or more"
     )
 }
 
@@ -150,6 +152,11 @@ mod tests {
     #[test]
     fn a_short_grace_says_that_changes_may_be_under_way() {
         assert_eq!(found_line(1, Duration::from_secs(10)), "1 disagreement");
+        let second = found_line(2, Duration::from_secs(1));
+        assert!(
+            second.contains("with --grace 1s,") && second.ends_with("say --grace 10s or more"),
+            "{second}"
+        );
         let short = found_line(2, Duration::ZERO);
         assert!(
             short.starts_with("2 disagreements; with --grace 0, what changed in the last 10 seconds"),

@@ -20,6 +20,8 @@ const AUDIENCE: &str = "wharfinger";
 const ROLES_CLAIM: &str = "roles";
 /// The key's name in the data folder.
 const KEY_FILE: &str = "dev-issuer.key";
+/// What a service keeps in its data folder.
+const DATA: [&str; 3] = ["store", "bucket", "running.json"];
 /// Bytes of the key: as many as SHA-256 gives.
 const KEY_BYTES: usize = 32;
 /// Who may read the key: its owner.
@@ -38,6 +40,8 @@ pub(super) enum DevIssuerError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("there is no {}; run `wharfinger dev` once, or name its data folder with --data", .path.display())]
     Missing { path: PathBuf },
+    #[error("there is no {}: the data there is not of `wharfinger dev`; name the settings of its service with --config FILE", .path.display())]
+    NotDev { path: PathBuf },
     #[error("{} can be read by others (mode {mode:o}); chmod 600 it, or delete it to get a new key", .path.display())]
     Exposed { path: PathBuf, mode: u32 },
     #[error("{} is not a key of {KEY_BYTES} bytes; delete it to get a new one", .path.display())]
@@ -83,11 +87,14 @@ pub(super) struct DevIssuer {
 impl DevIssuer {
     /// Opens the issuer of a data folder.
     pub(super) fn open(folder: &Path) -> Result<Self, DevIssuerError> {
-        let path = folder.join(KEY_FILE);
+        let path = key_path(folder);
         let file = File::open(&path).map_err(|source| {
             let path = path.clone();
-            let is_missing = source.kind() == ErrorKind::NotFound;
-            if is_missing { DevIssuerError::Missing { path } } else { DevIssuerError::Read { path, source } }
+            if source.kind() != ErrorKind::NotFound {
+                return DevIssuerError::Read { path, source };
+            }
+            let has_data = DATA.iter().any(|name| folder.join(name).exists());
+            if has_data { DevIssuerError::NotDev { path } } else { DevIssuerError::Missing { path } }
         })?;
         let failed = |source| DevIssuerError::Read { path: path.clone(), source };
         let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
@@ -111,7 +118,7 @@ impl DevIssuer {
             .create(folder)
             .map_err(|source| DevIssuerError::Folder { path: folder.to_owned(), source })?;
         match Self::open(folder) {
-            Err(DevIssuerError::Missing { path }) => {
+            Err(DevIssuerError::Missing { path } | DevIssuerError::NotDev { path }) => {
                 create_key(&path)?;
                 Self::open(folder)
             }
@@ -133,13 +140,18 @@ impl DevIssuer {
     }
 }
 
+/// Where the key of a data folder is.
+pub(super) fn key_path(folder: &Path) -> PathBuf {
+    folder.join(KEY_FILE)
+}
+
 /// The settings that make a service accept the tokens of the issuer of a data folder.
 pub(super) fn settings(folder: &Path) -> IssuerSettings {
     IssuerSettings {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         algorithm: IssuerAlgorithm::HS256,
-        key_file: folder.join(KEY_FILE),
+        key_file: key_path(folder),
         kid: None,
         roles_claim: ROLES_CLAIM.to_owned(),
         subject: None,

@@ -117,7 +117,19 @@ fn command_path(text: &str) -> String {
     let usage = text.split_once("Usage: ").map_or("", |(_, usage)| usage);
     let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
     let words: Vec<_> = usage.split_whitespace().take_while(is_word).collect();
-    if words.is_empty() { Cli::command().get_name().to_owned() } else { words.join(" ") }
+    if words.is_empty() { called_path(std::env::args().skip(1)) } else { words.join(" ") }
+}
+
+/// The command that these arguments call, for errors without a usage text: its names come before the first flag.
+fn called_path(args: impl Iterator<Item = String>) -> String {
+    let whole = Cli::command();
+    let (mut path, mut command) = (vec![whole.get_name().to_owned()], &whole);
+    for name in args {
+        let Some(found) = command.find_subcommand(&name) else { break };
+        command = found;
+        path.push(name);
+    }
+    path.join(" ")
 }
 
 /// The commands below one, by name.

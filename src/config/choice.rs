@@ -175,7 +175,13 @@ fn queue(queue: &QueueSettings, findings: &mut SettingsCheck<'_>) {
     let (url, name) = (&queue.url, &queue.name);
     let key = if url.is_empty() { "queue.name" } else { "queue.url" };
     findings.expect(url.is_empty() != name.is_empty(), key, || {
-        "say either queue.url or queue.name, not both".to_owned()
+        let has_none = url.is_empty();
+        let text = if has_none {
+            "kind = \"sqs\" needs queue.name or queue.url"
+        } else {
+            "say either queue.url or queue.name, not both"
+        };
+        text.to_owned()
     });
     let is_url =
         url.is_empty() || (is_origin_and_path(url) && url.rsplit('/').next().is_some_and(is_queue_name));
@@ -323,7 +329,7 @@ mod tests {
     #[test]
     fn a_queue_has_one_name() {
         check(|c| _ = sqs(c), "");
-        check(|c| sqs(c).name = String::new(), "queue.name: say either queue.url or queue.name");
+        check(|c| sqs(c).name = String::new(), "queue.name: kind = \"sqs\" needs queue.name or queue.url");
         check(|c| sqs(c).url = "https://sqs/1/wharf".to_owned(), "queue.url: say either");
         for bad in ["wharf.fifo", "a b", &"x".repeat(81)] {
             check(|c| sqs(c).name = bad.to_owned(), "queue.name: ");

@@ -79,9 +79,9 @@ pub(super) fn explain(error: &Error, key: &str, written: Option<&str>, known: &[
 /// What serde expects, for people.
 fn wanted(expected: &str) -> String {
     match expected {
-        "u16" => "a whole number from 0 to 65535".to_owned(),
-        "u32" => "a whole number from 0 to 4294967295".to_owned(),
-        "u64" | "usize" => "a whole number from 0".to_owned(),
+        "u16" => "a whole number without a sign, up to 65535".to_owned(),
+        "u32" => "a whole number without a sign, up to 4294967295".to_owned(),
+        "u64" | "usize" => "a whole number without a sign".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "socket address" => "an address like 127.0.0.1:8080 (numbers, not a name)".to_owned(),
         "a string" | "path string" => "text".to_owned(),

@@ -167,7 +167,7 @@ fn finish(response: &mut Response<Body>, head: &Parts, context: &RequestContext)
 /// Logs failures that an operator can act on. Mistakes of clients are in the access log.
 fn log_failure(problem: &Problem, context: &RequestContext) {
     let (status, code) = (problem.code().status(), problem.code().as_str());
-    let cause = problem.cause().unwrap_or("none given");
+    let cause = problem.cause().unwrap_or_else(|| problem.code().title());
     let (request_id, trace_id) = (context.request_id(), context.trace_id());
     let (user_id, file_id) = (context.user().map(display), context.file().map(display));
     if problem.code() == ErrorCode::Internal {

@@ -88,7 +88,7 @@ impl Health {
         let before = parts.states.insert(part, PartState::Up);
         drop(parts);
         if matches!(before, Some(PartState::Down { .. })) {
-            tracing::info!(%part, "{part} works again");
+            tracing::info!(%part, "{part} {} again", part.working());
         }
     }
 
@@ -115,7 +115,7 @@ impl Health {
         parts.states.insert(part, PartState::Down { reason: reason.clone(), since });
         drop(parts);
         if is_news {
-            tracing::warn!(%part, reason, "{part} does not work, {}: {reason}", part.cost());
+            tracing::warn!(%part, reason, "{part} {}, {}: {reason}", part.failing(), part.cost());
         }
     }
 

@@ -418,3 +418,26 @@ fn another_number_of_shards_is_refused_on_data_that_is_there() {
     start("shards=8");
     check_refused(&call.run(&["dev", "--port", "0", "--set", "shards=16"]), 2, expected);
 }
+
+#[test]
+fn a_command_beside_serve_names_the_settings_and_not_dev() {
+    let issuer = "[[auth.issuers]]\nissuer='i'\naudience='a'\nalgorithm='HS256'\nkey_file='key'\n";
+    let ports = [free_port(), free_port(), free_port()];
+    let text = format!(
+        "data_dir='here'\nhttp.listen='127.0.0.1:{}'\nadmin.listen='127.0.0.1:{}'\ns3.listen='127.0.0.1:{}'\n{issuer}",
+        ports[0], ports[1], ports[2]
+    );
+    let call = Call::new().file("w.toml", &text).file("key", &"k".repeat(32));
+    let _serve = call.start(&["serve", "--config", "w.toml"]);
+    let since = Instant::now();
+    while call.run(&["health", "--config", "w.toml"]).code != Some(0) {
+        assert!(since.elapsed() < WITHIN, "it does not live");
+    }
+    let show = || call.run(&["users", "show", "--data", "here", "--sub", "me"]);
+    check_refused(&show(), 1, "not of `wharfinger dev`; name the settings of its service with --config FILE");
+    let key = call.folder.path().join("here/dev-issuer.key");
+    std::fs::write(&key, "d".repeat(32)).expect("written");
+    set_mode(&key, 0o600);
+    check_refused(&show(), 3, "this command signed its token with here/dev-issuer.key: name the settings");
+    assert_eq!(call.run(&["users", "show", "--config", "w.toml", "--sub", "me"]).code, Some(4));
+}

@@ -167,13 +167,16 @@ fn a_wrong_type_says_key_value_and_origin() {
     check_env(
         "WHARF_UPLOAD__MAX_BYTES",
         "50 M",
-        "upload.max_bytes: \"50 M\" is not a whole number from 0 (bytes, or a size like \"50MiB\") \
+        "upload.max_bytes: \"50 M\" is not a whole number without a sign (bytes, or a size like \"50MiB\") \
          (environment variable WHARF_UPLOAD__MAX_BYTES)",
     );
-    check_file("shards = 70000", "shards: 70000 is not a whole number from 0 to 65535 (wharfinger.toml:1)");
+    check_file(
+        "shards = 70000",
+        "shards: 70000 is not a whole number without a sign, up to 65535 (wharfinger.toml:1)",
+    );
     check_file(
         "upload.max_bytes = -1",
-        "upload.max_bytes: -1 is not a whole number from 0 (bytes, or a size like \"50MiB\") (wharfinger.toml:1)",
+        "upload.max_bytes: -1 is not a whole number without a sign (bytes, or a size like \"50MiB\") (wharfinger.toml:1)",
     );
     check_file(
         "http.listen = 'localhost:8080'",
@@ -312,7 +315,7 @@ fn numbers_take_units_from_every_source() {
     assert_eq!((config.upload.url_ttl_secs, config.sweep.deep_every_secs), (900, 21_600));
     check_file(
         "upload.url_ttl_secs = '50MiB'",
-        "upload.url_ttl_secs: \"50MiB\" is not a whole number from 0 (seconds, or a span like \"15m\") \
+        "upload.url_ttl_secs: \"50MiB\" is not a whole number without a sign (seconds, or a span like \"15m\") \
          (wharfinger.toml:1)",
     );
     check_file(
@@ -429,7 +432,10 @@ fn a_wrong_value_is_quoted_as_it_was_written() {
         "[upload]\nmax_bytes = 0x1_4000_0001",
         "upload.max_bytes: 0x1_4000_0001 must be 1 to 5368709120 (wharfinger.toml:2)",
     );
-    check_file("shards = 70_000", "shards: 70_000 is not a whole number from 0 to 65535 (wharfinger.toml:1)");
+    check_file(
+        "shards = 70_000",
+        "shards: 70_000 is not a whole number without a sign, up to 65535 (wharfinger.toml:1)",
+    );
     check_file("shards = 1_025", "shards: 1_025 cannot be: shards must be 1 to 1024 (wharfinger.toml:1)");
     check_env(
         "WHARF_SWEEP__TRASH_DAYS",

@@ -66,6 +66,22 @@ impl Part {
         }
     }
 
+    /// What a log line says of it when it fails.
+    #[must_use]
+    pub const fn failing(self) -> &'static str {
+        if self.is_plural() { "do not work" } else { "does not work" }
+    }
+
+    /// What a log line says of it when it is up.
+    #[must_use]
+    pub const fn working(self) -> &'static str {
+        if self.is_plural() { "work" } else { "works" }
+    }
+
+    const fn is_plural(self) -> bool {
+        matches!(self, Self::Objects | Self::Uploads)
+    }
+
     /// What users lose while it is unavailable.
     #[must_use]
     pub const fn cost(self) -> &'static str {
