@@ -94,7 +94,7 @@ fn heads(path: &str) -> Vec<Named> {
 }
 
 /// The paths of a group `{a, b::{c, d}}`, or the path itself.
-fn members(path: &str) -> Vec<&str> {
+pub(crate) fn members(path: &str) -> Vec<&str> {
     let Some(group) = path.trim_start().strip_prefix('{') else { return vec![path.trim_start()] };
     let mut depth = 0_usize;
     let mut members = Vec::new();

@@ -3,6 +3,7 @@
 mod source;
 mod masked;
 mod arrows;
+mod circles;
 mod fences;
 mod shape;
 mod words;
