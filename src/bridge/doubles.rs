@@ -1,4 +1,4 @@
-//! A queue and a log that fail as they are told, and remember what was asked of them in what order.
+//! A queue and a log that fail on request and record every call in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
@@ -84,7 +84,7 @@ impl World {
             clock,
             health: Health::default(),
             bucket: "wharf".to_owned(),
-            shards: ShardCount::new(64).expect("a good number"),
+            shards: ShardCount::new(64).expect("a valid count"),
             pollers,
         }
     }
@@ -242,8 +242,8 @@ impl QueuePort for World {
 }
 
 impl LogPort for World {
-    type Consumer = Nobody;
-    type Replay = Nobody;
+    type Consumer = NoReader;
+    type Replay = NoReader;
 
     async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
         {
@@ -270,20 +270,25 @@ impl LogPort for World {
         }
     }
 
-    async fn consumer(&self, _spec: ConsumerSpec) -> Result<Nobody, LogError> {
-        Ok(Nobody)
+    async fn consumer(&self, _spec: ConsumerSpec) -> Result<NoReader, LogError> {
+        Ok(NoReader)
     }
 
-    async fn replay(&self, _stream: Stream, _filter: String, _from: ReplayFrom) -> Result<Nobody, LogError> {
-        Ok(Nobody)
+    async fn replay(
+        &self,
+        _stream: Stream,
+        _filter: String,
+        _from: ReplayFrom,
+    ) -> Result<NoReader, LogError> {
+        Ok(NoReader)
     }
 }
 
 /// The bridge reads nothing from the log.
 #[derive(Debug)]
-pub(super) struct Nobody;
+pub(super) struct NoReader;
 
-impl ConsumerPort for Nobody {
+impl ConsumerPort for NoReader {
     async fn pull(&mut self, _max: usize, _wait: Duration) -> Result<Vec<LogDelivery>, LogError> {
         Ok(Vec::new())
     }
@@ -297,7 +302,7 @@ impl ConsumerPort for Nobody {
     }
 }
 
-impl ReplayPort for Nobody {
+impl ReplayPort for NoReader {
     async fn next(&mut self, _wait: Duration) -> Result<Option<Record>, LogError> {
         Ok(None)
     }

@@ -1,4 +1,4 @@
-//! The forwarder: takes deliveries, has the log hold what they say, then lets the queue forget them.
+//! The forwarder: receives deliveries, publishes their records to the log, then deletes them from the queue.
 //!
 //! At most [`QUEUE_BATCH_MAX`] deliveries are here at a time, each with one publish under way. Only deliveries whose
 //! arrivals INGEST did not take are held over a step, hidden from others; when all places hold such a one, nothing more is
@@ -62,7 +62,7 @@ const _: () = assert!(
     "a held delivery is renewed before it shows"
 );
 
-/// One poller's hands.
+/// Moves the deliveries of one poller from the queue into the log.
 #[derive(Debug)]
 pub(super) struct Forwarder {
     parts: Arc<BridgeParts>,
@@ -80,14 +80,14 @@ struct PendingDelete {
 }
 
 impl Forwarder {
-    /// Empty hands.
+    /// A forwarder without deliveries.
     pub(super) const fn new(parts: Arc<BridgeParts>) -> Self {
         Self { parts, held: Vec::new(), pending_deletes: Vec::new(), dlq_rests_until: None }
     }
 
     /// Takes what there is, publishes it, and deletes what the step before published.
     ///
-    /// Takes at most a good 7 s unless the queue hangs. Cancelling it loses nothing: what was taken comes again.
+    /// Takes at most about 7 s unless the queue hangs. Cancelling it loses nothing: the queue delivers again.
     pub(super) async fn step(&mut self) -> Progress {
         self.renew_held(Instant::now()).await;
         let pending = std::mem::take(&mut self.pending_deletes);

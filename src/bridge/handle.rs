@@ -16,7 +16,7 @@ use crate::limits::{DRAIN_WITHIN, PUBLISHES_IN_FLIGHT_MAX, QUEUE_BATCH_MAX};
 use crate::ports::Clock;
 use crate::telemetry::health::Health;
 
-/// Pollers unless an operator says otherwise.
+/// Pollers unless configured otherwise.
 pub const POLLERS_DEFAULT: usize = 2;
 /// The most pollers: each has a batch of publishes under way, and nothing else bounds those.
 pub const POLLERS_MAX: usize = PUBLISHES_IN_FLIGHT_MAX / QUEUE_BATCH_MAX;
@@ -29,13 +29,13 @@ const KILL_WITHIN: Duration = Duration::from_millis(500);
 /// What a bridge is made of.
 #[derive(Debug)]
 pub struct BridgeParts {
-    /// Where the bucket tells what happened.
+    /// Receives the notifications of the bucket.
     pub queue: Queue,
-    /// Where it must stand before the queue may forget it.
+    /// Must hold every record before its notification is deleted.
     pub log: Log,
     /// When a notification was read.
     pub clock: Clock,
-    /// Told how queue and log are.
+    /// Receives the state of queue and log.
     pub health: Health,
     /// The only bucket whose notifications count.
     pub bucket: String,
@@ -84,7 +84,7 @@ impl Bridge {
 
     /// Cancelled when a poller dies again and again, and is not started any more: the process should stop.
     ///
-    /// A queue or log that is away is not such a case; see [`Health`].
+    /// An unreachable queue or log is not such a case; see [`Health`].
     #[must_use]
     pub fn given_up(&self) -> CancellationToken {
         self.given_up.clone()

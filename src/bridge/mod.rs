@@ -1,4 +1,4 @@
-//! The bridge: moves what the bucket tells from the queue into the log.
+//! The bridge: moves the notifications of the bucket from the queue into the log.
 //!
 //! It knows neither accounts nor quota, and keeps nothing: killed at any line it loses nothing and repeats
 //! at most what it held (invariant 19). Start with `handle`; `in_flight` is the order of things in one type.

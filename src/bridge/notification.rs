@@ -1,4 +1,4 @@
-//! What a notification says. Pure: text in, a parse result out; nothing here fails or panics.
+//! Parses notifications. Pure: text in, a parse result out; nothing here fails or panics.
 //!
 //! Read by path and not into structs, because every sender adds fields of its own and gets some wrong:
 //! what one record lacks must not cost its neighbours.
@@ -284,7 +284,7 @@ impl RecordParser<'_> {
     }
 }
 
-/// The kind that an event's name stands for, `ObjectCreated:Put`; some senders put `s3:` before it.
+/// The kind of an event by its name, `ObjectCreated:Put`; some senders put `s3:` before it.
 fn s3_event(event: &str) -> Result<ArrivalKind, Ignored> {
     let family = event.strip_prefix("s3:").unwrap_or(event).split(':').next();
     match family {

@@ -1,4 +1,4 @@
-//! The supervisor: keeps the pollers alive, and says when it cannot.
+//! The supervisor: restarts pollers that die, and gives up when they keep dying.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub enum Child {
 pub enum Restart {
     /// A new one, after a pause.
     After(Duration),
-    /// Nothing helps: whoever started the bridge must know.
+    /// Give up: the process must stop.
     Escalate,
 }
 

@@ -30,7 +30,7 @@ async fn pollers_share_the_work_and_stop_when_asked() {
     assert!(world.publishing_max() <= 30, "a batch a poller");
     bridge.stop().await;
     send(&world, 1).await;
-    assert_eq!(world.waiting(), 1, "nobody takes it any more");
+    assert_eq!(world.waiting(), 1, "no poller takes it any more");
 }
 
 // proves: I26 F51

@@ -32,7 +32,7 @@ fn an_arrival_goes_to_its_users_shard_under_an_id_that_repeats_share() {
     let again = packed(&body, 7, 1_795_169_999_000);
     let (first, again) = (&first.next().unwrap().record, &again.next().unwrap().record);
     assert_eq!(first.subject, "wharf.ingest.v1.3.0199a3c4-0000-7000-8000-000000000001");
-    assert_eq!(first.id, again.id, "whoever reads it, whenever");
+    assert_eq!(first.id, again.id, "whichever poller reads it, at any time");
     assert_eq!(first.id, "c4aa50b82d2a6b66e17d2151bca3649b71c116dee9dbfa6cf582a345f5dc9d11", "frozen");
     let arrival: Arrival = serde_json::from_slice(&first.payload).unwrap();
     assert_eq!((arrival.key.as_str(), arrival.sequencer.as_str()), (KEY, "0A"));

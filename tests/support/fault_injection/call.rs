@@ -1,10 +1,10 @@
-//! One call as a fault has it, whatever the call.
+//! Carries out one call under a fault.
 
 use std::future::Future;
 
 use super::fault::Fault;
 
-/// What is wrong, to be said in the words of a port.
+/// An error, to be translated into the error of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     Unavailable,
@@ -12,11 +12,11 @@ pub(super) enum Trouble {
     Unknown,
 }
 
-/// Carries a call out, or does not. `said` is what a call says that is only said to be done; none: it has to
-/// bring something back.
+/// Carries out a call under a fault. `claimed` is the answer of a call that is only claimed to be done; none: such a call
+/// must return data.
 pub(super) async fn carry_out<T, E, F>(
     fault: Fault,
-    said: Option<T>,
+    claimed: Option<T>,
     error: impl Fn(Trouble) -> E,
     run: impl Fn() -> F,
 ) -> Result<T, E>
@@ -37,9 +37,9 @@ where
             drop(run().await);
             first
         }
-        Fault::Dropped => said.ok_or_else(|| error(Trouble::Unavailable)),
+        Fault::Dropped => claimed.ok_or_else(|| error(Trouble::Unavailable)),
         Fault::Hang => std::future::pending().await,
-        Fault::Panic => panic!("a faulty backend was told to panic"),
+        Fault::Panic => panic!("a faulty backend panics as planned"),
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Dice {
 }
 
 impl Dice {
-    /// Faults with their percentages; what comes to more than 100 never happens.
+    /// Faults with their percentages; what exceeds 100 never happens.
     pub(super) fn new(seed: u64, odds: &[(Fault, u8)]) -> Self {
         Self { seed, odds: odds.to_vec() }
     }

@@ -2,7 +2,7 @@
 
 use wharfinger::ports::Stream;
 
-/// What every injected error says. An address, because no client may ever see one.
+/// The reason of every injected error. An address, because no client may ever see one.
 pub(crate) const REASON: &str = "switched off at 10.0.0.7";
 
 /// How a call goes.
@@ -11,21 +11,21 @@ pub(crate) enum Fault {
     /// As it should.
     #[default]
     Fine,
-    /// Nothing is done, and that is said.
+    /// Nothing is done, and the error says so.
     Unavailable,
-    /// Nothing is done, and what is said cannot be understood.
+    /// Nothing is done, and the answer cannot be read.
     Corrupt,
-    /// Nothing is done, and nobody says so: where there is such an error, the outcome is unknown.
+    /// Nothing is done, and no answer arrives: where there is such an error, the outcome is unknown.
     Lost,
-    /// All is done, and nobody says so.
+    /// All is done, and no answer arrives.
     Unanswered,
     /// A write of the ledger whose outcome is unknown now, and that lands when it is let
     /// ([`super::FaultyLedger::land_late`]). Elsewhere as [`Fault::Lost`].
     Late,
-    /// All is done twice, and the first outcome is told. Of deliveries: each is handed out twice, the second
+    /// All is done twice, and the first outcome is returned. Of deliveries: each is handed out twice, the second
     /// time in reverse order, so that there may be twice as many as were asked for.
     Twice,
-    /// Nothing is done, and it is said to be. Where something has to be brought back, as
+    /// Nothing is done, and the answer claims that it is. Where data must be returned, as
     /// [`Fault::Unavailable`]. Of deliveries: they are taken, and do not arrive.
     Dropped,
     /// Nothing happens until the plan changes; then it is asked again.
@@ -118,7 +118,7 @@ impl Op {
         }
     }
 
-    /// Tells it from every other, for the dice. Frozen: another number is another simulation of every seed.
+    /// A number of its own, for the dice. Frozen: another number is another simulation of every seed.
     pub(super) const fn code(self) -> u64 {
         match self {
             Self::Load => 0,

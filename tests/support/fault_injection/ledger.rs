@@ -15,7 +15,7 @@ use wharfinger::domain::file::File;
 use wharfinger::domain::ids::{FileId, UserId};
 use wharfinger::ports::{CommitError, FilePage, LedgerError, LedgerPort, ScanCursor, ScanPage, Unreadable};
 
-/// An embedded ledger that fails as its plan says. Cheap to clone.
+/// An embedded ledger that fails as planned. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyLedger {
     inner: EmbeddedLedger,
@@ -32,7 +32,7 @@ impl FaultyLedger {
         Self { inner, plan, late: Arc::default(), damaged: Arc::default(), unreadable: Arc::default() }
     }
 
-    /// From now on no read of this user's data is answered, whatever the plan says, and no write is confirmed: as where
+    /// From now on no read of this user's data is answered, whatever is planned, and no write is confirmed: as where
     /// a server cannot read one partition. A scan does not know whose account it is.
     pub(crate) fn make_unreadable(&self, user: UserId) {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
@@ -42,7 +42,7 @@ impl FaultyLedger {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).contains(&user)
     }
 
-    /// From now on the account of this user cannot be understood, whatever the plan says.
+    /// From now on the account of this user cannot be understood, whatever is planned.
     pub(crate) fn damage(&self, user: UserId) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
     }
@@ -51,7 +51,7 @@ impl FaultyLedger {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).contains(&user)
     }
 
-    /// Lets the writes land that are on their way ([`Fault::Late`]), in order. Returns what came of each.
+    /// Lets the writes land that are on their way ([`Fault::Late`]), in order. Returns the outcome of each.
     pub(crate) async fn land_late(&self) -> Vec<Result<(), CommitError>> {
         let late = std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner));
         let mut landed = Vec::with_capacity(late.len());

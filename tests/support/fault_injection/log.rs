@@ -13,7 +13,7 @@ use wharfinger::ports::{
     ReplayFrom, ReplayPort, Stored, Stream, TrimWhen,
 };
 
-/// An embedded log that fails as its plan says. Cheap to clone.
+/// An embedded log that fails as planned. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyLog {
     inner: EmbeddedLog,
@@ -49,9 +49,9 @@ impl LogPort for FaultyLog {
 
     async fn publish(&self, stream: Stream, record: NewRecord) -> Result<Stored, PublishError> {
         let fault = self.plan.fault(Op::Publish(stream)).await;
-        // What a broker has lost after it said that it had it.
-        let said = Some(Stored { sequence: 0, duplicate: false });
-        carry_out(fault, said, publish_error, || self.inner.publish(stream, record.clone())).await
+        // A record that a broker loses after it confirmed it.
+        let claimed = Some(Stored { sequence: 0, duplicate: false });
+        carry_out(fault, claimed, publish_error, || self.inner.publish(stream, record.clone())).await
     }
 
     async fn consumer(&self, spec: ConsumerSpec) -> Result<FaultyConsumer, LogError> {

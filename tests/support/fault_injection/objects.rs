@@ -9,7 +9,7 @@ use wharfinger::adapters::embedded::bucket::EmbeddedBucket;
 use wharfinger::domain::ids::ObjectKey;
 use wharfinger::ports::{ObjectMeta, ObjectPage, ObjectsError, ObjectsPort, Part, UploadCursor, UploadPage};
 
-/// An embedded bucket that fails as its plan says. Cheap to clone. Its endpoint, for clients, does not fail.
+/// An embedded bucket that fails as planned. Cheap to clone. Its endpoint, for clients, does not fail.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyObjects {
     inner: EmbeddedBucket,
@@ -23,11 +23,11 @@ impl FaultyObjects {
         Self { inner, plan }
     }
 
-    async fn call<T, F>(&self, op: Op, said: Option<T>, run: impl Fn() -> F) -> Result<T, ObjectsError>
+    async fn call<T, F>(&self, op: Op, claimed: Option<T>, run: impl Fn() -> F) -> Result<T, ObjectsError>
     where
         F: Future<Output = Result<T, ObjectsError>>,
     {
-        carry_out(self.plan.fault(op).await, said, objects_error, run).await
+        carry_out(self.plan.fault(op).await, claimed, objects_error, run).await
     }
 }
 

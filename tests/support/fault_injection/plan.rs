@@ -34,7 +34,7 @@ enum Source {
     Seeded(Dice),
 }
 
-/// What a test has said. The most particular word counts.
+/// What a test has planned. The most specific entry counts.
 #[derive(Debug, Default)]
 struct Script {
     next: BTreeMap<Op, VecDeque<Fault>>,
@@ -72,7 +72,7 @@ impl Plan {
         });
     }
 
-    /// The next call of `op` goes so, behind those that were said before. A seeded plan becomes a scripted one.
+    /// The next call of `op` goes so, behind those that were planned before. A seeded plan becomes a scripted one.
     pub(crate) fn next(&self, op: Op, fault: Fault) {
         self.write(|script| script.next.entry(op).or_default().push_back(fault));
     }

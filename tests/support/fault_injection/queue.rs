@@ -8,7 +8,7 @@ use super::plan::Plan;
 use wharfinger::adapters::embedded::EmbeddedQueue;
 use wharfinger::ports::{QueueDelivery, QueueError, QueuePort, Receipt};
 
-/// An embedded queue that fails as its plan says. Cheap to clone.
+/// An embedded queue that fails as planned. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyQueue {
     inner: EmbeddedQueue,

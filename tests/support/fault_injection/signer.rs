@@ -8,7 +8,7 @@ use super::plan::Plan;
 use wharfinger::adapters::embedded::bucket::EmbeddedSigner;
 use wharfinger::ports::{DownloadGrant, PartGrant, SignedRequest, SignerError, SignerPort, UploadGrant};
 
-/// An embedded signer that fails as its plan says. Cheap to clone.
+/// An embedded signer that fails as planned. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultySigner {
     inner: EmbeddedSigner,
