@@ -56,6 +56,9 @@ async fn a_download_is_an_attachment_unless_it_is_safe_to_show() {
     check(&world, png, "", "image/png attachment; filename=\"a.png\"; filename*=UTF-8''a.png").await;
     check(&world, png, "?disposition=inline", "image/png inline; filename=\"a.png\"; filename*=UTF-8''a.png")
         .await;
+    let text = upload(&world, "a.txt", "text/plain;Charset=UTF-8").await;
+    let kept = "text/plain; charset=utf-8 attachment; filename=\"a.txt\"; filename*=UTF-8''a.txt";
+    check(&world, text, "", kept).await;
     let svg = upload(&world, "a.svg", "image/svg+xml").await;
     let bytes = "application/octet-stream attachment; filename=\"a.svg\"; filename*=UTF-8''a.svg";
     check(&world, svg, "?disposition=inline", bytes).await;
@@ -126,6 +129,9 @@ async fn a_download_lives_five_minutes_and_redirects_too() {
     let page = world.send("alice", &format!("GET /v1/files/{file}/content"), &json, "").await;
     assert_eq!((page.status.as_u16(), page.header("vary")), (200, Some("accept")));
     assert_eq!(page.json(), signed, "a page gets the URL itself");
+    let by_default = [("accept", "application/json, text/plain, */*")];
+    let library = world.send("alice", &format!("GET /v1/files/{file}/content"), &by_default, "").await;
+    assert_eq!(library.status.as_u16(), 302, "a client that accepts anything gets the file");
     let head = world.send("alice", &format!("HEAD /v1/files/{file}/content"), &[], "").await;
     assert_eq!(head.status.as_u16(), 302);
     assert_ne!(head.header("location"), redirect.header("location"), "it is signed for a HEAD");

@@ -33,10 +33,10 @@ pub(in crate::http) async fn sign(request: &AuthorizedRequest<'_>, file: FileId)
     Ok(answers::json(StatusCode::OK, &view, CachePolicy::NoStore, 1024))
 }
 
-/// `GET /v1/files/{file_id}/content`: a redirect, or the same as JSON for a page, which cannot follow a redirect to
-/// another host with its token. A client that follows a HEAD sends a HEAD.
+/// `GET /v1/files/{file_id}/content`: a redirect, or the same as JSON for a page that prefers it, because it cannot
+/// follow a redirect to another host with its token. A client that follows a HEAD sends a HEAD.
 pub(in crate::http) async fn redirect(request: &AuthorizedRequest<'_>, file: FileId) -> HandlerResult {
-    let mut answer = if media::asks_for_json(&request.head.headers) {
+    let mut answer = if media::prefers_json(&request.head.headers) {
         sign(request, file).await?
     } else {
         redirect_to_bucket(request, file).await?
@@ -79,7 +79,7 @@ async fn signed(
         key: ObjectKey { user: request.user(), file },
         method,
         disposition: disposition::value(disposition, &row.filename),
-        content_type: media::served(&row.content_type).to_owned(),
+        content_type: media::served(&row.content_type),
         now: request.now,
         ttl: query.ttl,
     };

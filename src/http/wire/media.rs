@@ -33,6 +33,10 @@ const SERVED: &[&str] = &[
     "text/plain",
 ];
 
+const JSON: &str = "application/json";
+/// The type of error answers.
+const PROBLEM: &str = "application/problem+json";
+
 /// What everything else is handed out as.
 pub(in crate::http) const UNKNOWN: &str = "application/octet-stream";
 
@@ -105,11 +109,15 @@ pub(in crate::http) fn is_allowed(declared: &str, allowed: &[String]) -> bool {
     allowed.is_empty() || allowed.iter().any(fits)
 }
 
-/// What a file of this declared type is handed out as.
-pub(in crate::http) fn served(declared: &str) -> &str {
-    let essence = essence(declared);
-    let is_media = essence.starts_with("audio/") || essence.starts_with("video/");
-    if is_media || INLINE.contains(&essence) || SERVED.contains(&essence) { essence } else { UNKNOWN }
+/// What a file of this declared type is handed out as: the normal form of the type with its parameters, or
+/// [`UNKNOWN`] for a type that is not kept.
+pub(in crate::http) fn served(declared_type: &str) -> String {
+    let is_kept = |normal: &String| {
+        let essence = essence(normal);
+        let is_media = essence.starts_with("audio/") || essence.starts_with("video/");
+        is_media || INLINE.contains(&essence) || SERVED.contains(&essence)
+    };
+    declared(declared_type).filter(is_kept).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
 /// Whether a file of this declared type may be shown in a page.
@@ -142,10 +150,27 @@ pub(in crate::http) fn check_accept(headers: &HeaderMap, produced: &str) -> Resu
     Err(Problem::new(ErrorCode::NotAcceptable).detail(format!("This route answers with {produced}.")))
 }
 
+/// Whether the caller prefers JSON to everything else (RFC 9110 section 12.5.1): it names JSON, and accepts no wildcard
+/// and no other type with an equal or higher quality. The type of error answers, which every caller of JSON gets too,
+/// does not count.
+pub(in crate::http) fn prefers_json(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let (mut json, mut other) = (0.0_f32, 0.0_f32);
+    for range in lines.flat_map(|line| line.split(',')).filter(|range| !range.trim().is_empty()) {
+        let media_type = essence(range);
+        if media_type.eq_ignore_ascii_case(JSON) {
+            json = json.max(quality(range));
+        } else if !media_type.eq_ignore_ascii_case(PROBLEM) {
+            other = other.max(quality(range));
+        }
+    }
+    json > other
+}
+
 /// Whether the caller names JSON among what it accepts; `*/*`, which browsers and clients send by themselves, is not
 /// enough.
 pub(in crate::http) fn asks_for_json(headers: &HeaderMap) -> bool {
-    names(headers, "application/json")
+    names(headers, JSON)
 }
 
 /// Whether the caller names HTML among what it accepts, as browsers do for a page.
@@ -160,17 +185,20 @@ fn names(headers: &HeaderMap, wanted: &str) -> bool {
 }
 
 fn accepts(range: &str, produced: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let wanted = parts.next().unwrap_or_default();
-    let is_refused = parts.any(|part| {
-        let quality = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-        quality.is_some_and(|q| q.bytes().all(|b| b == b'0' || b == b'.'))
-    });
+    let wanted = essence(range);
     let family = wanted.strip_suffix("/*");
     let fits = wanted == "*/*"
         || wanted.eq_ignore_ascii_case(produced)
         || family.is_some_and(|family| produced.split('/').next() == Some(family));
-    fits && !is_refused
+    fits && quality(range) > 0.0
+}
+
+/// The weight of a range in `Accept`, from 0 to 1; one that cannot be read counts as 1.
+fn quality(range: &str) -> f32 {
+    let mut parameters = range.split(';').skip(1).map(str::trim);
+    let weight = parameters.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let weight = weight.and_then(|text| text.parse::<f32>().ok());
+    weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0)
 }
 
 /// Whether the body is of a type that the route takes. A charset other than UTF-8 is not, and nothing is decoded.
@@ -210,6 +238,7 @@ fn is_utf8(media_type: &str) -> bool {
 mod tests {
     use super::*;
     use hyper::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     fn check(text: &str, expected: Option<&str>) {
         assert_eq!(declared(text).as_deref(), expected, "{text:?}");
@@ -300,7 +329,14 @@ mod tests {
             assert_eq!(served(text), UNKNOWN, "{text}");
             assert!(!may_be_inline(text), "{text}");
         }
-        assert_eq!(served("text/plain; charset=utf-8"), "text/plain");
+        assert_eq!(served("text/plain; charset=utf-8"), "text/plain; charset=utf-8");
+        assert_eq!(served("video/webm;codecs=vp8,opus"), "video/webm; codecs=\"vp8,opus\"");
+        assert_eq!(served("image/png; a=text/html"), "image/png; a=\"text/html\"");
+        for smuggled in
+            ["text/plain; a=b\r\nx: y", "text/plain\r\nx: y", "text/plain; a=\"\\\"; b=\"", "text/plain, a/b"]
+        {
+            assert_eq!(served(smuggled), UNKNOWN, "{smuggled:?}");
+        }
         assert_eq!(served("video/mp4"), "video/mp4");
         assert!(may_be_inline("image/png") && !may_be_inline("application/pdf"));
     }
@@ -371,6 +407,36 @@ mod tests {
     }
 
     #[test]
+    fn json_is_preferred_only_above_everything_else() {
+        let cases: &[(&[&str], bool)] = &[
+            (&["application/json"], true),
+            (&["Application/JSON; charset=utf-8"], true),
+            (&["application/json;q=0.1"], true),
+            (&["application/json, */*;q=0.8"], true),
+            (&["text/plain;q=0.5, application/json;Q=0.9"], true),
+            (&["application/json", "*/*;q=0.1"], true),
+            (&["application/json, application/problem+json"], true),
+            (&["application/json, text/html;q=0"], true),
+            (&["application/json, text/plain, */*"], false),
+            (&["application/json, */*"], false),
+            (&["application/json, application/*"], false),
+            (&["application/json;q=0.8, */*;q=0.8"], false),
+            (&["application/json;q=0.5, text/plain;q=0.9"], false),
+            (&["application/json", "video/*"], false),
+            (&["application/json;q=0"], false),
+            (&["application/json;q=0.0, */*"], false),
+            (&["application/problem+json"], false),
+            (&["application/jsonx"], false),
+            (&["*/*"], false),
+            (&[""], false),
+            (&[], false),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(prefers_json(&headers(ACCEPT, values)), *expected, "{values:?}");
+        }
+    }
+
+    #[test]
     fn a_body_must_be_of_the_type_that_is_taken() {
         let cases: &[(&[&str], bool)] = &[
             (&["application/json"], true),
@@ -389,6 +455,17 @@ mod tests {
             let mut headers = headers(CONTENT_TYPE, &["application/json"]);
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
             assert_eq!(check_content_type(&headers, &["application/json"]).is_ok(), expected, "{coding}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_handed_out_is_one_header_value(
+            text in "(text/plain|image/png|video/webm)[ ;a=\"\\\\,\r\n\tü/:]{0,24}"
+        ) {
+            let served = served(&text);
+            prop_assert!(served.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()));
+            prop_assert_eq!(declared(&served), Some(served.clone()), "it reads back as one type");
         }
     }
 }
