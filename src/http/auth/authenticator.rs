@@ -1,12 +1,14 @@
 //! Judges tokens. The token's own header chooses nothing: its issuer's settings do.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::Error;
 use jsonwebtoken::{Header, decode, decode_header};
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
 use super::cache::{Digest, TokenCache, Verified};
@@ -60,7 +62,36 @@ struct Claims {
     nbf: Option<Number>,
     sub: String,
     #[serde(flatten)]
-    others: Map<String, Value>,
+    others: OtherClaims,
+}
+
+/// The claims whose names the settings choose, each at most once: of a repeated one it is not clear which counts.
+struct OtherClaims(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for OtherClaims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+struct ClaimsVisitor;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = OtherClaims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with each claim once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OtherClaims, A::Error> {
+        let mut claims = Map::new();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            if claims.insert(name, value).is_some() {
+                return Err(A::Error::custom("a claim is repeated"));
+            }
+        }
+        Ok(OtherClaims(claims))
+    }
 }
 
 impl Authenticator {
@@ -116,7 +147,7 @@ impl Authenticator {
         }
         let caller = Caller {
             user: issuer.user_of(&claims.sub).ok_or(TokenFault::Invalid)?,
-            role: role_of(claims.others.get(&issuer.settings.roles_claim)),
+            role: role_of(claims.others.0.get(&issuer.settings.roles_claim)),
             subject: claims.sub,
         };
         if let Some(from) = claims.nbf
@@ -145,14 +176,15 @@ fn time_of(number: &Number) -> Result<Timestamp, TokenFault> {
     span.map(|span| Timestamp::default().after(span)).ok_or(TokenFault::Invalid)
 }
 
-/// The strongest role of a list of strings; unknown ones count for nothing, and so does a claim of another shape.
+/// The strongest role of a list of strings. Unknown words are ignored; a list with anything but strings gives no role,
+/// and neither does a claim of another shape.
 fn role_of(claim: Option<&Value>) -> Role {
-    let found = match claim {
-        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).filter_map(Role::parse).max(),
+    let words = match claim {
+        Some(Value::Array(words)) => words.iter().map(Value::as_str).collect::<Option<Vec<_>>>(),
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))
         | None => None,
     };
-    found.unwrap_or(Role::User)
+    words.unwrap_or_default().into_iter().filter_map(Role::parse).max().unwrap_or(Role::User)
 }
 
 #[cfg(test)]

@@ -196,11 +196,33 @@ fn the_strongest_role_counts() {
         (json!([["admin"]]), Role::User),
         (json!(null), Role::User),
         (json!(["root", 7]), Role::User),
+        (json!(["root", "admin"]), Role::Admin),
+        (json!([1, "admin"]), Role::User),
+        (json!([null, "admin"]), Role::User),
+        (json!(["admin", ["admin"]]), Role::User),
         (json!({"admin": true}), Role::User),
         (json!([]), Role::User),
     ] {
         let token = sign_hs256(SECRET, &claims_with(&json!({"roles": roles})));
         assert_eq!(judged(&token).unwrap().role, expected, "{roles}");
+    }
+}
+
+#[test]
+fn a_repeated_claim_is_refused() {
+    let (_, sign) = key_pair(IssuerAlgorithm::HS256);
+    for (more, expected) in [
+        (r#""roles": ["admin"]"#, Ok(())),
+        (r#""roles": ["user"], "roles": ["admin"]"#, INVALID),
+        (r#""roles": ["admin"], "roles": ["admin"]"#, INVALID),
+        (r#""sub": "bob""#, INVALID),
+        (r#""exp": 1900000000"#, INVALID),
+    ] {
+        let claims = claims().to_string();
+        let claims = format!("{}, {more}}}", claims.strip_suffix('}').unwrap());
+        let signed = [r#"{"alg": "HS256"}"#, &claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(sign(signed.as_bytes())));
+        assert_eq!(judged(&token).map(drop), expected, "{more}");
     }
 }
 
