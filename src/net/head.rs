@@ -6,8 +6,9 @@
 use std::net::Ipv6Addr;
 
 use hyper::Uri;
-use hyper::header::HeaderName;
+use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::http::uri::{PathAndQuery, Scheme};
 
 use crate::limits;
 
@@ -22,7 +23,7 @@ pub enum Refusal {
     Line,
     /// It is no head of HTTP/1.1.
     Syntax,
-    /// The target is no URI.
+    /// The target is none that is taken: see [`is_target`].
     Target,
     /// There is not exactly one `Host` that names a host.
     Host,
@@ -95,7 +96,9 @@ impl Refusal {
         match self {
             Self::Line => "Every line of a head must end with CR and LF, and hold neither elsewhere.",
             Self::Syntax => "The head cannot be read as HTTP/1.1.",
-            Self::Target => "The target cannot be read.",
+            Self::Target => {
+                "The target must be a path or an HTTP URL of a host, without a user and a fragment."
+            }
             Self::Host => "There must be one Host header, and it must name one host.",
             Self::Length => "There must be one Content-Length, in digits.",
             Self::Coding => "Transfer-Encoding must be chunked, and alone.",
@@ -124,7 +127,9 @@ pub(super) fn check(head: &[u8]) -> Result<(), Refusal> {
     }
     let target = request.path.unwrap_or_default();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._~-%?=&+:".contains(&byte);
-    if !(target.starts_with('/') && target.bytes().all(is_plain)) && target.parse::<Uri>().is_err() {
+    let is_path = target.starts_with('/') && target.bytes().all(is_plain);
+    // Parsing a URI drops its fragment, so that is looked for before.
+    if !is_path && (target.contains('#') || !target.parse::<Uri>().is_ok_and(|uri| is_target(&uri))) {
         return Err(Refusal::Target);
     }
     check_fields(request.headers, request.version == Some(1))
@@ -154,6 +159,42 @@ fn check_fields(fields: &[httparse::Header<'_>], is_1_1: bool) -> Result<(), Ref
         return Err(Refusal::Host);
     }
     Ok(())
+}
+
+/// Whether a listener takes this target: a path, `*`, or an HTTP URL of a host without a user (RFC 9112 section 3.2).
+/// `CONNECT` names an authority alone, which is not taken.
+#[must_use]
+pub fn is_target(uri: &Uri) -> bool {
+    match (uri.scheme(), uri.authority()) {
+        (None, None) => true,
+        (Some(scheme), Some(authority)) => {
+            (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS) && is_host(authority.as_str())
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// Lets the host of a URL in the target decide, as RFC 9112 section 3.2.2 asks: it replaces `Host`, and the target
+/// becomes a path.
+pub fn apply_target_host(head: &mut Parts) {
+    let Some(authority) = head.uri.authority() else { return };
+    let Ok(host) = HeaderValue::from_str(authority.as_str()) else { return };
+    head.headers.insert(HOST, host);
+    let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if let Ok(uri) = path.parse() {
+        head.uri = uri;
+    }
+}
+
+/// Whether two hosts with or without a port are the same. The default port of the scheme may be left out.
+#[must_use]
+pub fn is_same_host(one: &str, other: &str, scheme: Option<&Scheme>) -> bool {
+    let default_port = if scheme == Some(&Scheme::HTTPS) { ":443" } else { ":80" };
+    let plain = |host: &str| {
+        let host = host.strip_suffix(default_port).or_else(|| host.strip_suffix(':')).unwrap_or(host);
+        host.to_ascii_lowercase()
+    };
+    plain(one) == plain(other)
 }
 
 /// Whether this names a host, perhaps with a port: a name, an IPv4 address, or an IPv6 address in brackets.
@@ -222,6 +263,63 @@ mod tests {
             Err(Refusal::TooManyFields),
         );
         check_one(&format!("GET /{} HTTP/1.1\r\nHost: a", "x".repeat(17 << 10)), Err(Refusal::TooLong));
+    }
+
+    #[test]
+    fn a_target_is_a_path_or_an_http_url_of_a_host() {
+        let check_target = |target: &str, expected: Result<(), Refusal>| {
+            check_one(&format!("GET {target} HTTP/1.1\r\nHost: a"), expected);
+        };
+        for target in
+            ["/", "/a?b=c", "/a!b", "*", "http://a/b", "HTTPS://a:443/b?c", "http://[::1]:80/", "http://a"]
+        {
+            check_target(target, Ok(()));
+        }
+        for target in [
+            "/a#b",
+            "/#",
+            "http://a/b#c",
+            "ftp://a/b",
+            "http://u@a/b",
+            "http://u:p@a/b",
+            "http://a:70000/b",
+            "a:443",
+            "http:///b",
+        ] {
+            check_target(target, Err(Refusal::Target));
+        }
+    }
+
+    #[test]
+    fn the_host_of_the_target_replaces_the_header() {
+        for (target, path, host) in
+            [("http://b:9000/k?x=%2F", "/k?x=%2F", "b:9000"), ("http://b", "/", "b"), ("/k", "/k", "a")]
+        {
+            let request = hyper::Request::builder().uri(target).header(HOST, "a").header(HOST, "c");
+            let mut head = request.body(()).unwrap().into_parts().0;
+            apply_target_host(&mut head);
+            assert_eq!(
+                (head.uri.to_string().as_str(), &head.headers[HOST]),
+                (path, &HeaderValue::from_static(host))
+            );
+            assert_eq!(head.headers.get_all(HOST).iter().count(), if host == "a" { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_without_case_and_default_port() {
+        let (http, https) = (Some(&Scheme::HTTP), Some(&Scheme::HTTPS));
+        for (one, other, scheme, expected) in [
+            ("a", "A", http, true),
+            ("a:80", "a", http, true),
+            ("a", "a:", https, true),
+            ("a:443", "a", https, true),
+            ("a:443", "a", http, false),
+            ("a:8080", "a:80", http, false),
+            ("a", "b", None, false),
+        ] {
+            assert_eq!(is_same_host(one, other, scheme), expected, "{one} {other}");
+        }
     }
 
     #[test]

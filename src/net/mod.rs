@@ -20,7 +20,7 @@ mod watch;
 pub use acceptor::{Acceptor, Listening, Serving};
 pub use budget::{Budget, UnsentBytes};
 pub use connection::serve;
-pub use head::{Refusal, is_host};
+pub use head::{Refusal, apply_target_host, is_host, is_same_host, is_target};
 pub use in_flight::{AwaitedBody, ClientStep, RequestInFlight};
 pub use stop::Stop;
 pub use stream::Watched;

@@ -295,3 +295,41 @@ async fn an_answer_that_is_taken_too_slowly_is_cut_off() {
     assert_eq!(answer.status, 200);
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn the_host_of_an_absolute_target_decides_and_the_header_does_not() {
+    let world = World::new().await;
+    let (key, body) = (new_key(), b"hello");
+    let host = world.url.strip_prefix("http://").unwrap();
+    let plain = head(&world, key, body).await;
+    let absolute = plain.replacen("PUT /", &format!("PUT {}/", world.url), 1);
+    let other = |head: &str| head.replacen(&format!("host: {host}\r\n"), "host: other.example\r\n", 1);
+    let ask = async |head: String| {
+        let mut stream = connect(&world).await;
+        stream.write_all(format!("{head}hello").as_bytes()).await.unwrap();
+        status(&mut stream).await
+    };
+    assert_eq!(ask(other(&plain)).await, "HTTP/1.1 403", "the host is signed");
+    let foreign = plain.replacen("PUT /", "PUT http://other.example/", 1);
+    assert_eq!(ask(foreign).await, "HTTP/1.1 403", "the target wins over the right header");
+    assert_eq!(ask(other(&absolute)).await, "HTTP/1.1 200", "the target wins over a wrong header");
+    assert_eq!(world.get(key).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_target_that_the_api_refuses_is_refused_here_too() {
+    let world = World::new().await;
+    for target in [
+        "ftp://a/wharf/k",
+        "http://user@a/wharf/k",
+        "http://a:70000/wharf/k",
+        "/wharf/k#x",
+        "http://a/wharf/k#x",
+    ] {
+        let mut stream = connect(&world).await;
+        stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(WITHIN, stream.read_to_string(&mut answer)).await.expect("an end").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("BadRequest"), "{target}: {answer}");
+    }
+}

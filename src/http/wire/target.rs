@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use hyper::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
-use hyper::http::uri::{Authority, Scheme};
+use hyper::http::uri::Authority;
 use hyper::{Method, Version};
 use percent_encoding::percent_decode_str;
 
 use crate::http::error::Problem;
 use crate::limits;
-use crate::net::{Refusal, is_host};
+use crate::net::{Refusal, is_host, is_same_host, is_target};
 
 /// Checks the head and returns the path, decoded once.
 ///
@@ -52,17 +52,9 @@ fn check_head(head: &Parts) -> Result<(), Problem> {
     }
 }
 
-/// A path alone, or with the scheme and the authority of an HTTP URL: a server takes that too (RFC 9112 section 3.2.2).
-/// `CONNECT` names an authority alone.
+/// Heads of HTTP/1.1 were looked at before; this is for what HTTP/2 lets through.
 fn check_form(head: &Parts) -> Result<(), Problem> {
-    let is_http = |scheme: &Scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
-    let is_plain = |authority: &Authority| is_host(authority.as_str());
-    match (head.uri.scheme(), head.uri.authority()) {
-        (None, None) => Ok(()),
-        (Some(scheme), Some(authority)) if is_http(scheme) && is_plain(authority) => Ok(()),
-        (Some(_), Some(_)) => Err(refused("The target must be a path or an HTTP URL without a user.")),
-        (Some(_), None) | (None, Some(_)) => Err(refused("The target must be a path.")),
-    }
+    if is_target(&head.uri) { Ok(()) } else { Err(refused(Refusal::Target.detail())) }
 }
 
 fn decoded(raw: &str) -> Result<Cow<'_, str>, Problem> {
@@ -85,12 +77,20 @@ fn check_host(head: &Parts) -> Result<(), Problem> {
     if hosts.next().is_some() {
         return Err(Problem::malformed("host", "There must be one Host header."));
     }
-    let is_needed = head.version == Version::HTTP_11;
+    // `:authority` of HTTP/2 names the host in place of the header, or both name the same (RFC 9113 section 8.3.1).
+    let authority = head.uri.authority().filter(|_| head.version == Version::HTTP_2);
+    let is_needed = matches!(head.version, Version::HTTP_11 | Version::HTTP_2) && authority.is_none();
     if host.is_none() && is_needed {
         return Err(Problem::malformed("host", "A Host header is needed."));
     }
     if host.is_some_and(|host| !host.to_str().is_ok_and(is_host)) {
         return Err(Problem::malformed("host", "The Host header must name one host."));
+    }
+    let is_same = |authority: &Authority, host: &HeaderValue| {
+        host.to_str().is_ok_and(|host| is_same_host(authority.as_str(), host, head.uri.scheme()))
+    };
+    if authority.zip(host).is_some_and(|(authority, host)| !is_same(authority, host)) {
+        return Err(Problem::malformed("host", "The Host header and :authority must name the same host."));
     }
     Ok(())
 }
@@ -176,5 +176,25 @@ mod tests {
         for hosts in [&[][..], &["a", "b"], &["a", "a"], &["a, b"], &["a b@c/"], &[""]] {
             assert!(path_of(&head("/v1/files", hosts)).is_err(), "{hosts:?}");
         }
+    }
+
+    #[test]
+    fn authority_and_host_of_http2_name_one_host() {
+        for (target, hosts, expected) in [
+            ("http://a/livez", &[][..], true),
+            ("http://a/livez", &["a"], true),
+            ("http://A:80/livez", &["a"], true),
+            ("/livez", &["a"], true),
+            ("/livez", &[], false),
+            ("http://a/livez", &["b"], false),
+            ("http://a:81/livez", &["a"], false),
+            ("http://a/livez", &["a", "a"], false),
+        ] {
+            let mut head = head(target, hosts);
+            head.version = Version::HTTP_2;
+            assert_eq!(path_of(&head).is_ok(), expected, "{target} {hosts:?}");
+        }
+        let http1 = head("http://a/livez", &["b"]);
+        assert!(path_of(&http1).is_ok(), "a URL as the target of HTTP/1.1 wins over the header");
     }
 }

@@ -137,6 +137,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let (mut head, body) = request.into_parts();
+    net::apply_target_host(&mut head);
     let (method, headers) = (head.method.clone(), head.headers.clone());
     let allowed = &endpoint.options.allowed_origins;
     let origin = cors::allowed_origin(allowed, &headers);
