@@ -39,6 +39,8 @@ async fn one_upload_of_a_key_is_in_flight_and_a_second_is_refused_before_its_byt
         let answer = ask(&world, &head).await;
         assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
         assert!(answer.contains("ConditionalRequestConflict") && answer.contains("connection: close"));
+        assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+        assert!(answer.contains("Another upload of this object is in flight"), "{answer}");
         assert_eq!(world.files("tmp"), 1);
     }
     first.write_all(&body).await.unwrap();

@@ -125,6 +125,8 @@ async fn an_upload_url_does_not_bring_back_what_was_deleted_for_good() {
     let refused = async |world: &World| {
         let again = world.http.follow(&world.upload(&grant(key, b"hello")).await, b"hello").await;
         assert_eq!((again.status, again.code().as_str()), (412, "PreconditionFailed"));
+        let text = String::from_utf8_lossy(&again.body).into_owned();
+        assert!(text.contains("was deleted for good") && !text.contains("there is an object"), "{text}");
         assert_eq!(world.bucket.head(key).await.unwrap(), None);
         assert_eq!((world.files("objects"), world.files("tmp")), (0, 0));
     };

@@ -130,11 +130,11 @@ error_codes! {
     UploadExpired = "upload_expired", GONE, Never, Conflict, "The upload can no longer be started",
         "Presign again, with a new Idempotency-Key.";
     QuotaExceeded = "quota_exceeded", CONFLICT, Never, Size, "Storage quota exceeded",
-        "Delete files for good, or ask the operator for a higher limit.";
+        "Delete files for good, or ask the operator for a higher limit; a deleted upload counts until its URL can no longer be used.";
     TooManyFiles = "too_many_files", CONFLICT, Never, Size, "Too many files",
         "Delete files for good: those in the trash count too.";
     TooManyPendingUploads = "too_many_pending_uploads", CONFLICT, Never, Size, "Too many uploads are open",
-        "Complete or delete pending uploads first.";
+        "Complete pending uploads; a deleted one counts until its URL can no longer be used.";
     FileNotReady = "file_not_ready", CONFLICT, After(1), Retryable, "The file is not processed yet",
         "Send the bytes, then call complete or wait until the file is processed.";
     FileFailed = "file_failed", CONFLICT, Never, Conflict, "The file failed",

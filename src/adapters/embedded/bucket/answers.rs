@@ -39,8 +39,11 @@ fn no_room(no_room: NoRoom) -> S3Error {
 
 /// A refusal for now.
 fn slow_down(message: &'static str) -> S3Error {
-    let mut refused = S3Error::with_message(S3ErrorCode::SlowDown, message);
-    refused.set_headers(HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("2"))]));
+    retry_after("2", S3Error::with_message(S3ErrorCode::SlowDown, message))
+}
+
+fn retry_after(secs: &'static str, mut refused: S3Error) -> S3Error {
+    refused.set_headers(HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(secs))]));
     refused
 }
 
@@ -48,7 +51,9 @@ fn slow_down(message: &'static str) -> S3Error {
 pub(super) fn in_flight(is_conditional: bool) -> S3Error {
     let code =
         if is_conditional { S3ErrorCode::ConditionalRequestConflict } else { S3ErrorCode::OperationAborted };
-    S3Error::with_message(code, "Another upload of this object is in flight; try again when it has ended")
+    let message = "Another upload of this object is in flight; try again when it has ended. One whose connection broke \
+                   ends after 30 s without a byte";
+    retry_after("1", S3Error::with_message(code, message))
 }
 
 pub(super) fn no_such_bucket() -> S3Error {
@@ -101,6 +106,7 @@ pub(super) fn complete_failed(error: CompleteError) -> S3Error {
         CompleteError::TooSmall => s3_error!(EntityTooSmall),
         CompleteError::TooLarge { bytes_max } => too_large(bytes_max),
         CompleteError::Exists => s3_error!(PreconditionFailed, "there is an object under this key"),
+        CompleteError::Deleted => s3_error!(PreconditionFailed, "{error}"),
         CompleteError::Busy => in_flight(false),
         CompleteError::NoRoom(error) => no_room(error),
         CompleteError::Io(error) => internal(error),

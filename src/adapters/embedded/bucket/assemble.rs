@@ -67,6 +67,9 @@ pub(super) enum CompleteError {
     /// There is another object under the key.
     #[error("there is an object under this key")]
     Exists,
+    /// There was one, and it was deleted for good.
+    #[error("the object of this key was deleted for good, and the key is not used again")]
+    Deleted,
     /// Another completion of this upload, with other parts, is in flight.
     #[error("another completion of this upload is in flight")]
     Busy,
@@ -90,6 +93,7 @@ impl Clone for CompleteError {
             Self::TooSmall => Self::TooSmall,
             Self::TooLarge { bytes_max } => Self::TooLarge { bytes_max: *bytes_max },
             Self::Exists => Self::Exists,
+            Self::Deleted => Self::Deleted,
             Self::Busy => Self::Busy,
             Self::NoRoom(no_room) => Self::NoRoom(*no_room),
             Self::Io(error) => Self::Io(io::Error::new(error.kind(), error.to_string())),
@@ -152,7 +156,7 @@ impl Store {
                 Ok(record)
             }
             // The same request at the same time may have been faster.
-            Err(refused @ (CompleteError::InvalidPart | CompleteError::Exists)) => {
+            Err(refused @ (CompleteError::InvalidPart | CompleteError::Exists | CompleteError::Deleted)) => {
                 self.completed_before(key, upload_id)?.ok_or(refused)
             }
             Err(refused) => Err(refused),
@@ -218,7 +222,8 @@ impl Store {
 
 fn put_failed(refused: PutError) -> CompleteError {
     match refused {
-        PutError::Exists | PutError::Deleted => CompleteError::Exists,
+        PutError::Exists => CompleteError::Exists,
+        PutError::Deleted => CompleteError::Deleted,
         PutError::Key(_) => CompleteError::NoSuchUpload,
         PutError::Late => CompleteError::Io(io::Error::from(io::ErrorKind::TimedOut)),
         PutError::NoRoom(no_room) => CompleteError::NoRoom(no_room),

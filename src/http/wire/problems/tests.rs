@@ -42,7 +42,8 @@ fn a_problem_says_everything_the_contract_names() {
         json!({
             "type": "https://files.example/errors/quota-exceeded",
             "title": "Storage quota exceeded",
-            "hint": "Delete files for good, or ask the operator for a higher limit.",
+            "hint": "Delete files for good, or ask the operator for a higher limit; a deleted upload counts until its URL \
+                     can no longer be used.",
             "status": 409,
             "detail": "This upload needs 5242880 bytes; 1048576 are free.",
             "instance": "urn:uuid:00000000-0000-0000-0000-000000000007",
