@@ -16,7 +16,8 @@ use crate::limits;
 /// What a page may set: what the routes read, and what tracing and caching libraries add.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, baggage, cache-control, content-type, idempotency-key, if-match, if-none-match, if-range, \
-     last-event-id, pragma, prefer, range, sentry-trace, traceparent, tracestate, x-request-id",
+     last-event-id, pragma, prefer, range, sentry-trace, traceparent, tracestate, x-request-id, \
+     x-requested-with",
 );
 /// What a page may read, beside what it may read of any answer.
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
@@ -160,6 +161,7 @@ mod tests {
             "sentry-trace",
             "traceparent",
             "tracestate",
+            "x-requested-with",
         ] {
             assert!(allowed.contains(&name), "{name}");
         }
