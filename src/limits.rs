@@ -167,6 +167,8 @@ pub const LINGER_SILENCE_MAX: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES_MAX: usize = 64 << 20;
 /// How long a connection that waits for its client keeps its place while another waits for one.
 pub const CROWDED_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How soon a connection that is asked to give up its place ends, if it does not work for its client.
+pub const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// Refused connections that receive a refusal at the same time; more are closed without one.
 pub const FAREWELLS_MAX: usize = 64;
 /// How often a place is looked for while a connection waits for one.

@@ -36,14 +36,12 @@ where
                 if is_ending || watch.is_lingering() || watch.served() == 0 {
                     return;
                 }
-                if !watch.is_idle() {
-                    // An answer or a body that the client leaves alone has no better end to wait for.
-                    if watch.waits_for().is_some_and(|rest| rest >= limits::CROWDED_WAIT_MAX) {
-                        cut.increment(1);
-                        return;
-                    }
-                    continue;
+                // An answer or a body that the client leaves alone has no better end to wait for.
+                if !watch.is_idle() && watch.waits_for().is_some_and(|rest| rest >= limits::CROWDED_WAIT_MAX) {
+                    cut.increment(1);
+                    return;
                 }
+                // A request that came meanwhile is the last one.
                 true
             }
             _ = check.tick() => {

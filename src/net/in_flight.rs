@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Buf;
 use hyper::Version;
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -68,6 +69,11 @@ impl ClientStep {
         self.watch.moved();
     }
 
+    /// The client took bytes of the answer.
+    pub fn took_frame(&self, bytes: usize) {
+        self.watch.took_frame(bytes);
+    }
+
     /// Records the result of polling the server for a frame of the answer: with one at hand, the client has to take it.
     pub fn answered<T>(&self, frame: &Poll<T>) {
         match frame {
@@ -106,7 +112,9 @@ impl<B: Body + Unpin> Body for AwaitedBody<B> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
         match &frame {
-            Poll::Ready(_) => {
+            Poll::Ready(frame) => {
+                let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                this.step.watch.pays(bytes.map_or(0, Buf::remaining));
                 this.step.moved();
                 this.step.is_ours();
             }

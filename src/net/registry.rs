@@ -40,12 +40,13 @@ impl Registry {
         ask_one_of(self.open().peers.values().flat_map(HashMap::values));
     }
 
-    /// Whether a peer may have one more connection. With as many as it may have, one that waits for it gives way.
+    /// Whether a peer may have one more connection. With as many as it may have, one that waits for it gives way, each for
+    /// one newcomer only.
     pub(super) fn admits(&self, peer: Peer, connections_max: usize) -> bool {
-        match self.open().peers.get(&peer) {
-            Some(watches) if watches.len() >= connections_max => ask_one_of(watches.values()),
-            Some(_) | None => true,
-        }
+        let open = self.open();
+        let Some(watches) = open.peers.get(&peer) else { return true };
+        let staying = || watches.values().filter(|watch| !watch.is_leaving());
+        staying().count() < connections_max || ask_one_of(staying())
     }
 
     /// How many connections have a request in flight.

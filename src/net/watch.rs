@@ -35,6 +35,12 @@ pub struct Watch {
     stall: Stall,
     /// A request began or ended, or a stream took a frame.
     moved_ms: AtomicU64,
+    /// Until when the bytes that the client moved pay for its place, at [`limits::TRANSFER_RATE_MIN`].
+    paid_ms: AtomicU64,
+    /// Since when the server has to do the next step of a request; 0: it does not.
+    working_ms: AtomicU64,
+    /// When the connection was last asked to give up its place; 0: never.
+    asked_ms: AtomicU64,
     /// The first byte of a head that is not complete yet; 0: none.
     head_ms: AtomicU64,
     /// Since when a write waits for the client; 0: none does.
@@ -64,6 +70,9 @@ impl Watch {
             began: Instant::now(),
             stall,
             moved_ms: AtomicU64::new(0),
+            paid_ms: AtomicU64::new(0),
+            working_ms: AtomicU64::new(0),
+            asked_ms: AtomicU64::new(0),
             head_ms: AtomicU64::new(0),
             blocked_ms: AtomicU64::new(0),
             waited_ms: AtomicU64::new(0),
@@ -91,6 +100,24 @@ impl Watch {
         self.moved_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
+    /// The client took or sent bytes of a request: they pay for the place, for as long as a slow client may take for them.
+    pub(super) fn pays(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.pays_for(bytes.saturating_mul(1000) / limits::TRANSFER_RATE_MIN);
+    }
+
+    fn pays_for(&self, ms: u64) {
+        let paid = self.paid_ms.load(Ordering::Relaxed).saturating_add(ms);
+        self.paid_ms.store(paid.min(self.now_ms()), Ordering::Relaxed);
+    }
+
+    /// The client took bytes of an answer that the protocol gives it in frames.
+    pub(super) fn took_frame(&self, bytes: usize) {
+        if self.is_http2.load(Ordering::Relaxed) {
+            self.pays(bytes);
+        }
+    }
+
     /// Bytes came while no request was running: on HTTP/1 they begin a head.
     pub(super) fn received(&self) {
         let is_between = self.in_flight.load(Ordering::Relaxed) == 0;
@@ -106,9 +133,13 @@ impl Watch {
         if since_ms != 0 {
             self.waited_ms.fetch_add(self.now_ms().saturating_sub(since_ms), Ordering::Relaxed);
         }
-        // On HTTP/2, bytes also leave that are no part of an answer.
-        if count > 0 && !self.is_http2.load(Ordering::Relaxed) {
-            self.moved();
+        // On HTTP/2, bytes also leave that are no part of an answer; before the first request, the version is not known.
+        let has_request = self.in_flight.load(Ordering::Relaxed) > 0;
+        if count > 0 && self.served() > 0 && !self.is_http2.load(Ordering::Relaxed) {
+            self.pays(count);
+            if has_request {
+                self.moved();
+            }
         }
     }
 
@@ -181,11 +212,15 @@ impl Watch {
         if self.is_idle() {
             return Some(since_moved);
         }
+        let is_working = self.working.load(Ordering::Relaxed) > 0;
+        // A client that trickles waits, too: it is as far behind as its bytes do not pay for.
+        let behind =
+            if is_working { Duration::ZERO } else { self.since(self.paid_ms.load(Ordering::Relaxed)) };
         let is_blocked = self.blocked_ms.load(Ordering::Relaxed) != 0;
         if is_blocked {
-            return Some(self.blocked_for());
+            return Some(self.blocked_for().max(behind));
         }
-        (self.working.load(Ordering::Relaxed) == 0).then_some(since_moved)
+        (!is_working).then(|| since_moved.max(behind))
     }
 
     /// Whether no request is in flight, and nothing of an answer waits to be taken.
@@ -198,6 +233,7 @@ impl Watch {
     /// A request begins, and the server has to do its next step.
     pub(super) fn begins(&self, is_http2: bool) {
         self.moved();
+        self.pays_for(u64::MAX);
         self.head_ms.store(0, Ordering::Relaxed);
         self.waited_ms.store(0, Ordering::Relaxed);
         self.written_bytes.store(0, Ordering::Relaxed);
@@ -215,17 +251,23 @@ impl Watch {
     pub(super) fn ends(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.moved();
+        self.pays_for(u64::MAX);
         self.gauge.decrement(1.0);
     }
 
     /// The server has to do the next step of one more request.
     pub(super) fn works_more(&self) {
-        self.working.fetch_add(1, Ordering::Relaxed);
+        if self.working.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.working_ms.store(self.now_ms().max(1), Ordering::Relaxed);
+        }
     }
 
-    /// And of one less.
+    /// And of one less. The client does not pay for the time in which the server worked.
     pub(super) fn works_less(&self) {
-        self.working.fetch_sub(1, Ordering::Relaxed);
+        if self.working.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let since_ms = self.working_ms.swap(0, Ordering::Relaxed);
+            self.pays_for(self.now_ms().saturating_sub(since_ms));
+        }
     }
 
     /// The client took nothing of an answer for too long. Without another request, the connection ends.
@@ -235,7 +277,14 @@ impl Watch {
 
     /// Asks the connection to give up its place.
     pub(super) fn ask_to_yield(&self) {
+        self.asked_ms.store(self.now_ms().max(1), Ordering::Relaxed);
         self.yielding.notify_one();
+    }
+
+    /// Whether the connection was asked just now to give up its place, and is about to.
+    pub(super) fn is_leaving(&self) -> bool {
+        let asked_ms = self.asked_ms.load(Ordering::Relaxed);
+        asked_ms != 0 && self.since(asked_ms) < limits::LEAVE_WITHIN
     }
 
     /// Waits until the connection is asked to give up its place.

@@ -1,9 +1,11 @@
 //! More clients than places: who gives way, and who never does.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use wharfinger::limits::{ANSWER_STALL_MAX, CONNECTION_CHECK_EVERY, HEAD_WITHIN};
+use wharfinger::limits::{ANSWER_STALL_MAX, CONNECTION_CHECK_EVERY, CROWDED_WAIT_MAX, HEAD_WITHIN};
 
 use crate::front::frame_kinds;
 use crate::http2;
@@ -80,6 +82,91 @@ async fn clients_that_neither_read_nor_send_give_way_and_live_streams_do_not() {
     world.presign("alice", "new.txt", 1).await;
     read_until(&mut first, "new.txt").await;
     tokio::time::timeout(PATIENCE, http2::read_until(&mut second, "new.txt")).await.expect("it lives");
+}
+
+/// Asks for `/livez` on a connection of its own, within this time.
+async fn is_served(world: &World, within: Duration) -> bool {
+    let asked = async {
+        let mut guest = TcpStream::connect(world.api).await.unwrap();
+        guest.write_all(LIVEZ).await.unwrap();
+        read_until(&mut guest, "ok\n").await;
+    };
+    tokio::time::timeout(within, asked).await.is_ok()
+}
+
+/// Sends these bytes again and again, until the connection ends.
+fn repeat(mut stream: TcpStream, bytes: &'static [u8], every: Duration) {
+    drop(tokio::spawn(async move {
+        while stream.write_all(bytes).await.is_ok() {
+            tokio::time::sleep(every).await;
+        }
+    }));
+}
+
+// proves: F50 I25
+#[tokio::test]
+async fn clients_that_ping_and_clients_that_trickle_give_way() {
+    const EVERY: Duration = Duration::from_millis(100);
+    let world = World::configured(|config| config.http.connections_max = 4).await;
+    for nth in 0..4 {
+        let mut stream = TcpStream::connect(world.api).await.unwrap();
+        if nth % 2 == 0 {
+            // The preface and SETTINGS of HTTP/2, then a PING that is answered; no request ever.
+            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+            repeat(stream, &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], EVERY);
+        } else {
+            let token = World::token("bob");
+            let head = format!(
+                "POST /v1/files HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nContent-Length: 10000\r\n\r\n{{"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            repeat(stream, b" ", EVERY);
+        }
+    }
+    for nth in 0..4 {
+        assert!(is_served(&world, HEAD_WITHIN / 2).await, "guest {nth}");
+    }
+}
+
+// proves: I25
+#[tokio::test]
+async fn newcomers_of_one_address_do_not_share_the_place_of_one_connection_that_goes() {
+    const MAX: usize = 4;
+    let world = World::configured(|config| {
+        config.http.connections_max = 8 * MAX;
+        config.http.connections_per_address_percent = 13;
+    });
+    let world = world.await;
+    let mut open: Vec<TcpStream> = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..MAX {
+            let mut stream = TcpStream::connect(world.api).await.unwrap();
+            stream.write_all(LIVEZ).await.unwrap();
+            open.push(stream);
+        }
+        tokio::time::sleep(CROWDED_WAIT_MAX + CROWDED_WAIT_MAX / 4).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let mut alive = usize::MAX;
+    while alive > MAX && Instant::now() < deadline {
+        tokio::time::sleep(CROWDED_WAIT_MAX / 10).await;
+        alive = open.iter_mut().map(|stream| usize::from(is_open(stream))).sum();
+    }
+    assert!(alive <= MAX, "{alive} of one address");
+}
+
+/// Whether the server keeps its side of a connection open. Reads what is there.
+fn is_open(stream: &mut TcpStream) -> bool {
+    let mut bytes = [0; 4 << 10];
+    loop {
+        match stream.try_read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 // proves: F50

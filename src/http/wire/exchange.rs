@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use hyper::Version;
 
 use crate::http::error::{ErrorCode, Problem};
@@ -67,8 +69,12 @@ impl Exchange {
     }
 
     /// The client asked for a frame of the answer: it has room for one.
-    pub(in crate::http) fn asked<T>(&self, frame: &Poll<T>) {
-        self.in_flight.step().answered(frame);
+    pub(in crate::http) fn asked(&self, frame: &Poll<Option<Bytes>>) {
+        let step = self.in_flight.step();
+        step.answered(frame);
+        if let Poll::Ready(Some(bytes)) = frame {
+            step.took_frame(bytes.len());
+        }
         if let (Poll::Ready(_), Some(stream)) = (frame, &self.stream) {
             stream.moved();
         }
