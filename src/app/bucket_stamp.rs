@@ -121,7 +121,10 @@ impl BucketStamp {
 
     fn is_adopted(&self) -> Result<bool, BucketStampError> {
         let path = self.bucket.join(ADOPT);
-        fs::exists(&path).map_err(|source| BucketStampError::Io { path, source })
+        match fs::exists(&path) {
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
+            asked => asked.map_err(|source| BucketStampError::Io { path, source }),
+        }
     }
 }
 

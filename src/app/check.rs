@@ -112,7 +112,6 @@ fn data(config: &Config, is_running: bool) -> Result<String, String> {
     if let Some(held) = data_dir::holder(config) {
         return in_use(config, &held, is_running);
     }
-    data_dir::check(config).map_err(|error| error.to_string())?;
     // What is not there is made in the nearest folder above that is.
     let above = dir.ancestors().map(|above| if above == Path::new("") { Path::new(".") } else { above });
     let Some(nearest) = above.into_iter().find(|above| above.exists()) else {
@@ -124,6 +123,7 @@ fn data(config: &Config, is_running: bool) -> Result<String, String> {
     }
     rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| format!("{}: {}", nearest.display(), folder_advice(&std::io::Error::from(error))))?;
+    data_dir::check(config).map_err(|error| error.to_string())?;
     let state = if is_there { "can be written" } else { "is made at the first start" };
     Ok(format!("{} {state}", dir.display()))
 }

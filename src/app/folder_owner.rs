@@ -39,7 +39,9 @@ pub(super) fn check(config: &Config) -> Result<(), ForeignFolder> {
         }
         let text = name.to_string_lossy().into_owned();
         let is_unfinished_key = text.starts_with("cursor.") && text.ends_with(".new");
-        if !named.contains(&name.as_os_str()) && !is_unfinished_key && !IGNORED.contains(&text.as_str()) {
+        // Settings may lie beside the data that they are about.
+        let is_known = text.ends_with(".toml") || IGNORED.contains(&text.as_str());
+        if !named.contains(&name.as_os_str()) && !is_unfinished_key && !is_known {
             example = example.or(Some(text));
         }
     }
@@ -106,6 +108,7 @@ mod tests {
             [].as_slice(),
             &["lost+found/x"],
             &["tokens.key"],
+            &["wharf.toml"],
             &["cursor.12.new"],
             &["notes.txt", "dev-issuer.key"],
             &["notes.txt", "cursor.key"],

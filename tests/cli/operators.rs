@@ -371,8 +371,10 @@ fn a_deleted_bucket_is_not_made_again_without_a_word() {
     dev.signal("TERM");
     let ended = dev.wait();
     assert!(!bucket.exists(), "it is not made again");
-    let lines =
-        ended.stderr.lines().filter(|line| line.contains("WARN") && line.contains("was deleted or replaced"));
+    let lines = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains("\"part\":") && line.contains("was deleted or replaced"));
     assert!((1..=2).contains(&lines.count()), "one line for the bucket and one for uploads: {ended:?}");
 }
 
@@ -390,7 +392,7 @@ fn a_folder_with_other_files_is_refused_and_left_alone() {
     check_refused(&call.run(&["dev", "--port", "0", "--data", "shared"]), 2, expected);
     check_refused(&call.run(&["serve", "--config", "w.toml"]), 2, expected);
     let check = call.run(&["config", "check", "--config", "w.toml"]);
-    assert!(check.stdout.contains("failed  data      shared holds other files"), "{check:?}");
+    assert!(check.stdout.contains("failed  data      data_dir: shared holds other files"), "{check:?}");
     assert_eq!((mode(&shared), names(&shared)), (0o755, vec!["notes.txt".to_owned()]));
     // With data of ours in it, it is a data folder, and closed to others as any is.
     std::fs::write(shared.join("dev-issuer.key"), "k".repeat(32)).expect("written");
@@ -411,7 +413,7 @@ fn another_number_of_shards_is_refused_on_data_that_is_there() {
     let expected = "shards: 16 is not the number that the data in wharf-data was made with, which is 8;";
     check_refused(&call.run(&["dev", "--port", "0", "--set", "shards=16"]), 2, expected);
     let check = call.run(&["config", "check", "--set", "shards=16"]);
-    assert!(check.stdout.contains("failed  data      16 is not"), "{check:?}");
+    assert!(check.stdout.contains("failed  data      shards: 16 is not"), "{check:?}");
     start("shards=8");
     // A folder of an earlier release has no note; its next start writes one.
     std::fs::remove_file(call.folder.path().join("wharf-data/shards")).expect("removed");

@@ -1,6 +1,6 @@
 //! What the ledger says that one user has in the bucket: all rows, read at one version, in little memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::tools::{ROWS_PAGE, SweepError, SweepTools};
@@ -50,6 +50,9 @@ pub(super) async fn read(tools: &mut SweepTools, user: UserId) -> Result<Option<
         tries += 1;
         let is_right = is_still && broken.is_none();
         if is_right || tries >= READS_MAX {
+            // Asked after the rows were read: what a row shows was written by then, so it is published or among these.
+            let unpublished = tools.untold(&after).await?;
+            shelf.keep_unpublished(unpublished.as_ref());
             // Once may be a read that was behind; twice is not.
             shelf.drift = broken.filter(|_| seen_before.is_some());
             shelf.read_at = account.op.filter(|_| is_right);
@@ -61,7 +64,6 @@ pub(super) async fn read(tools: &mut SweepTools, user: UserId) -> Result<Option<
 }
 
 async fn read_rows(tools: &mut SweepTools, account: &Account) -> Result<(UserSnapshot, Tally), SweepError> {
-    let untold = tools.untold(account).await?;
     let (mut shelf, mut tally) = (UserSnapshot::default(), Tally::default());
     let mut before = None;
     loop {
@@ -70,10 +72,7 @@ async fn read_rows(tools: &mut SweepTools, account: &Account) -> Result<(UserSna
         let is_last = rows.len() < ROWS_PAGE;
         for row in rows {
             tally.add(&row);
-            // Its events are made from this row too, so it stays until they are out. When it changed does not tell:
-            // that is by the clock of the node that changed it.
-            let is_told = untold.as_ref().is_some_and(|files| !files.contains(&row.file_id));
-            shelf.put(&row, tools.parts.options.trash_retention, is_told, tools.now());
+            shelf.put(&row, tools.parts.options.trash_retention, tools.now());
         }
         if is_last {
             return Ok((shelf, tally));
@@ -82,14 +81,24 @@ async fn read_rows(tools: &mut SweepTools, account: &Account) -> Result<(UserSna
 }
 
 impl UserSnapshot {
-    fn put(&mut self, row: &File, retention: Duration, is_told: bool, now: Timestamp) {
+    /// Keeps the rows of files that have unpublished events, for events are made from the row too; none: all have. When a
+    /// row changed does not say whether its events are published: that is by the clock of the node that changed it.
+    fn keep_unpublished(&mut self, files: Option<&BTreeSet<FileId>>) {
+        for (file, kept) in &mut self.kept {
+            if files.is_none_or(|files| files.contains(file)) {
+                kept.forgettable_from = None;
+            }
+        }
+    }
+
+    fn put(&mut self, row: &File, retention: Duration, now: Timestamp) {
         if row.is_past_retention(retention, now) {
             self.past_retention.push(row.file_id);
         }
         let kept = RowSummary {
             status: row.status,
             processed_at: row.processed_at,
-            forgettable_from: row.forgettable_from().filter(|_| is_told),
+            forgettable_from: row.forgettable_from(),
             place: self.kept.len(),
         };
         self.kept.insert(row.file_id, kept);
