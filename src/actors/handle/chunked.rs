@@ -76,7 +76,9 @@ impl Handle {
                 (idempotency, outcome)
             }
         };
-        let (answered, outcome) = self.reserving.run((user, idempotency.key), |_| true, work).await;
+        // A refusal is about sums that this request may not have asked for: it asks again.
+        let (answered, outcome) =
+            self.reserving.run((user, idempotency.key), |(_, outcome)| outcome.is_ok(), work).await;
         if answered != idempotency {
             // Another body under the same key: the ledger knows that request by now.
             return self.begin_and_reserve(user, asked, chunk_bytes, Some(slot)).await;
