@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test stops where it is wrong, and tells")]
 
 mod support;
+#[path = "support/columns.rs"]
+mod columns;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use columns::COLUMNS;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::statement::batch::{Batch, BatchType};
@@ -140,35 +143,6 @@ async fn a_start_without_cql_is_told_and_gets_ready_by_itself() {
     serve.wait_for_part("[+] ledger up").await;
 }
 
-/// Regular columns of the table: each that is null in a row counts as a tombstone.
-const COLUMNS: [&str; 26] = [
-    "size_bytes",
-    "reason",
-    "visibility",
-    "revision",
-    "status",
-    "filename",
-    "content_type",
-    "checksum_sha256",
-    "etag",
-    "created_at",
-    "processed_at",
-    "trashed_at",
-    "changed_at",
-    "hops",
-    "multipart",
-    "traceparent",
-    "entry_kind",
-    "entry_op",
-    "at",
-    "used_after",
-    "reserved_after",
-    "trashed_after",
-    "count_after",
-    "limit_after",
-    "state_after",
-    "threshold_percent",
-];
 /// Rows of nulls: together more tombstones than a server with default thresholds walks over for one read.
 const NULL_ROWS: u64 = 3_900;
 /// Rows of one batch.

@@ -4,12 +4,13 @@
 //! that was deleted, or is of another backup than the ledger, would answer "no such object" for every file, so the start
 //! is refused until an operator says how to go on.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::note;
 use super::ports::Embedded;
 use crate::config::{BucketKind, Config, LedgerKind};
 
@@ -136,25 +137,11 @@ impl Embedded {
 }
 
 fn read(path: &Path) -> Result<Option<Uuid>, BucketStampError> {
-    let failed = |source| BucketStampError::Io { path: path.to_owned(), source };
-    match fs::read_to_string(path) {
-        Ok(text) => Uuid::try_parse(text.trim()).map(Some).map_err(|error| failed(io::Error::other(error))),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(failed(error)),
-    }
+    note::read(path).map_err(|source| BucketStampError::Io { path: path.to_owned(), source })
 }
 
-/// Writes a stamp, whole or not at all.
 fn write(path: &Path, id: Uuid) -> Result<(), BucketStampError> {
-    let new = path.with_extension("new");
-    let written = || {
-        let mut file = File::create(&new)?;
-        writeln!(file, "{id}")?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    written().map_err(|source| BucketStampError::Io { path: path.to_owned(), source })
+    note::write(path, id).map_err(|source| BucketStampError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod cursor_key;
 mod check;
 mod data_dir;
 mod folder_owner;
+mod note;
 mod shards_note;
 mod bucket_stamp;
 mod engines;

@@ -1,10 +1,10 @@
 //! The number of shards that a data folder was made with. It is fixed for the life of a deployment: with another number
 //! the events of a user would go to another subject, and lose their order.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::note;
 use crate::config::Config;
 
 /// The note's name in the data folder.
@@ -52,30 +52,17 @@ pub(super) fn put(config: &Config) -> Result<(), ShardsNoteError> {
     if read(&path)?.is_some() {
         return Ok(());
     }
-    write(&path, config.shards).map_err(|source| ShardsNoteError::Io { path, source })
+    note::write(&path, config.shards).map_err(|source| ShardsNoteError::Io { path, source })
 }
 
 fn read(path: &Path) -> Result<Option<u16>, ShardsNoteError> {
-    let failed = |source| ShardsNoteError::Io { path: path.to_owned(), source };
-    match fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|error| failed(io::Error::other(error))),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// Writes the note, whole or not at all.
-fn write(path: &Path, shards: u16) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    writeln!(file, "{shards}")?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    note::read(path).map_err(|source| ShardsNoteError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

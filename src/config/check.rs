@@ -48,6 +48,23 @@ impl<'a> SettingsCheck<'a> {
     }
 }
 
+/// Asserts that one check of changed settings finds this, or nothing where nothing is expected.
+#[cfg(test)]
+pub(super) fn assert_found(
+    check: fn(&Config, &mut SettingsCheck<'_>),
+    change: impl FnOnce(&mut Config),
+    expected: &str,
+) {
+    let mut config = Config::default();
+    change(&mut config);
+    let origins = Origins::default();
+    let mut findings = SettingsCheck::new(&origins);
+    check(&config, &mut findings);
+    let lines: Vec<_> = findings.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), usize::from(!expected.is_empty()), "{lines:?}");
+    assert!(lines.join("").contains(expected), "{lines:?} does not say {expected:?}");
+}
+
 /// Everything that cannot be, in the order of the settings.
 pub(super) fn problems(config: &Config, origins: &Origins) -> Vec<Problem> {
     let mut findings = SettingsCheck::new(origins);

@@ -270,18 +270,11 @@ fn is_queue_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load::Origins;
+    use super::super::check::assert_found;
     use super::*;
 
     fn check(change: impl FnOnce(&mut Config), expected: &str) {
-        let mut config = Config::default();
-        change(&mut config);
-        let origins = Origins::default();
-        let mut findings = SettingsCheck::new(&origins);
-        super::check(&config, &mut findings);
-        let lines: Vec<_> = findings.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(lines.len(), usize::from(!expected.is_empty()), "{lines:?}");
-        assert!(lines.join("").contains(expected), "{lines:?} does not say {expected:?}");
+        assert_found(super::check, change, expected);
     }
 
     fn sqs(config: &mut Config) -> &mut QueueSettings {

@@ -47,18 +47,11 @@ pub(super) fn check(config: &Config, findings: &mut SettingsCheck<'_>) {
 #[cfg(test)]
 mod tests {
     use super::super::backends::SignerKind;
-    use super::super::load::Origins;
+    use super::super::check::assert_found;
     use super::*;
 
     fn check(change: impl FnOnce(&mut Config), expected: &str) {
-        let mut config = Config::default();
-        change(&mut config);
-        let origins = Origins::default();
-        let mut findings = SettingsCheck::new(&origins);
-        super::check(&config, &mut findings);
-        let lines: Vec<_> = findings.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(lines.len(), usize::from(!expected.is_empty()), "{lines:?}");
-        assert!(lines.join("").contains(expected), "{lines:?} does not say {expected:?}");
+        assert_found(super::check, change, expected);
     }
 
     fn shared(config: &mut Config) {

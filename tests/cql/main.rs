@@ -19,6 +19,8 @@ macro_rules! cases {
 mod world;
 #[path = "../contract/ledger.rs"]
 mod ledger;
+#[path = "../support/columns.rs"]
+mod columns;
 mod suite;
 mod shapes;
 mod rows;

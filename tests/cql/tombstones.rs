@@ -18,39 +18,11 @@ use wharfinger::domain::entry::Entry;
 use wharfinger::domain::ids::{FileId, UserId};
 use wharfinger::ports::{FilePage, LedgerError, LedgerPort as _, ScanPage, Unreadable};
 
+use crate::columns::COLUMNS;
 use crate::proxy::Proxy;
 use crate::schema::Keyspace;
 use crate::world::{account, add, adding, new_user, report};
 
-/// Regular columns of the table: the tombstones of one row that has only nulls.
-const COLUMNS: [&str; 26] = [
-    "size_bytes",
-    "reason",
-    "visibility",
-    "revision",
-    "status",
-    "filename",
-    "content_type",
-    "checksum_sha256",
-    "etag",
-    "created_at",
-    "processed_at",
-    "trashed_at",
-    "changed_at",
-    "hops",
-    "multipart",
-    "traceparent",
-    "entry_kind",
-    "entry_op",
-    "at",
-    "used_after",
-    "reserved_after",
-    "trashed_after",
-    "count_after",
-    "limit_after",
-    "state_after",
-    "threshold_percent",
-];
 /// More tombstones than the server walks for one read.
 const TOO_MANY: usize = 100_500;
 /// Rows written in one batch.

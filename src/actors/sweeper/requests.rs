@@ -43,7 +43,7 @@ impl Command for EndRetention {
     }
 }
 
-/// Forget a range of neighbouring rows as they were read at a write. Nobody looks at them again, so it happens only if
+/// Forgets a range of neighbouring rows as they were read at a write. The rows are not read again, so it happens only if
 /// nothing was written since.
 pub(super) struct ForgetRange {
     /// Which.

@@ -10,8 +10,8 @@ use crate::net::Refusal;
 
 /// Refuses a request by its head.
 ///
-/// Heads that were refused before they were requests; form uploads, because their body would be read before their signature; signature version 2, which nobody here
-/// uses; and headers of S3 that are beside a presigned URL without being signed by it, because they would change what
+/// Heads that were refused before they were requests; form uploads, because their body would be read before their
+/// signature; signature version 2, which no client here uses; and headers of S3 that are beside a presigned URL without being signed by it, because they would change what
 /// the request does (`x-amz-copy-source` makes a copy of a PUT).
 pub(super) fn check(head: &Parts) -> Result<(), Failure> {
     if let Some(refusal) = Refusal::of(head) {

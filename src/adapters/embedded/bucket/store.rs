@@ -49,7 +49,7 @@ pub(super) enum PutError {
     /// The key has no path.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The upload took too long: nobody expects it any more.
+    /// The upload took longer than any upload may take.
     #[error("the upload took too long")]
     Late,
     /// The disk has no room for more.

@@ -1,0 +1,31 @@
+//! The table of the ledger on CQL, as far as tests fill it with nulls.
+
+/// Regular columns of the table: each that is null in a row counts as a tombstone.
+pub(crate) const COLUMNS: [&str; 26] = [
+    "size_bytes",
+    "reason",
+    "visibility",
+    "revision",
+    "status",
+    "filename",
+    "content_type",
+    "checksum_sha256",
+    "etag",
+    "created_at",
+    "processed_at",
+    "trashed_at",
+    "changed_at",
+    "hops",
+    "multipart",
+    "traceparent",
+    "entry_kind",
+    "entry_op",
+    "at",
+    "used_after",
+    "reserved_after",
+    "trashed_after",
+    "count_after",
+    "limit_after",
+    "state_after",
+    "threshold_percent",
+];
